@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+# Every dependency is a Debian 12 package (ARCHITECTURE section 9); nothing is downloaded.
+
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+find_package(OpenSSL 3 REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(simdjson REQUIRED)
+find_package(prometheus-cpp REQUIRED)
+find_package(PahoMqttCpp REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)
+pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(systemd REQUIRED IMPORTED_TARGET libsystemd)
+find_program(FLATC flatc REQUIRED)
+find_path(FLATBUFFERS_INCLUDE flatbuffers/flatbuffers.h REQUIRED)
+if(LAPWING_TESTS)
+  find_package(GTest REQUIRED)
+endif()
+
+# Boost headers only, Asio without deprecated names.
+add_library(lapwing_asio INTERFACE)
+target_link_libraries(lapwing_asio INTERFACE Boost::headers Threads::Threads)
+target_compile_definitions(lapwing_asio INTERFACE BOOST_ASIO_NO_DEPRECATED)

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+# One function per kind of target; every flag lives in the interface target lapwing_settings.
+
+add_library(lapwing_settings INTERFACE)
+target_compile_features(lapwing_settings INTERFACE cxx_std_20)
+target_include_directories(lapwing_settings INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
+target_compile_options(lapwing_settings INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
+  -fno-omit-frame-pointer -fstack-protector-strong -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  target_compile_options(lapwing_settings INTERFACE -Wthread-safety)
+endif()
+if(LAPWING_WERROR)
+  target_compile_options(lapwing_settings INTERFACE -Werror)
+endif()
+if(LAPWING_SANITIZE)
+  target_compile_options(lapwing_settings INTERFACE -fsanitize=${LAPWING_SANITIZE} -g1
+                                                    -fno-sanitize-recover=all)
+  target_link_options(lapwing_settings INTERFACE -fsanitize=${LAPWING_SANITIZE})
+else()
+  target_compile_definitions(lapwing_settings INTERFACE $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
+  target_link_options(lapwing_settings INTERFACE -Wl,-z,relro,-z,now -Wl,--gc-sections)
+  target_compile_options(lapwing_settings INTERFACE -ffunction-sections -fdata-sections)
+endif()
+
+# lapwing_add_library(NAME SOURCES... HEADERS... PUBLIC... PRIVATE...): target lapwing_NAME, alias lapwing::NAME.
+# Headers form a file set, so that `all_verify_interface_header_sets` compiles each of them alone.
+function(lapwing_add_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;PUBLIC;PRIVATE" ${ARGN})
+  add_library(lapwing_${name} STATIC)
+  add_library(lapwing::${name} ALIAS lapwing_${name})
+  target_sources(lapwing_${name} PRIVATE ${ARG_SOURCES}
+    PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_CURRENT_SOURCE_DIR} FILES ${ARG_HEADERS})
+  set_target_properties(lapwing_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
+  target_link_libraries(lapwing_${name} PUBLIC lapwing_settings ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# lapwing_add_program(NAME SOURCES... PRIVATE...): an executable that is installed.
+function(lapwing_add_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PRIVATE" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE lapwing_settings ${ARG_PRIVATE})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+  install(TARGETS ${name} RUNTIME DESTINATION bin)
+endfunction()
+
+# lapwing_add_test(NAME SOURCES... DEPS... LABELS unit|contract|integration): one GoogleTest program, one ctest entry.
+function(lapwing_add_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE lapwing_settings ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
+endfunction()
