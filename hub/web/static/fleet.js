@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// The fleet: all devices; and one device: its ledger and streams.
+import { get } from "./api.js";
+import { ago, band, el, number, streamLink } from "./format.js";
+
+const kRefreshMs = 3000;
+
+/** Calls `draw` now and every few seconds until the view is left; a failed refresh keeps what is shown. */
+async function refresh(draw, signal) {
+  await draw();
+  const timer = setInterval(() => {
+    if (!document.hidden) draw().catch(() => {});
+  }, kRefreshMs);
+  signal.addEventListener("abort", () => clearInterval(timer));
+}
+
+function deviceRow(device) {
+  const lost = device.lost > 0 ? el("span", { class: "bad" }, number(device.lost)) : "0";
+  return el("tr", {},
+    el("td", {}, el("span", { class: `dot ${device.status}` }),
+      el("a", { href: `#/devices/${encodeURIComponent(device.device)}` }, device.device)),
+    el("td", {}, device.status),
+    el("td", {}, ago(device.last_seen)),
+    el("td", { class: "num" }, number(device.streams)),
+    el("td", { class: "num" }, device.anomalies_open > 0
+      ? el("span", { class: "bad" }, number(device.anomalies_open)) : "0"),
+    el("td", { class: "num wide" }, number(device.stored)),
+    el("td", { class: "num wide" }, number(device.outstanding)),
+    el("td", { class: "num wide" }, lost),
+    el("td", { class: "wide" }, device.agent_version ?? "–"));
+}
+
+export async function showFleet(view, { signal }) {
+  await refresh(async () => {
+    const { items } = await get("devices", { limit: 500 });
+    if (signal.aborted) return;
+    const online = items.filter((device) => device.status === "online").length;
+    view.replaceChildren(
+      el("h1", {}, "Fleet"),
+      el("p", { class: "muted" }, `${items.length} devices, ${online} online`),
+      items.length === 0
+        ? el("p", {}, "No device yet. Make a one-time token (lapwing-hub enrol-token), then run lapwing-agent enrol on the device.")
+        : el("div", { class: "scroll" }, el("table", { id: "fleet" },
+          el("thead", {}, el("tr", {},
+            ...["Device", "Status", "Last seen"].map((title) => el("th", {}, title)),
+            ...["Streams", "Open anomalies"].map((title) => el("th", { class: "num" }, title)),
+            ...["Records", "Outstanding", "Lost"].map((title) => el("th", { class: "num wide" }, title)),
+            el("th", { class: "wide" }, "Agent"))),
+          el("tbody", {}, ...items.map(deviceRow)))));
+  }, signal);
+}
+
+function figure(title, value, bad = false) {
+  return el("div", { class: "figure" }, el("span", { class: "muted" }, title), el("b", { class: bad ? "bad" : "" }, value));
+}
+
+function streamRow(device, stream) {
+  const score = stream.last_score;
+  return el("tr", {},
+    el("td", {}, el("a", { href: streamLink(device, stream.stream) }, stream.stream)),
+    el("td", { class: "num" }, number(stream.last_value)),
+    el("td", { class: "num wide" }, band(stream)),
+    el("td", { class: "num" }, el("span", { class: score > 1 ? "bad" : "" }, score === null ? "learning" : number(score))),
+    el("td", { class: "num" }, stream.anomalies_open > 0 ? el("span", { class: "bad" }, number(stream.anomalies_open)) : "0"),
+    el("td", { class: "wide" }, ago(stream.last_time)));
+}
+
+export async function showDevice(view, { device, signal }) {
+  const path = `devices/${encodeURIComponent(device)}`;
+  const filter = el("input", { type: "search", placeholder: "Filter streams", "aria-label": "Filter streams" });
+  const head = el("div", {});
+  const body = el("tbody", {});
+  let streams = [];
+  const fill = () => {
+    const wanted = filter.value.toLowerCase();
+    const rows = streams.filter((stream) => stream.stream.toLowerCase().includes(wanted));
+    body.replaceChildren(...rows.map((stream) => streamRow(device, stream)));
+  };
+  filter.addEventListener("input", fill);
+  await refresh(async () => {
+    const [state, list] = await Promise.all([get(path), get(`${path}/streams`, { limit: 1000 })]);
+    if (signal.aborted) return;
+    streams = list.items;
+    head.replaceChildren(
+      el("h1", {}, el("span", { class: `dot ${state.status}` }), device),
+      el("div", { class: "figures" },
+        figure("Status", state.status), figure("Last seen", ago(state.last_seen)), figure("Streams", number(state.streams)),
+        figure("Produced", number(state.produced)), figure("Stored", number(state.stored)),
+        figure("Outstanding", number(state.outstanding)), figure("Lost", number(state.lost), state.lost > 0)));
+    fill();
+    if (!view.contains(head)) {
+      view.replaceChildren(head, filter, el("div", { class: "scroll" }, el("table", { id: "streams" },
+        el("thead", {}, el("tr", {}, el("th", {}, "Stream"), el("th", { class: "num" }, "Value"),
+          el("th", { class: "num wide" }, "Expected"), el("th", { class: "num" }, "Score"),
+          el("th", { class: "num" }, "Open"), el("th", { class: "wide" }, "Last reading"))), body)));
+    }
+  }, signal);
+}

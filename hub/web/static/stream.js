@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// One stream: value with its expected band and shaded anomalies, the score below, the anomalies as a list.
+import { get } from "./api.js";
+import { anomalyItem, el, number } from "./format.js";
+
+const kRanges = { "5 min": 300, "1 h": 3600, "24 h": 86400, "7 d": 604800 };
+const kPoints = 2000;
+const kRefreshMs = 2000;
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const seconds = (text) => new Date(text) / 1000;
+const column = (points, name) => points.map((point) => point[name]);
+
+/** uPlot plugin: shades the time of each anomaly behind the lines. `spans()` gives [[from, to], …] in seconds. */
+function shade(spans) {
+  return {
+    hooks: {
+      drawClear: (plot) => {
+        const { left, top, width, height } = plot.bbox;
+        plot.ctx.save();
+        plot.ctx.fillStyle = colour("--shade");
+        for (const [from, to] of spans()) {
+          const x0 = Math.max(left, plot.valToPos(from, "x", true));
+          const x1 = Math.min(left + width, plot.valToPos(to, "x", true));
+          if (x1 > left && x0 < left + width) plot.ctx.fillRect(x0, top, Math.max(2, x1 - x0), height);
+        }
+        plot.ctx.restore();
+      },
+    },
+  };
+}
+
+function axes() {
+  const common = { stroke: colour("--muted"), grid: { stroke: colour("--grid"), width: 1 }, ticks: { stroke: colour("--grid") } };
+  return [common, { ...common, size: 64, values: (_, ticks) => ticks.map(number) }];
+}
+
+function plots(box, spans) {
+  const width = () => Math.max(280, box.clientWidth);
+  const shown = (_, value) => number(value);
+  const cursor = { sync: { key: "stream" } };
+  const thin = { width: 1, points: { show: false }, value: shown };
+  const value = new uPlot({
+    width: width(), height: 300, cursor, plugins: [shade(spans)], axes: axes(),
+    scales: { x: { time: true } },
+    series: [{},
+      { label: "upper", stroke: colour("--band-line"), ...thin },
+      { label: "lower", stroke: colour("--band-line"), ...thin },
+      { label: "expected", stroke: colour("--expected"), dash: [4, 4], ...thin },
+      { label: "value", stroke: colour("--value"), ...thin, width: 1.6 }],
+    bands: [{ series: [1, 2], fill: colour("--band") }],
+  }, [[], [], [], [], []], box);
+  const score = new uPlot({
+    width: width(), height: 140, cursor, plugins: [shade(spans)], axes: axes(),
+    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(1.5, high ?? 0)] } },
+    series: [{},
+      { label: "score", stroke: colour("--score"), ...thin, width: 1.4, fill: colour("--score-fill") },
+      { label: "anomalous above", stroke: colour("--bad"), dash: [6, 4], ...thin }],
+  }, [[], [], []], box);
+  const resize = new ResizeObserver(() => {
+    value.setSize({ width: width(), height: 300 });
+    score.setSize({ width: width(), height: 140 });
+  });
+  resize.observe(box);
+  return { value, score, stop: () => { resize.disconnect(); value.destroy(); score.destroy(); } };
+}
+
+export async function showStream(view, { device, stream, signal, onAnomaly }) {
+  const path = `devices/${encodeURIComponent(device)}`;
+  const box = el("div", { id: "chart", class: "chart" });
+  const list = el("ol", { id: "stream-anomalies" });
+  const empty = el("p", { class: "muted", hidden: true }, "No readings in this range yet.");
+  let range = kRanges["5 min"];
+  let anomalies = [];
+  const spans = () => anomalies.map((item) => [seconds(item.onset), item.end ? seconds(item.end) : Date.now() / 1000]);
+
+  const buttons = Object.entries(kRanges).map(([label, length]) => el("button", {
+    class: "quiet",
+    "aria-pressed": String(length === range),
+    onclick: (event) => {
+      range = length;
+      for (const button of buttons) button.setAttribute("aria-pressed", String(button === event.target));
+      draw();
+    },
+  }, label));
+  view.replaceChildren(
+    el("p", { class: "crumbs" }, el("a", { href: `#/devices/${encodeURIComponent(device)}` }, device), " /"),
+    el("h1", { class: "stream-name" }, stream), el("div", { class: "filters" }, ...buttons), empty, box,
+    el("h2", {}, "Anomalies"), list);
+  const chart = plots(box, spans);
+  signal.addEventListener("abort", () => chart.stop());
+
+  async function draw() {
+    const from = new Date(Date.now() - range * 1000).toISOString();
+    const [history, found] = await Promise.all([
+      get(`${path}/history`, { stream, from, limit: kPoints }),
+      get("anomalies", { device, stream, limit: 50 })]);
+    if (signal.aborted) return;
+    anomalies = found.items;
+    const points = history.points;
+    empty.hidden = points.length > 0;
+    const x = points.map((point) => seconds(point.end));
+    const limits = { min: Date.now() / 1000 - range, max: Date.now() / 1000 };
+    chart.value.setData([x, column(points, "upper"), column(points, "lower"), column(points, "expected"), column(points, "value_mean")], false);
+    chart.score.setData([x, column(points, "score_max"), x.map(() => 1)], false);
+    for (const plot of [chart.value, chart.score]) plot.batch(() => { plot.setScale("x", limits); plot.redraw(true, true); });
+    list.replaceChildren(...(anomalies.length ? anomalies.map(anomalyItem) : [el("li", { class: "muted" }, "None.")]));
+  }
+  await draw();
+  const timer = setInterval(() => { if (!document.hidden) draw().catch(() => {}); }, kRefreshMs);
+  signal.addEventListener("abort", () => clearInterval(timer));
+  onAnomaly((anomaly) => { if (anomaly.device === device && anomaly.stream === stream) draw().catch(() => {}); }, signal);
+}
