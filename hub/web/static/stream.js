@@ -35,14 +35,15 @@ function axes() {
   return [common, { ...common, size: 64, values: (_, ticks) => ticks.map(number) }];
 }
 
-function plots(box, spans) {
+function plots(box, spans, limits) {
   const width = () => Math.max(280, box.clientWidth);
+  const x = { time: true, range: limits };
   const shown = (_, value) => number(value);
   const cursor = { sync: { key: "stream" } };
   const thin = { width: 1, points: { show: false }, value: shown };
   const value = new uPlot({
     width: width(), height: 300, cursor, plugins: [shade(spans)], axes: axes(),
-    scales: { x: { time: true } },
+    scales: { x },
     series: [{},
       { label: "upper", stroke: colour("--band-line"), ...thin },
       { label: "lower", stroke: colour("--band-line"), ...thin },
@@ -52,7 +53,7 @@ function plots(box, spans) {
   }, [[], [], [], [], []], box);
   const score = new uPlot({
     width: width(), height: 140, cursor, plugins: [shade(spans)], axes: axes(),
-    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(1.5, high ?? 0)] } },
+    scales: { x, y: { range: (_, low, high) => [0, Math.max(1.5, high ?? 0)] } },
     series: [{},
       { label: "score", stroke: colour("--score"), ...thin, width: 1.4, fill: colour("--score-fill") },
       { label: "anomalous above", stroke: colour("--bad"), dash: [6, 4], ...thin }],
@@ -67,7 +68,7 @@ function plots(box, spans) {
 
 export async function showStream(view, { device, stream, signal, onAnomaly }) {
   const path = `devices/${encodeURIComponent(device)}`;
-  const box = el("div", { id: "chart", class: "chart" });
+  const box = el("div", { id: "chart" });
   const list = el("ol", { id: "stream-anomalies" });
   const empty = el("p", { class: "muted", hidden: true }, "No readings in this range yet.");
   let range = kRanges["5 min"];
@@ -85,9 +86,10 @@ export async function showStream(view, { device, stream, signal, onAnomaly }) {
   }, label));
   view.replaceChildren(
     el("p", { class: "crumbs" }, el("a", { href: `#/devices/${encodeURIComponent(device)}` }, device), " /"),
-    el("h1", { class: "stream-name" }, stream), el("div", { class: "filters" }, ...buttons), empty, box,
-    el("h2", {}, "Anomalies"), list);
-  const chart = plots(box, spans);
+    el("h1", { class: "stream-name" }, stream), el("div", { class: "filters" }, ...buttons), empty,
+    el("div", { class: "chart" }, box), el("h2", {}, "Anomalies"), list);
+  const limits = () => [Date.now() / 1000 - range, Date.now() / 1000];
+  const chart = plots(box, spans, limits);
   signal.addEventListener("abort", () => chart.stop());
 
   async function draw() {
@@ -100,10 +102,8 @@ export async function showStream(view, { device, stream, signal, onAnomaly }) {
     const points = history.points;
     empty.hidden = points.length > 0;
     const x = points.map((point) => seconds(point.end));
-    const limits = { min: Date.now() / 1000 - range, max: Date.now() / 1000 };
-    chart.value.setData([x, column(points, "upper"), column(points, "lower"), column(points, "expected"), column(points, "value_mean")], false);
-    chart.score.setData([x, column(points, "score_max"), x.map(() => 1)], false);
-    for (const plot of [chart.value, chart.score]) plot.batch(() => { plot.setScale("x", limits); plot.redraw(true, true); });
+    chart.value.setData([x, column(points, "upper"), column(points, "lower"), column(points, "expected"), column(points, "value_mean")]);
+    chart.score.setData([x, column(points, "score_max"), x.map(() => 1)]);
     list.replaceChildren(...(anomalies.length ? anomalies.map(anomalyItem) : [el("li", { class: "muted" }, "None.")]));
   }
   await draw();
