@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The one transaction in which ingest stores what many devices sent.
+#pragma once
+
+#include "hub/store/store.hpp"
+#include "shared/base/result.hpp"
+#include "shared/base/time.hpp"
+#include "shared/sync/hub.hpp"
+#include "shared/wire/messages.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace lapwing::hub {
+
+/// What ingest must know of a device before it decides.
+struct DeviceSession {
+  bool revoked = false;
+  sync::DeviceSyncState sync;  ///< as last saved; default-constructed before the first hello
+  bool online = false;
+  std::string connection_id;  ///< of the connection that is online, or was last
+};
+
+/// One record to store. Borrowed for the call.
+struct IncomingRecord {
+  std::uint64_t seq = 0;
+  std::uint64_t seq_last = 0;  ///< above seq only for a loss record
+  wire::RecordClass record_class = wire::RecordClass::anomaly;
+  std::uint64_t hash = 0;  ///< of the payload bytes, as the sync protocol hashes them
+  const wire::RecordBody* body = nullptr;  ///< never null; see poison()
+};
+
+/// What became of a batch, in records.
+struct StoredCounts {
+  std::uint64_t stored = 0;
+  std::uint64_t duplicates = 0;  ///< keys the hub had: changed nothing
+  std::uint64_t lost = 0;        ///< newly accounted as lost by loss records
+  std::uint64_t anomalies = 0;   ///< anomaly steps that changed an anomaly and entered the feed
+  std::uint64_t summaries = 0;
+};
+
+/// Whether the device is connected, and what it says of itself.
+struct Presence {
+  bool online = true;
+  std::string connection_id;
+  Time seen{};                         ///< hub time
+  std::optional<wire::Status> status;  ///< figures to remember; absent: keep the old ones
+};
+
+/// A record or frame that could not be read.
+struct DeadLetter {
+  std::uint64_t epoch = 0;  ///< 0: the frame itself was unreadable, no record is accounted
+  std::uint64_t seq = 0;
+  std::uint64_t hash = 0;
+  std::string reason;
+  std::string bytes;  ///< cut to 4 KiB
+  Time received_at{};
+};
+
+/// Everything here happens together at commit(), or not at all.
+///
+/// Errors: after any failure but not_found the transaction is dead: destroy it, nothing was stored;
+///   devices send unacknowledged records again.
+/// Threads: one object belongs to the thread that began it.
+/// Cost: in memory and page cache until commit(), which waits for the disk (fsync).
+/// Locks: on an engine with several writers device() locks the device's row until the end.
+class IngestTransaction {
+ public:
+  /// Without commit(), rolls back.
+  virtual ~IngestTransaction() = default;
+  IngestTransaction(const IngestTransaction&) = delete;
+  IngestTransaction& operator=(const IngestTransaction&) = delete;
+
+  /// The device as of this transaction. not_found: it was never registered (the transaction lives
+  /// on). Must be called for a device before anything below is.
+  virtual Result<DeviceSession> device(const DeviceKey& key) = 0;
+  /// Remembers what the sync protocol decided: epoch, watermark, histories. Moves the ledger's
+  /// `produced` up to the watermark at least.
+  virtual Result<void> save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) = 0;
+  virtual Result<void> save_presence(const DeviceKey& key, const Presence& presence) = 0;
+
+  /// Stores records of one epoch by key, each exactly once, and keeps anomalies, streams, history
+  /// and feed in step. Holds for live copies and for batches in order alike; loss records account
+  /// for the keys of their range that the hub does not have.
+  virtual Result<StoredCounts> store(const DeviceKey& key, std::uint64_t epoch, Time received_at,
+                                     std::span<const IncomingRecord> records) = 0;
+  /// Keeps what could not be read and, for a record, accounts it as lost by poison (once by key).
+  virtual Result<void> dead_letter(const DeviceKey& key, const DeadLetter& letter) = 0;
+
+  /// Durable when it returns. Afterwards only destruction is allowed. The newest feed seq.
+  virtual Result<std::uint64_t> commit() = 0;
+
+ protected:
+  IngestTransaction() = default;
+};
+
+}  // namespace lapwing::hub

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The store on one machine: one SQLite file in WAL mode, `synchronous=FULL`.
+#pragma once
+
+#include "hub/store/store.hpp"
+#include "shared/base/result.hpp"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+namespace lapwing::config {
+class Section;
+}
+
+namespace lapwing::hub {
+
+/// `[store]` of hub.toml: how much is kept. What is older or beyond the bound goes at the next
+/// trim.
+struct Retention {
+  std::chrono::hours history{24 * 30};     ///< age of history points by hub time, [1 h, 10 y]
+  std::chrono::hours anomalies{24 * 365};  ///< age of closed anomalies by last update, [1 h, 10 y]
+  std::uint64_t feed_rows = 100'000;       ///< newest feed rows over all tenants, [1000, 1e8]
+  /// Keys and hashes of stored records, newest by seq per device and epoch, [0, 1e9]. Below the
+  /// watermark they serve audits only: exactly-once does not depend on them.
+  std::uint64_t ledger_rows_per_device = 1'000'000;
+  std::uint64_t dead_letters_per_tenant = 10'000;  ///< newest, [1, 1e6]
+};
+
+struct SqliteStoreOptions {
+  std::size_t readers = 4;  ///< read connections; more readers than these wait, [1, 64]
+  std::uint64_t cache_bytes = 64 << 20;  ///< page cache of the writer; readers get a quarter each
+  Retention retention;
+
+  static SqliteStoreOptions read(config::Section& section);
+};
+
+/// Opens or creates the database and migrates it to this version.
+/// Errors: io (path, permissions, disk), corrupt (not a database, or fails its quick check),
+///   unsupported (written by a newer version), exists (another process has it open for writing).
+Result<std::unique_ptr<Store>> open_sqlite_store(const std::filesystem::path& path,
+                                                 const SqliteStoreOptions& options = {});
+
+}  // namespace lapwing::hub
