@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The contract every detector keeps: borrowed batch in, caller-owned scores out.
+#pragma once
+
+#include "shared/base/result.hpp"
+#include "shared/base/time.hpp"
+#include "shared/wire/messages.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace lapwing::detect {
+
+using Band = wire::Band;
+
+/// What made a reading's score what it is; becomes a few words in the anomaly's text.
+enum class Cause : std::uint8_t {
+  none = 0,     ///< nothing stands out
+  high = 1,     ///< above the expected band
+  low = 2,      ///< below the expected band
+  jump = 3,     ///< far from what the last readings announced
+  noisier = 4,  ///< fluctuates more than it did
+  calmer = 5,   ///< fluctuates less than it did
+  drift = 6,    ///< the recent mean has moved away
+  pattern = 7,  ///< the usual pattern in time is broken
+};
+
+/// Rows to score, row-major, oldest first. Borrowed: valid only during the call.
+struct Batch {
+  std::span<const double> values;  ///< rows * width, in each sensor's own unit; NaN = missing
+  std::span<const Time> times;     ///< one per row, not decreasing; empty where the kind needs none
+  std::size_t width = 1;           ///< sensors per row; 1 for kinds of Input::stream
+  bool learn = true;               ///< false: score only, the model stays as it is
+  /// Raw score the band is drawn for: a value outside it would score more than this.
+  float band_score = 6.0F;
+};
+
+/// Where the results go. Owned by the caller; a span that is empty is not written.
+struct Scores {
+  std::span<float> raw;                 ///< one per row; never empty when there are rows
+  std::span<Band> bands = {};           ///< one per row; kinds of Input::stream
+  std::span<Cause> causes = {};         ///< one per row
+  std::span<float> contributions = {};  ///< rows * width, each row adds up to 1; groups and rows
+};
+
+/// Scores readings of one stream, or rows of one group or table, by how unlike their past they are.
+///
+/// Units: a raw score is unitless, finite and >= 0, higher is stranger. It is not comparable
+/// between
+///   kinds or streams: Calibration turns it into the score that is above 1 when anomalous. While
+///   warming up, and for a missing (NaN) reading, the raw score is 0 and the band unknown.
+/// Ownership: owns its model, borrows every argument for the call only.
+/// Errors: bad_shape (sizes or width disagree; nothing is written or learnt), no_device, corrupt.
+/// Threads: distinct objects are safe; one object is used from one thread at a time.
+/// Cost: no allocation after construction, state_bytes() in all; each kind states its own time.
+/// Repeatable: the same settings, seed and rows give the same bits on one backend however the rows
+///   are cut into batches; CPU and CUDA agree within 1e-5.
+class Detector {
+ public:
+  virtual ~Detector() = default;
+  Detector(const Detector&) = delete;
+  Detector& operator=(const Detector&) = delete;
+
+  /// Scores the rows and, unless `batch.learn` is false, learns from them where the kind is online.
+  virtual Result<void> score(const Batch& batch, Scores out) = 0;
+
+  /// Rows that must be seen before scores mean something; 0 for trained kinds.
+  [[nodiscard]] virtual std::size_t warmup_rows() const noexcept = 0;
+  [[nodiscard]] virtual bool warm() const noexcept = 0;
+
+  /// What was lately seen is normal from now on (a verdict, or a change that lasted long enough).
+  /// No effect on trained kinds.
+  virtual void accept_new_normal() noexcept {}
+
+  /// Bytes the object takes, everything it owns included; constant after construction.
+  [[nodiscard]] virtual std::size_t state_bytes() const noexcept = 0;
+
+  /// Appends the state as framed little-endian bytes (see snapshot.hpp). Trained kinds may append
+  /// nothing but the frame.
+  virtual void snapshot(std::vector<std::byte>& out) const = 0;
+  /// Takes the state of a snapshot: scores go on with the same bits. Errors: corrupt (a check
+  /// fails), unsupported (another version, kind or settings). On error the state is as after
+  /// construction.
+  virtual Result<void> restore(std::span<const std::byte> bytes) = 0;
+
+ protected:
+  Detector() = default;
+};
+
+}  // namespace lapwing::detect
