@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+/// hub.toml: everything `lapwing-hub serve` is told. `lapwing-hub init` writes the first one.
+#pragma once
+
+#include "hub/ingest/config.hpp"
+#include "hub/store/sqlite_store.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace lapwing::config {
+class Section;
+}
+
+namespace lapwing::hub {
+
+/// `[mqtt]`: the hub's own broker, as the hub's ingest connects to it and as devices are told to.
+struct HubMqttConfig {
+  std::string host = "127.0.0.1";
+  std::uint16_t port = 8883;               ///< [1, 65535]
+  std::filesystem::path ca_file;           ///< PEM; default DATA_DIR/ca.pem
+  std::filesystem::path certificate_file;  ///< PEM; default DATA_DIR/hub.pem
+  std::filesystem::path key_file;          ///< PEM; default DATA_DIR/hub.key
+  /// Where devices reach the broker; told to them at enrolment. Default: host and port.
+  std::string public_host;
+  std::uint16_t public_port = 8883;
+};
+
+/// `[http]`: API, page, health and metrics on one listener.
+struct HubHttpConfig {
+  std::string address = "127.0.0.1";  ///< an IP address of this machine; loopback unless told
+  std::uint16_t port =
+      8443;         ///< [0, 65535]; 0: any free one, told in the log and in DATA_DIR/http.port
+  bool tls = true;  ///< false is refused unless the address is loopback
+  std::filesystem::path certificate_file;  ///< PEM chain; default DATA_DIR/server.pem
+  std::filesystem::path key_file;          ///< PEM; default DATA_DIR/server.key
+};
+
+/// All of hub.toml. Plain data; restart to change.
+struct HubConfig {
+  std::filesystem::path data_dir;  ///< `[hub] data_dir`; relative to hub.toml
+  std::string log_level = "info";
+  std::string log_format = "logfmt";
+  HubMqttConfig mqtt;
+  HubHttpConfig http;
+  SqliteStoreOptions store;
+  IngestConfig ingest;
+
+  /// The store's file.
+  [[nodiscard]] std::filesystem::path database_file() const { return data_dir / "hub.db"; }
+
+  static HubConfig read(config::Section& root);
+};
+
+}  // namespace lapwing::hub

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The SQLite store's tables. A migration that was released is never changed: add the next one.
+///
+/// Tenants, devices and streams get small numbers, so that the hot tables' keys stay short; the tenant
+/// stays part of every key. Times are microseconds since 1970.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace lapwing::hub {
+
+inline constexpr std::string_view kSqliteSchema1 = R"sql(
+CREATE TABLE meta(key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE tenants(tenant_no INTEGER PRIMARY KEY, tenant TEXT NOT NULL UNIQUE) STRICT;
+
+CREATE TABLE devices(
+  tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL, device TEXT NOT NULL,
+  enrolled_at INTEGER NOT NULL, certificate_serial TEXT NOT NULL, certificate_expires INTEGER,
+  revoked_at INTEGER,
+  online INTEGER NOT NULL DEFAULT 0, connection_id TEXT NOT NULL DEFAULT '', last_seen INTEGER,
+  agent_version TEXT NOT NULL DEFAULT '', readings_total INTEGER NOT NULL DEFAULT 0,
+  outbox_records INTEGER NOT NULL DEFAULT 0, outbox_bytes INTEGER NOT NULL DEFAULT 0,
+  quarantined_total INTEGER NOT NULL DEFAULT 0,
+  quarantined INTEGER NOT NULL DEFAULT 0, sync TEXT NOT NULL DEFAULT '',
+  epoch INTEGER NOT NULL DEFAULT 0, watermark INTEGER NOT NULL DEFAULT 0,
+  -- The ledger: over all epochs, then of the current epoch (from epoch_base on).
+  stored INTEGER NOT NULL DEFAULT 0, lost_quota INTEGER NOT NULL DEFAULT 0,
+  lost_corrupt INTEGER NOT NULL DEFAULT 0, lost_vanished INTEGER NOT NULL DEFAULT 0,
+  lost_poison INTEGER NOT NULL DEFAULT 0,
+  epoch_base INTEGER NOT NULL DEFAULT 0, epoch_produced INTEGER NOT NULL DEFAULT 0,
+  epoch_accounted INTEGER NOT NULL DEFAULT 0,
+  streams INTEGER NOT NULL DEFAULT 0, anomalies_open INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY(tenant_no, device_no)) WITHOUT ROWID, STRICT;
+CREATE UNIQUE INDEX devices_by_name ON devices(tenant_no, device);
+CREATE INDEX devices_online ON devices(tenant_no, device_no, last_seen) WHERE online = 1;
+
+-- What arrived: the proof of exactly-once. class 0 is a poison record (accounted as lost).
+CREATE TABLE ledger(
+  tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  seq INTEGER NOT NULL, class INTEGER NOT NULL, hash INTEGER NOT NULL,
+  PRIMARY KEY(tenant_no, device_no, epoch, seq)) WITHOUT ROWID, STRICT;
+-- Disjoint ranges; records counts the keys of the range that are not in the ledger.
+CREATE TABLE losses(
+  tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL, epoch INTEGER NOT NULL,
+  seq_first INTEGER NOT NULL, seq_last INTEGER NOT NULL, reason INTEGER NOT NULL,
+  records INTEGER NOT NULL, received_at INTEGER NOT NULL,
+  PRIMARY KEY(tenant_no, device_no, epoch, seq_first)) WITHOUT ROWID, STRICT;
+
+CREATE TABLE streams(
+  tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL, stream_no INTEGER NOT NULL,
+  stream TEXT NOT NULL, watch TEXT NOT NULL, tags TEXT NOT NULL DEFAULT '',
+  last_time INTEGER NOT NULL DEFAULT 0, last_value REAL, expected REAL, lower REAL, upper REAL,
+  last_score REAL, anomalies_open INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY(tenant_no, device_no, stream_no)) WITHOUT ROWID, STRICT;
+CREATE UNIQUE INDEX streams_by_name ON streams(tenant_no, device_no, stream, watch);
+
+-- Keyed by minute before stream: all streams' points of one interval are neighbours, so that taking
+-- them in appends to few pages however many streams there are.
+CREATE TABLE history(
+  tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL, minute INTEGER NOT NULL,
+  stream_no INTEGER NOT NULL, begin_us INTEGER NOT NULL, end_us INTEGER NOT NULL,
+  readings INTEGER NOT NULL, value_min REAL, value_mean REAL, value_max REAL,
+  score_mean REAL, score_max REAL, expected REAL, lower REAL, upper REAL,
+  PRIMARY KEY(tenant_no, device_no, minute, stream_no, begin_us)) WITHOUT ROWID, STRICT;
+
+CREATE TABLE anomalies(
+  anomaly_no INTEGER PRIMARY KEY, tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL,
+  id INTEGER NOT NULL, phase INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+  severity INTEGER NOT NULL, reason INTEGER NOT NULL, stream TEXT NOT NULL, watch TEXT NOT NULL,
+  detector TEXT NOT NULL, onset INTEGER NOT NULL, peak_time INTEGER NOT NULL, end_us INTEGER,
+  peak_score REAL, peak_value REAL, expected REAL, lower REAL, upper REAL, text TEXT NOT NULL,
+  contributions TEXT NOT NULL, tags TEXT NOT NULL,
+  received_at INTEGER NOT NULL, updated_at INTEGER NOT NULL) STRICT;
+CREATE UNIQUE INDEX anomalies_by_id ON anomalies(tenant_no, device_no, id);
+CREATE INDEX anomalies_by_onset ON anomalies(tenant_no, onset);
+CREATE INDEX anomalies_by_device ON anomalies(tenant_no, device_no, onset);
+CREATE INDEX anomalies_open ON anomalies(tenant_no, onset) WHERE phase < 3;
+CREATE INDEX anomalies_closed ON anomalies(tenant_no, updated_at) WHERE phase = 3;
+
+CREATE TABLE feed(
+  tenant_no INTEGER NOT NULL, seq INTEGER NOT NULL, anomaly_no INTEGER NOT NULL,
+  phase INTEGER NOT NULL, PRIMARY KEY(tenant_no, seq)) WITHOUT ROWID, STRICT;
+CREATE TABLE dead_letters(
+  tenant_no INTEGER NOT NULL, number INTEGER NOT NULL, device TEXT NOT NULL,
+  epoch INTEGER NOT NULL, seq INTEGER NOT NULL, reason TEXT NOT NULL, bytes BLOB NOT NULL,
+  received_at INTEGER NOT NULL, PRIMARY KEY(tenant_no, number)) WITHOUT ROWID, STRICT;
+
+CREATE TABLE tokens(
+  tenant_no INTEGER NOT NULL, id TEXT NOT NULL, name TEXT NOT NULL, hash TEXT NOT NULL UNIQUE,
+  scopes TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER, revoked_at INTEGER,
+  PRIMARY KEY(tenant_no, id)) WITHOUT ROWID, STRICT;
+CREATE UNIQUE INDEX tokens_by_id ON tokens(id);
+CREATE TABLE enrolments(
+  tenant_no INTEGER NOT NULL, hash TEXT NOT NULL UNIQUE, device TEXT NOT NULL,
+  created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER,
+  PRIMARY KEY(tenant_no, hash)) WITHOUT ROWID, STRICT;
+CREATE TABLE audit(
+  tenant_no INTEGER NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL,
+  action TEXT NOT NULL, subject TEXT NOT NULL, detail TEXT NOT NULL,
+  PRIMARY KEY(tenant_no, number)) WITHOUT ROWID, STRICT;
+)sql";
+
+/// In order; the database's user_version counts those applied.
+inline constexpr std::array kSqliteMigrations{kSqliteSchema1};
+
+}  // namespace lapwing::hub
