@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole Lapwing on one machine: site broker, hub broker, hub and agent as real processes in one fresh directory.
+
+The demo, the crash tests, the browser test and the benchmarks all start it from here. Everything binds to 127.0.0.1;
+only processes started here are ever ended here.
+"""
+import json
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, seconds, what):
+    """Polls an outside process; returns the condition's first true value."""
+    deadline = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {seconds} s")
+        time.sleep(0.02)
+
+
+def accepts(port):
+    with socket.socket() as client:
+        client.settimeout(0.5)
+        return client.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Part:
+    """One process of the stack; its output goes to a file named after it."""
+
+    def __init__(self, name, argv, directory, ready, env=None):
+        self.name, self.argv, self.ready = name, [str(word) for word in argv], ready
+        self.log = directory / f"{name}.log"
+        self.env = {**os.environ, **(env or {})}
+        self.process = None
+        self.kills = 0
+
+    def start(self, wait=30):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
+
+        def up():
+            if self.process.poll() is not None:
+                raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{self.tail()}")
+            return self.ready()
+
+        try:
+            wait_for(up, wait, self.name)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}\n{self.tail()}") from None
+
+    def tail(self, lines=15):
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        """Ends it without warning, as a power cut or the kernel's out-of-memory killer would."""
+        self.process.kill()
+        self.process.wait()
+        self.kills += 1
+
+    def stop(self, seconds=15):
+        if not self.running():
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise TimeoutError(f"{self.name} did not stop within {seconds} s of SIGTERM:\n{self.tail()}") from None
+
+
+class Stack:
+    """Use as a context manager: `with Stack() as stack: stack.start_hub(); stack.start_agent(toml)`."""
+
+    def __init__(self, bin_dir=None, http_port=None, tls=False, keep=False):
+        self.bin = pathlib.Path(bin_dir or os.environ.get("LAPWING_BIN") or ROOT / "build/release/bin")
+        self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lapwing-stack-"))
+        self.keep, self.tls = keep, tls
+        self.site_port, self.mqtt_port, self.status_port = free_port(), free_port(), free_port()
+        self.http_port = http_port or free_port()
+        self.device = "edge-1"
+        self.parts = []  # in start order
+        self.token = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for part in reversed(self.parts):
+            try:
+                part.stop()
+            except TimeoutError as error:
+                print(error, flush=True)
+        if not self.keep:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+    def add(self, name, argv, ready, env=None):
+        part = Part(name, argv, self.dir, ready, env)
+        self.parts.append(part)
+        return part
+
+    # --- the parts -----------------------------------------------------------------------------------------------
+    def start_site_broker(self):
+        folder = self.dir / "site"
+        folder.mkdir()
+        config = folder / "mosquitto.conf"
+        config.write_text(f"listener {self.site_port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+                          "max_queued_messages 1000000\nmax_queued_bytes 268435456\nmax_inflight_messages 1000\n"
+                          f"{'user root' if os.geteuid() == 0 else ''}\n")
+        self.site = self.add("site-broker", ["mosquitto", "-c", config], lambda: accepts(self.site_port))
+        self.site.start()
+
+    def start_hub(self):
+        hub = self.dir / "hub"
+        made = subprocess.run([self.bin / "lapwing-hub", "init", "--dir", hub, "--tenant", "demo", "--host", "localhost",
+                               "--host", "127.0.0.1", "--mqtt-port", str(self.mqtt_port), "--http-port", str(self.http_port)],
+                              capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise RuntimeError(f"lapwing-hub init: {made.stderr}{made.stdout}")
+        self.token = next(word for word in made.stdout.split() if word.startswith("lwt_"))
+        self.hub_dir = hub
+        self.hub_broker = self.add("hub-broker", ["mosquitto", "-c", hub / "mosquitto.conf"], lambda: accepts(self.mqtt_port))
+        self.hub = self.add("hub", [self.bin / "lapwing-hub", "serve", "--config", hub / "hub.toml"], self.hub_ready,
+                            {"LAPWING__HTTP__TLS": "true" if self.tls else "false"})
+        self.hub_broker.start()
+        self.hub.start()
+
+    @property
+    def url(self):
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.http_port}"
+
+    def fetch(self, path, body=None, timeout=10):
+        """The hub's answer as JSON (text where it is not); path as in /api/v1/devices."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
+        data = None if body is None else json.dumps(body).encode()
+        context = ssl.create_default_context(cafile=self.hub_dir / "ca.pem") if self.tls else None
+        request = urllib.request.Request(self.url + path, data, headers)
+        with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
+            text = answer.read()
+            return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text.decode()
+
+    def hub_ready(self):
+        try:
+            self.fetch("/health/ready", timeout=2)
+            return True
+        except OSError:
+            return False
+
+    def enrol(self, device="edge-1"):
+        """Makes a one-time token through the API and enrols the device; its identity lands in DIR/<device>."""
+        self.device = device
+        token = self.fetch("/api/v1/enrolments", {"device": device, "expires_in_s": 600})["token"]
+        self.identity = self.dir / device
+        ca = ["--ca", self.hub_dir / "ca.pem"] if self.tls else []
+        made = subprocess.run([self.bin / "lapwing-agent", "enrol", "--hub", self.url, *ca, "--token", token,
+                               "--dir", self.identity], capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            raise RuntimeError(f"lapwing-agent enrol: {made.stderr}{made.stdout}")
+
+    def start_agent(self, toml, env=None, start=True):
+        """`toml` is added to what every agent of the stack needs: data directory, uplink, status."""
+        self.agent_data = self.dir / "agent-data"
+        self.agent_data.mkdir(exist_ok=True)
+        config = self.dir / "agent.toml"
+        config.write_text(f"""[agent]
+data_dir = "{self.agent_data}"
+
+[uplink]
+host = "localhost"
+port = {self.mqtt_port}
+ca = "{self.identity}/ca.pem"
+certificate = "{self.identity}/device.pem"
+key = "{self.identity}/device.key"
+
+[status]
+listen = "127.0.0.1:{self.status_port}"
+{toml}""")
+        self.agent = self.add("agent", [self.bin / "lapwing-agent", "run", "--config", config], self.agent_ready, env)
+        if start:
+            self.agent.start()
+
+    def status(self, path="/api/v1/status", timeout=5):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}{path}", timeout=timeout) as answer:
+            text = answer.read()
+            return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text.decode()
+
+    def agent_ready(self):
+        try:
+            self.status("/health/live", timeout=2)
+            return True
+        except OSError:
+            return False
