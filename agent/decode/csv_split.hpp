@@ -27,6 +27,8 @@ class CsvSplitter {
   /// Goes to the next row that is not blank; false at the end.
   [[nodiscard]] bool next();
   [[nodiscard]] const std::vector<std::string_view>& fields() const { return fields_; }
+  /// The row as it stands in the text, without its line end.
+  [[nodiscard]] std::string_view text() const { return row_; }
   /// The row's number, from 1, blank ones counted: for messages.
   [[nodiscard]] std::size_t line() const { return line_; }
   [[nodiscard]] bool malformed() const { return malformed_; }
@@ -36,6 +38,7 @@ class CsvSplitter {
   bool read_row();
 
   std::string_view rest_;
+  std::string_view row_;
   char delimiter_;
   std::vector<std::string_view> fields_;
   std::deque<std::string> unescaped_;

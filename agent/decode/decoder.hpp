@@ -82,8 +82,9 @@ class FieldSink {
   /// the payload as a whole is the value.
   virtual void on_field(std::string_view name, std::span<const TagView> tags, double value,
                         Time time) = 0;
-  /// A row of the payload could not be read; the decoder goes on with the next.
-  virtual void on_refused(Refusal reason, std::string_view detail) = 0;
+  /// A row of the payload could not be read; the decoder goes on with the next. `part` is the row's
+  /// text, empty where it has none of its own.
+  virtual void on_refused(Refusal reason, std::string_view detail, std::string_view part) = 0;
 
  protected:
   ~FieldSink() = default;
