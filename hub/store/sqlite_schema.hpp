@@ -65,7 +65,7 @@ CREATE TABLE history(
   PRIMARY KEY(tenant_no, device_no, minute, stream_no, begin_us)) WITHOUT ROWID, STRICT;
 
 CREATE TABLE anomalies(
-  anomaly_no INTEGER PRIMARY KEY, tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL,
+  anomaly_no INTEGER PRIMARY KEY AUTOINCREMENT, tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL,
   id INTEGER NOT NULL, phase INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
   severity INTEGER NOT NULL, reason INTEGER NOT NULL, stream TEXT NOT NULL, watch TEXT NOT NULL,
   detector TEXT NOT NULL, onset INTEGER NOT NULL, peak_time INTEGER NOT NULL, end_us INTEGER,

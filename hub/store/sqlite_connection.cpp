@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/store/sqlite_connection.hpp"
+
+#include <sqlite3.h>
+
+#include <cstring>
+#include <unordered_map>
+#include <utility>
+
+namespace lapwing::hub {
+namespace {
+
+sqlite3_stmt* raw(void* statement) { return static_cast<sqlite3_stmt*>(statement); }
+
+struct FinishStatement {
+  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+};
+struct CloseDatabase {
+  void operator()(sqlite3* database) const { sqlite3_close(database); }
+};
+
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept {
+    return std::hash<std::string_view>{}(text);
+  }
+};
+
+}  // namespace
+
+struct SqliteConnection::Impl {
+  std::string path;
+  std::unique_ptr<sqlite3, CloseDatabase> database;
+  std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, FinishStatement>, TextHash,
+                     std::equal_to<>>
+      statements;
+  sqlite3_stmt* current = nullptr;
+  int bind_status = SQLITE_OK;
+
+  [[nodiscard]] Error error(std::string_view doing) const {
+    const int code = sqlite3_errcode(database.get()) & 0xff;
+    const auto kind =
+        code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? Errc::corrupt : Errc::io;
+    std::string text = path + ": " + sqlite3_errmsg(database.get());
+    if (code == SQLITE_FULL) text += "; free space on the volume";
+    if (code == SQLITE_BUSY) text += "; another process holds the database";
+    text += " (";
+    text += doing.substr(0, 60);
+    text += ')';
+    return {kind, std::move(text)};
+  }
+};
+
+std::int64_t SqliteRow::integer(int column) const {
+  return sqlite3_column_int64(raw(statement_), column);
+}
+
+double SqliteRow::number(int column) const {
+  if (is_null(column)) return std::numeric_limits<double>::quiet_NaN();
+  return sqlite3_column_double(raw(statement_), column);
+}
+
+std::string_view SqliteRow::view(int column) const {
+  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(raw(statement_), column));
+  const auto size = sqlite3_column_bytes(raw(statement_), column);
+  return bytes == nullptr ? std::string_view()
+                          : std::string_view(bytes, static_cast<std::size_t>(size));
+}
+
+bool SqliteRow::is_null(int column) const {
+  return sqlite3_column_type(raw(statement_), column) == SQLITE_NULL;
+}
+
+SqliteConnection::SqliteConnection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+SqliteConnection::~SqliteConnection() = default;
+
+Result<std::unique_ptr<SqliteConnection>> SqliteConnection::open(const std::filesystem::path& path,
+                                                                 const Options& options) {
+  auto impl = std::make_unique<Impl>();
+  impl->path = path.string();
+  const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+                    (options.read_only ? SQLITE_OPEN_READONLY
+                                       : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  sqlite3* database = nullptr;
+  const int opened = sqlite3_open_v2(impl->path.c_str(), &database, flags, nullptr);
+  impl->database.reset(database);
+  if (opened != SQLITE_OK) return impl->error("open");
+  sqlite3_busy_timeout(database, 10'000);
+  std::unique_ptr<SqliteConnection> connection(new SqliteConnection(std::move(impl)));
+  auto& db = *connection;
+  // Each pragma is asked back: SQLite does not report one that it did not honour.
+  const auto set = [&db, &path](const std::string& pragma, std::string_view value) {
+    std::string got;
+    db.rows("PRAGMA " + pragma + " = " + std::string(value), [](const SqliteRow&) {});
+    db.rows("PRAGMA " + pragma, [&got](const SqliteRow& row) { got = row.text(0); });
+    if (!db.failed() && got != value) {
+      db.fail({Errc::io, path.string() + ": pragma " + pragma + " is " + got + ", not " +
+                             std::string(value) + "; the file system may not support it"});
+    }
+  };
+  set("temp_store", "2");
+  set("cache_size", "-" + std::to_string(options.cache_bytes / 1024));
+  set("trusted_schema", "0");
+  set("cell_size_check", "1");
+  if (options.read_only) {
+    set("query_only", "1");
+  } else {
+    set("journal_mode", "wal");
+    set("synchronous", "2");  // FULL: an acknowledged record survives a power cut
+    set("wal_autocheckpoint", "4000");
+    set("journal_size_limit", "67108864");
+  }
+  if (db.failed()) return db.failure();
+  return connection;
+}
+
+bool SqliteConnection::ready(std::string_view sql) {
+  if (failed()) return false;
+  auto at = impl_->statements.find(sql);
+  if (at == impl_->statements.end()) {
+    sqlite3_stmt* statement = nullptr;
+    if (sqlite3_prepare_v3(impl_->database.get(), sql.data(), static_cast<int>(sql.size()),
+                           SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+      fail(impl_->error(sql));
+      return false;
+    }
+    at = impl_->statements.emplace(std::string(sql), nullptr).first;
+    at->second.reset(statement);
+  }
+  impl_->current = at->second.get();
+  impl_->bind_status = SQLITE_OK;
+  return true;
+}
+
+void SqliteConnection::bind_integer(int at, std::int64_t value) {
+  impl_->bind_status |= sqlite3_bind_int64(impl_->current, at, value);
+}
+
+void SqliteConnection::bind_number(int at, double value) {
+  impl_->bind_status |= sqlite3_bind_double(impl_->current, at, value);
+}
+
+void SqliteConnection::bind_text(int at, std::string_view value) {
+  // Borrowed: the statement is reset before the caller's text goes. Never a null pointer (NULL).
+  const char* bytes = value.data() == nullptr ? "" : value.data();
+  impl_->bind_status |= sqlite3_bind_text(impl_->current, at, bytes,
+                                          static_cast<int>(value.size()), SQLITE_STATIC);
+}
+
+void SqliteConnection::bind_blob(int at, std::string_view value) {
+  const char* bytes = value.data() == nullptr ? "" : value.data();
+  impl_->bind_status |= sqlite3_bind_blob(impl_->current, at, bytes,
+                                          static_cast<int>(value.size()), SQLITE_STATIC);
+}
+
+void SqliteConnection::bind_null(int at) {
+  impl_->bind_status |= sqlite3_bind_null(impl_->current, at);
+}
+
+bool SqliteConnection::bound() {
+  if (impl_->bind_status == SQLITE_OK) return true;
+  fail(impl_->error("bind"));
+  return false;
+}
+
+std::int64_t SqliteConnection::finish() {
+  const int status = sqlite3_step(impl_->current);
+  if (status != SQLITE_DONE && status != SQLITE_ROW) fail(impl_->error(sqlite3_sql(impl_->current)));
+  sqlite3_reset(impl_->current);
+  return failed() ? 0 : sqlite3_changes64(impl_->database.get());
+}
+
+void SqliteConnection::walk(const EachRow& each) {
+  auto* const statement = impl_->current;
+  int status = SQLITE_OK;
+  while ((status = sqlite3_step(statement)) == SQLITE_ROW) each(SqliteRow(statement));
+  if (status != SQLITE_DONE) fail(impl_->error(sqlite3_sql(statement)));
+  sqlite3_reset(statement);
+}
+
+void SqliteConnection::script(std::string_view sql) {
+  if (failed()) return;
+  if (sqlite3_exec(impl_->database.get(), std::string(sql).c_str(), nullptr, nullptr, nullptr) !=
+      SQLITE_OK) {
+    fail(impl_->error("script"));
+  }
+}
+
+std::int64_t SqliteConnection::last_row() const {
+  return sqlite3_last_insert_rowid(impl_->database.get());
+}
+
+Result<void> migrate(SqliteConnection& db, std::span<const std::string_view> migrations) {
+  db.clear_failure();
+  db.run("BEGIN IMMEDIATE");
+  std::int64_t version = 0;
+  db.rows("PRAGMA user_version", [&](const SqliteRow& row) { version = row.integer(0); });
+  const auto newest = static_cast<std::int64_t>(migrations.size());
+  if (!db.failed() && version > newest) {
+    db.fail({Errc::unsupported, "written by a newer version (schema " + std::to_string(version) +
+                                    ", this one knows " + std::to_string(newest) +
+                                    "); install that version"});
+  }
+  for (auto next = version; next < newest; ++next) {
+    db.script(migrations[static_cast<std::size_t>(next)]);
+  }
+  if (version < newest) db.script("PRAGMA user_version = " + std::to_string(newest));
+  db.run("COMMIT");
+  if (!db.failed()) return {};
+  const auto failure = db.failure();
+  db.clear_failure();
+  db.run("ROLLBACK");
+  db.clear_failure();
+  return failure;
+}
+
+}  // namespace lapwing::hub

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The SQLite store's ingest transaction.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+
+#include "hub/store/ingest_transaction.hpp"
+#include "hub/store/sqlite_connection.hpp"
+
+namespace lapwing::hub {
+
+/// The writing connection and what it remembers between transactions.
+/// Threads: hold `mutex` while using anything else here.
+struct SqliteWriter {
+  /// A stream's row, as far as taking records in needs it.
+  struct Stream {
+    std::int64_t stream_no = 0;
+    std::string tags;  ///< as stored
+  };
+  /// By stream name, a zero byte, watch name.
+  using Streams = std::unordered_map<std::string, Stream>;
+
+  std::mutex mutex;
+  std::unique_ptr<SqliteConnection> connection;
+  std::int64_t feed_seq = 0;      ///< newest given out
+  std::int64_t history_rows = 0;  ///< stored
+  std::int64_t dead_letter_number = 0;
+  std::map<std::int64_t, Streams> streams_of_device;  ///< a cache; forgotten on rollback
+  std::size_t streams_cached = 0;
+
+  /// Drops what a rolled-back transaction may have put into the caches, and reads the counters again.
+  void forget();
+};
+
+/// Streams of one device the hub keeps; records of further ones are stored, without row and history.
+inline constexpr std::int64_t kStreamsPerDeviceMax = 100'000;
+/// Sequence numbers and epochs above this are refused as hostile.
+inline constexpr std::uint64_t kSeqMax = std::uint64_t{1} << 62U;
+inline constexpr std::size_t kDeadLetterBytesMax = 4096;
+
+class SqliteIngest final : public IngestTransaction {
+ public:
+  /// Takes the writer's lock and begins.
+  static Result<std::unique_ptr<IngestTransaction>> begin(SqliteWriter& writer);
+  ~SqliteIngest() override;
+
+  Result<DeviceSession> device(const DeviceKey& key) override;
+  Result<void> save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) override;
+  Result<void> save_presence(const DeviceKey& key, const Presence& presence) override;
+  Result<StoredCounts> store(const DeviceKey& key, std::uint64_t epoch, Time received_at,
+                             std::span<const IncomingRecord> records) override;
+  Result<void> dead_letter(const DeviceKey& key, const DeadLetter& letter) override;
+  Result<std::uint64_t> commit() override;
+
+ private:
+  /// What summaries and anomalies of this transaction say about a stream; written once at commit.
+  struct StreamWork {
+    bool seen = false;
+    std::int64_t last_time = 0;
+    double last_value = wire::kUnknown;
+    wire::Band band;
+    double last_score = wire::kUnknown;
+    std::int64_t open_change = 0;
+  };
+  /// A device as this transaction changes it; written once at commit.
+  struct DeviceWork {
+    std::int64_t tenant_no = 0;
+    std::int64_t device_no = 0;
+    std::string device;
+    DeviceSession session;
+    Presence presence;
+    bool presence_changed = false;
+    bool sync_changed = false;
+    bool changed = false;
+    std::uint64_t stored = 0;
+    Losses lost;
+    std::uint64_t epoch_base = 0;
+    std::uint64_t epoch_produced = 0;
+    std::uint64_t epoch_accounted = 0;
+    std::int64_t streams = 0;
+    std::int64_t anomalies_open = 0;
+    std::map<std::uint64_t, bool> has_losses;  ///< by epoch
+    std::map<std::int64_t, StreamWork> stream_work;
+    SqliteWriter::Streams* known_streams = nullptr;
+  };
+  /// What every step of storing one record needs.
+  struct Storing {
+    DeviceWork& device;
+    std::uint64_t epoch;
+    Time received_at;
+    StoredCounts& counts;
+  };
+
+  SqliteIngest(SqliteWriter& writer, std::unique_lock<std::mutex> lock);
+
+  DeviceWork& work(const DeviceKey& key);
+  void read_device(const DeviceKey& key, DeviceWork& device, bool& found);
+  bool has_losses(DeviceWork& device, std::uint64_t epoch);
+  bool take_key(Storing& s, std::uint64_t seq, int record_class, std::uint64_t hash);
+  bool recover_from_loss(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq);
+  void store_record(Storing& s, const IncomingRecord& record);
+  void store_loss(Storing& s, const IncomingRecord& record, const wire::LossRecord& loss);
+  void store_anomaly(Storing& s, const IncomingRecord& record, const wire::AnomalyRecord& anomaly);
+  void store_summary(Storing& s, const wire::SummaryRecord& summary);
+  std::int64_t stream_number(DeviceWork& device, const std::string& stream,
+                             const std::string& watch, const std::vector<wire::Tag>& tags);
+  void load_streams(DeviceWork& device);
+  void write_device(DeviceWork& device);
+  void write_streams(DeviceWork& device);
+
+  SqliteWriter& writer_;
+  std::unique_lock<std::mutex> lock_;
+  SqliteConnection& db_;
+  std::map<DeviceKey, DeviceWork> devices_;
+  std::string stream_key_;  ///< reused
+  bool open_ = true;        ///< neither committed nor rolled back
+};
+
+}  // namespace lapwing::hub

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The SQLite store's queries, each on one connection.
+///
+/// After a call ask the connection whether it failed; until then results may be incomplete.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "hub/store/sqlite_connection.hpp"
+#include "hub/store/store.hpp"
+
+namespace lapwing::hub::reads {
+
+/// The numbers that stand for a device in the tables.
+struct DeviceNumbers {
+  std::int64_t tenant_no = 0;
+  std::int64_t device_no = 0;
+};
+
+std::optional<std::int64_t> tenant_number(SqliteConnection& db, std::string_view tenant);
+Result<DeviceNumbers> device_numbers(SqliteConnection& db, const DeviceKey& key);
+
+Result<DeviceRow> device(SqliteConnection& db, const DeviceKey& key);
+Result<Page<DeviceRow>> devices(SqliteConnection& db, std::string_view tenant,
+                                const PageRequest& page);
+Result<Page<StreamRow>> streams(SqliteConnection& db, const DeviceKey& key,
+                                const PageRequest& page);
+Result<std::vector<HistoryPoint>> history(SqliteConnection& db, const DeviceKey& key,
+                                          const HistoryQuery& query);
+Result<Page<AnomalyRow>> anomalies(SqliteConnection& db, std::string_view tenant,
+                                   const AnomalyFilter& filter, const PageRequest& page);
+Result<AnomalyRow> anomaly(SqliteConnection& db, const DeviceKey& key, std::uint64_t id);
+Result<std::vector<FeedRow>> feed(SqliteConnection& db, std::string_view tenant,
+                                  const FeedQuery& query);
+Result<FeedBounds> feed_bounds(SqliteConnection& db, std::string_view tenant);
+Result<Page<DeadLetterRow>> dead_letters(SqliteConnection& db, std::string_view tenant,
+                                         const PageRequest& page);
+Result<TokenRow> token_by_hash(SqliteConnection& db, std::string_view hash);
+Result<Page<TokenRow>> tokens(SqliteConnection& db, std::string_view tenant,
+                              const PageRequest& page);
+Result<Page<AuditRow>> audit(SqliteConnection& db, std::string_view tenant,
+                             const PageRequest& page);
+Result<StoreTotals> totals(SqliteConnection& db);
+
+/// Rows a page may have.
+[[nodiscard]] std::size_t page_rows(const PageRequest& page);
+
+}  // namespace lapwing::hub::reads

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+/// A device's sync state as one text column, the same in every engine.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "shared/base/result.hpp"
+#include "shared/sync/hub.hpp"
+
+namespace lapwing::hub {
+
+[[nodiscard]] std::string sync_text(const sync::DeviceSyncState& state);
+/// Empty text is the state before the first hello. corrupt: not what sync_text wrote.
+[[nodiscard]] Result<sync::DeviceSyncState> sync_from(std::string_view text);
+
+[[nodiscard]] bool is_quarantined(const sync::DeviceSyncState& state);
+/// Lets the device say hello again.
+void release(sync::DeviceSyncState& state);
+
+}  // namespace lapwing::hub
