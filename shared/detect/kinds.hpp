@@ -78,6 +78,9 @@ inline constexpr std::array kKinds{
          .make = &make_ewma},
 };
 
+/// Rules that every kind of Input::stream shares. Errors: bad_config, no_device.
+Result<void> check_stream_settings(std::string_view kind, const Settings& settings);
+
 /// nullptr when there is no such kind.
 [[nodiscard]] const Kind* find_kind(std::string_view name) noexcept;
 

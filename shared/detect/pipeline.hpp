@@ -64,8 +64,8 @@ class Pipeline {
   /// arrival (the reading's own time when replaying). `out` is empty or as long as `samples`.
   void push(std::span<const Sample> samples, Time now, std::vector<Event>& events,
             std::span<Verdict> out = {});
-  /// Time passes without readings: finds outages and ends what has been quiet for long enough. Call
-  /// about once a second while live; never when replaying. Cost: about 10 ns.
+  /// Time passes, maybe without readings: finds outages. Call about once a second while live; never
+  /// when replaying, where gaps show in the readings' times. Cost: about 10 ns.
   void tick(Time now, std::vector<Event>& events);
   /// The stream ends for good (end of a file): open anomalies are closed at their last instant.
   void finish(std::vector<Event>& events);
@@ -89,10 +89,23 @@ class Pipeline {
 
  private:
   struct State;
+  struct One {
+    float raw = 0;
+    Cause cause = Cause::none;
+  };
   Pipeline(const WatchConfig& watch, std::uint64_t id_seed, std::unique_ptr<Detector> detector);
+
+  Verdict take(const Sample& sample, Time now, std::vector<Event>& events);
+  One score_one(double value, Time time);
+  void calibrate(const One& one, double value, Time time, Verdict& verdict,
+                 std::vector<Event>& events);
+  void accept_if_lasting(Time time, std::vector<Event>& events);
+  void account(double value, bool missing, const Verdict& verdict) noexcept;
+  [[nodiscard]] std::uint64_t tag() const noexcept;
 
   const WatchConfig* watch_;
   std::uint64_t id_seed_;
+  Time gap_begin_{};  ///< time of the newest reading that counted
   std::unique_ptr<Detector> detector_;
   std::unique_ptr<State> state_;
 };

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/detect/pipeline.hpp"
+
+#include "shared/detect/calibration.hpp"
+#include "shared/detect/decision.hpp"
+#include "shared/detect/kinds.hpp"
+#include "shared/detect/quality.hpp"
+#include "shared/detect/snapshot.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cmath>
+#include <limits>
+#include <string>
+
+namespace lapwing::detect {
+namespace {
+
+using wire::Reason;
+
+constexpr std::uint32_t kVersion = 1;
+/// Of the warm-up, the detector learns from the first 60 %; the rest calibrates its scores.
+constexpr double kDetectorShare = 0.6;
+constexpr std::uint64_t kRateEvery = 64;  // readings between two looks at the stream's rate
+constexpr std::uint64_t kAcceptReadings = 64;
+constexpr std::size_t kSnapshotBytesMax = 64 * 1024;
+
+std::uint32_t detector_rows(const WatchConfig& watch) {
+  return std::max<std::uint32_t>(24, static_cast<std::uint32_t>(kDetectorShare * watch.warmup));
+}
+std::uint32_t calibration_rows(const WatchConfig& watch) {
+  const std::uint32_t rows = detector_rows(watch);
+  return std::max<std::uint32_t>(16, watch.warmup > rows ? watch.warmup - rows : 0);
+}
+
+/// What happened since the last summary.
+struct Interval {
+  std::uint64_t readings = 0;
+  std::uint64_t values = 0;
+  std::uint64_t scores = 0;
+  double sum = 0;
+  double min = std::numeric_limits<double>::infinity();
+  double max = -std::numeric_limits<double>::infinity();
+  double score_sum = 0;
+  float score_max = 0;
+
+  template <class A>
+  void fields(A& archive) {
+    archive(readings, values, scores, sum, min, max, score_sum, score_max);
+  }
+};
+
+}  // namespace
+
+struct Pipeline::State {
+  explicit State(const WatchConfig& watch) : calibration(calibration_rows(watch)) {}
+
+  Quality quality;
+  Calibration calibration;
+  Decision decision;
+  Interval interval;
+  double last_value = wire::kUnknown;
+  float last_score = 0;
+  bool resumed = false;  ///< restored, and no clock seen since
+  double expected = wire::kUnknown;
+  double lower = wire::kUnknown;
+  double upper = wire::kUnknown;
+  std::uint64_t readings_total = 0;
+  std::uint64_t dropped_total = 0;
+
+  template <class A>
+  void fields(A& archive) {
+    archive(quality, calibration, decision, interval, last_value, last_score, expected, lower,
+            upper);
+    archive(readings_total, dropped_total);
+  }
+  [[nodiscard]] Band band() const { return {.expected = expected, .lower = lower, .upper = upper}; }
+};
+
+Result<std::unique_ptr<Pipeline>> Pipeline::make(const WatchConfig& watch, std::uint64_t id_seed) {
+  const Kind* kind = find_kind(watch.detector);
+  if (kind == nullptr) {
+    return Error{Errc::bad_config,
+                 "watch " + watch.name + ": no detector \"" + watch.detector + "\""};
+  }
+  const Settings settings{.width = 1, .warmup = detector_rows(watch), .season = watch.season};
+  auto detector = kind->make(settings, {});
+  if (!detector) return within("watch " + watch.name, detector.error());
+  return std::unique_ptr<Pipeline>(new Pipeline(watch, id_seed, std::move(*detector)));
+}
+
+Pipeline::Pipeline(const WatchConfig& watch, std::uint64_t id_seed,
+                   std::unique_ptr<Detector> detector)
+    : watch_(&watch),
+      id_seed_(id_seed),
+      detector_(std::move(detector)),
+      state_(std::make_unique<State>(watch)) {}
+
+Pipeline::~Pipeline() = default;
+
+void Pipeline::push(std::span<const Sample> samples, Time now, std::vector<Event>& events,
+                    std::span<Verdict> out) {
+  assert(out.empty() || out.size() == samples.size());
+  if (samples.empty()) return;
+  if (state_->resumed) {
+    state_->quality.resumed(now);
+    state_->resumed = false;
+  }
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    const Verdict verdict = take(samples[i], now, events);
+    if (!out.empty()) out[i] = verdict;
+  }
+}
+
+Verdict Pipeline::take(const Sample& sample, Time now, std::vector<Event>& events) {
+  State& s = *state_;
+  const Checked checked = s.quality.check(sample.time, sample.value, now, *watch_);
+  ++s.readings_total;
+  const auto complain = [&](const Complaint& complaint, Time onset, double value) {
+    s.decision.found({.reason = complaint.reason,
+                      .onset = onset,
+                      .time = checked.time,
+                      .score = complaint.score,
+                      .value = value,
+                      .band = s.band(),
+                      .detail = complaint.detail},
+                     id_seed_, events);
+  };
+  if (checked.clock) complain(*checked.clock, checked.time, sample.value);
+  if (checked.dropped) {
+    ++s.dropped_total;
+    return {.score = s.last_score, .anomalous = s.decision.open_count() > 0, .band = s.band()};
+  }
+  if (checked.gap) {
+    complain(*checked.gap, gap_begin_, wire::kUnknown);
+    for (int i = 0; i < 4; ++i) score_one(std::numeric_limits<double>::quiet_NaN(), checked.time);
+  }
+  s.decision.close(Reason::gap, checked.time, events);
+
+  Verdict verdict;
+  const bool usable = !checked.missing && !checked.withheld;
+  if (usable) {
+    const One one = score_one(sample.value, checked.time);
+    if (detector_->warm()) calibrate(one, sample.value, checked.time, verdict, events);
+  } else {
+    score_one(std::numeric_limits<double>::quiet_NaN(), checked.time);
+  }
+  if (checked.complaint) {
+    const bool stuck = checked.complaint->reason == Reason::stuck;
+    complain(*checked.complaint, stuck ? checked.stuck_since : checked.time, sample.value);
+    verdict.score = std::max(verdict.score, static_cast<float>(checked.complaint->score));
+  }
+  s.decision.passed(checked.time, watch_->hold, s.calibration.open(), events);
+  accept_if_lasting(checked.time, events);
+  gap_begin_ = checked.time;
+
+  verdict.anomalous = s.decision.open_count() > 0;
+  verdict.band = s.band();
+  s.last_score = verdict.score;
+  if (!checked.missing) s.last_value = sample.value;
+  account(sample.value, checked.missing, verdict);
+  return verdict;
+}
+
+Pipeline::One Pipeline::score_one(double value, Time time) {
+  State& s = *state_;
+  One one;
+  Band band;
+  const bool learn = !s.calibration.open();
+  const float band_score = s.calibration.ready() ? s.calibration.raw_threshold() : 6.0F;
+  const auto done = detector_->score({.values = std::span(&value, 1),
+                                      .times = std::span(&time, 1),
+                                      .learn = learn,
+                                      .band_score = band_score},
+                                     {.raw = std::span(&one.raw, 1),
+                                      .bands = std::span(&band, 1),
+                                      .causes = std::span(&one.cause, 1)});
+  assert(done);
+  (void)done;
+  if (std::isfinite(value)) {
+    s.expected = band.expected;
+    s.lower = band.lower;
+    s.upper = band.upper;
+  }
+  return one;
+}
+
+void Pipeline::calibrate(const One& one, double value, Time time, Verdict& verdict,
+                         std::vector<Event>& events) {
+  State& s = *state_;
+  if (s.readings_total % kRateEvery == 0 || !s.calibration.ready()) {
+    const double per_week = s.quality.readings_per_week();
+    if (per_week > 0) s.calibration.set_rate(watch_->alarms_per_week / per_week);
+  }
+  verdict.scored = s.calibration.ready();
+  verdict.score = s.calibration.push(one.raw);
+  if (!verdict.scored || verdict.score <= 1) return;
+  s.decision.found({.reason = Reason::unusual,
+                    .cause = one.cause,
+                    .onset = time,
+                    .time = time,
+                    .score = static_cast<double>(verdict.score),
+                    .value = value,
+                    .band = s.band()},
+                   id_seed_, events);
+}
+
+/// What has lasted for WatchConfig::accept_after is the new normal.
+void Pipeline::accept_if_lasting(Time time, std::vector<Event>& events) {
+  State& s = *state_;
+  if (s.decision.open_count() == 0) return;
+  const auto lasting = [&](Reason reason) {
+    return s.decision.open(reason) && time - s.decision.onset(reason) >= watch_->accept_after &&
+           s.decision.readings_open(reason) >= kAcceptReadings;
+  };
+  if (lasting(Reason::unusual)) {
+    accept_new_normal();
+    s.decision.close(Reason::unusual, time, events);
+  }
+  if (lasting(Reason::stuck)) {
+    s.quality.accept_run();
+    s.decision.close(Reason::stuck, time, events);
+  }
+}
+
+void Pipeline::accept_new_normal() noexcept {
+  detector_->accept_new_normal();
+  state_->calibration.accept();
+  state_->quality.accept_run();
+}
+
+void Pipeline::account(double value, bool missing, const Verdict& verdict) noexcept {
+  Interval& interval = state_->interval;
+  ++interval.readings;
+  if (!missing) {
+    ++interval.values;
+    interval.sum += value;
+    interval.min = std::min(interval.min, value);
+    interval.max = std::max(interval.max, value);
+  }
+  if (!verdict.scored && verdict.score <= 0) return;
+  ++interval.scores;
+  interval.score_sum += static_cast<double>(verdict.score);
+  interval.score_max = std::max(interval.score_max, verdict.score);
+}
+
+void Pipeline::tick(Time now, std::vector<Event>& events) {
+  State& s = *state_;
+  if (s.resumed) {
+    s.quality.resumed(now);
+    s.resumed = false;
+    return;
+  }
+  const auto silence = s.quality.silence(now, *watch_);
+  if (!silence) return;
+  const Time last = s.quality.last_time();
+  const auto silent = Micros(static_cast<std::int64_t>(silence->detail * 1e6));
+  s.decision.found({.reason = Reason::gap,
+                    .onset = last,
+                    .time = last + silent,
+                    .score = silence->score,
+                    .band = s.band(),
+                    .detail = silence->detail},
+                   id_seed_, events);
+}
+
+void Pipeline::finish(std::vector<Event>& events) { state_->decision.close_all(events); }
+
+wire::SummaryRecord Pipeline::summary(Time begin, Time end) {
+  Interval& interval = state_->interval;
+  wire::SummaryRecord record;
+  record.begin = begin;
+  record.end = end;
+  record.readings = interval.readings;
+  if (interval.values > 0) {
+    record.value_min = interval.min;
+    record.value_mean = interval.sum / static_cast<double>(interval.values);
+    record.value_max = interval.max;
+  }
+  if (interval.scores > 0) {
+    record.score_mean = interval.score_sum / static_cast<double>(interval.scores);
+    record.score_max = static_cast<double>(interval.score_max);
+  }
+  record.band = state_->band();
+  interval = Interval{};
+  return record;
+}
+
+StreamState Pipeline::state() const noexcept {
+  const State& s = *state_;
+  return {.last_time = s.quality.last_time(),
+          .last_value = s.last_value,
+          .last_score = s.last_score,
+          .band = s.band(),
+          .warm = s.calibration.ready(),
+          .anomalies_open = s.decision.open_count(),
+          .readings_total = s.readings_total,
+          .dropped_total = s.dropped_total};
+}
+
+const WatchConfig& Pipeline::watch() const noexcept { return *watch_; }
+
+std::size_t Pipeline::state_bytes() const noexcept {
+  return sizeof(*this) + sizeof(State) + detector_->state_bytes();
+}
+
+std::uint64_t Pipeline::tag() const noexcept {
+  return frame_tag("pipeline", kVersion, frame_tag(watch_->detector, watch_->warmup));
+}
+
+void Pipeline::snapshot(std::vector<std::byte>& out) const {
+  const std::size_t begun = begin_frame(out, tag());
+  StateWriter writer(out);
+  writer(*state_, gap_begin_);
+  detector_->snapshot(out);
+  end_frame(out, begun);
+}
+
+Result<void> Pipeline::restore(std::span<const std::byte> bytes) {
+  state_ = std::make_unique<State>(*watch_);
+  gap_begin_ = {};
+  auto anew = [this](Error why) -> Error {  // whatever was taken before the fault goes too
+    auto fresh = make(*watch_, id_seed_);
+    assert(fresh);
+    detector_ = std::move((*fresh)->detector_);
+    state_ = std::make_unique<State>(*watch_);
+    gap_begin_ = {};
+    return why;
+  };
+  if (bytes.size() > kSnapshotBytesMax)
+    return anew({Errc::corrupt, "pipeline snapshot is too long"});
+  auto content = open_frame(bytes, tag());
+  if (!content) return anew(content.error());
+  StateReader reader(*content);
+  reader(*state_, gap_begin_);
+  const bool sound = reader.ok() && bytes.empty() && state_->calibration.plausible() &&
+                     state_->decision.plausible();
+  if (!sound) return anew({Errc::corrupt, "pipeline snapshot holds impossible values"});
+  if (auto done = detector_->restore(reader.rest()); !done) return anew(done.error());
+  state_->resumed = true;
+  return {};
+}
+
+}  // namespace lapwing::detect
