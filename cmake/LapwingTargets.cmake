@@ -7,6 +7,9 @@ target_include_directories(lapwing_settings INTERFACE ${PROJECT_SOURCE_DIR} ${PR
 target_compile_options(lapwing_settings INTERFACE
   -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
   -fno-omit-frame-pointer -fstack-protector-strong -ffp-contract=off)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(lapwing_settings INTERFACE -Wno-restrict)  # false alarms on std::string (GCC PR 105651)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(lapwing_settings INTERFACE -Wthread-safety)
 endif()
@@ -30,7 +33,7 @@ function(lapwing_add_library name)
   add_library(lapwing_${name} STATIC)
   add_library(lapwing::${name} ALIAS lapwing_${name})
   target_sources(lapwing_${name} PRIVATE ${ARG_SOURCES}
-    PUBLIC FILE_SET HEADERS BASE_DIRS ${CMAKE_CURRENT_SOURCE_DIR} FILES ${ARG_HEADERS})
+    PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${ARG_HEADERS})
   set_target_properties(lapwing_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
   target_link_libraries(lapwing_${name} PUBLIC lapwing_settings ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
 endfunction()

@@ -39,8 +39,8 @@ struct Error {
 /// The same error with what was being done put in front: `open outbox: disk full`.
 [[nodiscard]] Error within(std::string_view what, Error error);
 
-/// A value or an Error. Dropping one is a compiler warning; reading the absent side is a bug (assert).
-/// Threads: as its T: distinct objects are safe, shared ones are not.
+/// A value or an Error. Dropping one is a compiler warning; reading the absent side is a bug
+/// (assert). Threads: as its T: distinct objects are safe, shared ones are not.
 template <class T>
 class [[nodiscard]] Result {
  public:

@@ -65,7 +65,8 @@ Result<Time> from_rfc3339(std::string_view text) {
   const int hour = read_digits(text, at, 2);
   const bool colon = take(text, at, ":");
   const int minute = read_digits(text, at, 2);
-  if (hour < 0 || minute < 0 || !colon || hour > 23 || minute > 59) return bad("no hour and minute");
+  if (hour < 0 || minute < 0 || !colon || hour > 23 || minute > 59)
+    return bad("no hour and minute");
   int second = 0;
   if (take(text, at, ":")) {
     second = read_digits(text, at, 2);
@@ -95,8 +96,8 @@ Result<Time> from_rfc3339(std::string_view text) {
     if (minus) offset = -offset;
   }
   if (at != text.size()) return bad("text after the time");
-  return t + std::chrono::hours(hour) + std::chrono::minutes(minute) + std::chrono::seconds(second) +
-         Micros(micros) - offset;
+  return t + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+         std::chrono::seconds(second) + Micros(micros) - offset;
 }
 
 }  // namespace lapwing

@@ -3,12 +3,12 @@
 /// Functions that decide take the time as an argument; only the outermost shell reads a clock.
 #pragma once
 
+#include "shared/base/result.hpp"
+
 #include <chrono>
 #include <cstdint>
 #include <string>
 #include <string_view>
-
-#include "shared/base/result.hpp"
 
 namespace lapwing {
 

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Inside of the configuration module: what document.cpp and section.cpp share. Not for others.
+#pragma once
+
+#include "shared/base/config.hpp"
+
+#include <toml++/toml.h>
+
+#include <filesystem>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace lapwing::config {
+
+struct State {
+  toml::table root;
+  std::filesystem::path folder;  ///< of the main file: relative paths start here
+  bool describing = false;
+  std::vector<Problem> problems;
+  std::vector<KeyReference> keys;
+  std::map<const toml::node*, std::string> environment_text;  ///< values as the variable held them
+  std::map<const void*, std::vector<std::string>> known;      ///< keys read, by table
+};
+
+/// `agent.toml:12`, or where the node came from otherwise.
+[[nodiscard]] std::string place_of(const toml::node& node);
+
+}  // namespace lapwing::config

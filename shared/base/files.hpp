@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Small files, whole: bounded reads, writes that a power cut leaves either old or new.
+#pragma once
+
+#include "shared/base/result.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+
+namespace lapwing {
+
+/// The file's bytes. Errors: not_found, denied, limit (longer than `bytes_max`), io.
+Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t bytes_max);
+
+/// Replaces the file: written beside it, fsynced, renamed, directory fsynced. `mode` is the new
+/// file's (0600 for keys and tokens). Errors: denied, limit (disk full), io; the old file stays.
+Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view bytes,
+                               ::mode_t mode = 0644);
+
+}  // namespace lapwing
