@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Keyset cursors as URL-safe text. Every engine uses the same ones, so a list survives a migration.
+/// Keyset cursors as URL-safe text. Every engine uses the same ones, so a list survives a
+/// migration.
 #pragma once
+
+#include "shared/base/result.hpp"
 
 #include <cstdint>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "shared/base/result.hpp"
 
 namespace lapwing::hub {
 

@@ -2,11 +2,11 @@
 /// Short lists inside one column: tags, contributions, scopes, as JSON text.
 #pragma once
 
+#include "shared/wire/messages.hpp"
+
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "shared/wire/messages.hpp"
 
 namespace lapwing::hub {
 

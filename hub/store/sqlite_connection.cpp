@@ -39,8 +39,7 @@ struct SqliteConnection::Impl {
 
   [[nodiscard]] Error error(std::string_view doing) const {
     const int code = sqlite3_errcode(database.get()) & 0xff;
-    const auto kind =
-        code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? Errc::corrupt : Errc::io;
+    const auto kind = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? Errc::corrupt : Errc::io;
     std::string text = path + ": " + sqlite3_errmsg(database.get());
     if (code == SQLITE_FULL) text += "; free space on the volume";
     if (code == SQLITE_BUSY) text += "; another process holds the database";
@@ -78,9 +77,9 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::open(const std::file
                                                                  const Options& options) {
   auto impl = std::make_unique<Impl>();
   impl->path = path.string();
-  const int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                    (options.read_only ? SQLITE_OPEN_READONLY
-                                       : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+  const int flags =
+      SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
+      (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   sqlite3* database = nullptr;
   const int opened = sqlite3_open_v2(impl->path.c_str(), &database, flags, nullptr);
   impl->database.reset(database);
@@ -143,14 +142,14 @@ void SqliteConnection::bind_number(int at, double value) {
 void SqliteConnection::bind_text(int at, std::string_view value) {
   // Borrowed: the statement is reset before the caller's text goes. Never a null pointer (NULL).
   const char* bytes = value.data() == nullptr ? "" : value.data();
-  impl_->bind_status |= sqlite3_bind_text(impl_->current, at, bytes,
-                                          static_cast<int>(value.size()), SQLITE_STATIC);
+  impl_->bind_status |=
+      sqlite3_bind_text(impl_->current, at, bytes, static_cast<int>(value.size()), SQLITE_STATIC);
 }
 
 void SqliteConnection::bind_blob(int at, std::string_view value) {
   const char* bytes = value.data() == nullptr ? "" : value.data();
-  impl_->bind_status |= sqlite3_bind_blob(impl_->current, at, bytes,
-                                          static_cast<int>(value.size()), SQLITE_STATIC);
+  impl_->bind_status |=
+      sqlite3_bind_blob(impl_->current, at, bytes, static_cast<int>(value.size()), SQLITE_STATIC);
 }
 
 void SqliteConnection::bind_null(int at) {
@@ -165,7 +164,8 @@ bool SqliteConnection::bound() {
 
 std::int64_t SqliteConnection::finish() {
   const int status = sqlite3_step(impl_->current);
-  if (status != SQLITE_DONE && status != SQLITE_ROW) fail(impl_->error(sqlite3_sql(impl_->current)));
+  if (status != SQLITE_DONE && status != SQLITE_ROW)
+    fail(impl_->error(sqlite3_sql(impl_->current)));
   sqlite3_reset(impl_->current);
   return failed() ? 0 : sqlite3_changes64(impl_->database.get());
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One SQLite connection as the store uses it: statements prepared once, arguments in order, and the
-/// first failure kept, so that a run of statements is checked once at its end.
+/// One SQLite connection as the store uses it: statements prepared once, arguments in order, and
+/// the first failure kept, so that a run of statements is checked once at its end.
 #pragma once
+
+#include "shared/base/result.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -12,8 +14,6 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
-
-#include "shared/base/result.hpp"
 
 namespace lapwing::hub {
 
@@ -117,8 +117,8 @@ class SqliteConnection {
   std::optional<Error> failure_;
 };
 
-/// Brings the database to the newest schema: `user_version` counts the migrations applied, all in one
-/// transaction. unsupported: it was written by a newer version.
+/// Brings the database to the newest schema: `user_version` counts the migrations applied, all in
+/// one transaction. unsupported: it was written by a newer version.
 Result<void> migrate(SqliteConnection& db, std::span<const std::string_view> migrations);
 
 }  // namespace lapwing::hub

@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite_ingest.hpp"
 
+#include "hub/store/lists_text.hpp"
+#include "hub/store/sqlite_schema.hpp"
+#include "hub/store/sync_text.hpp"
+
 #include <algorithm>
 #include <cassert>
 #include <utility>
 
-#include "hub/store/lists_text.hpp"
-#include "hub/store/sync_text.hpp"
-
 namespace lapwing::hub {
 namespace {
 
-constexpr std::int64_t kMinute = 60'000'000;
 constexpr std::size_t kStreamsCachedMax = 500'000;
 /// The ledger's class of a record that could not be read.
 constexpr int kPoisonClass = 0;
-
-std::int64_t minute_of(Time t) {
-  const auto us = to_micros(t);
-  return us >= 0 ? us / kMinute : -((-us + kMinute - 1) / kMinute);
-}
 
 std::uint64_t& of_reason(Losses& losses, wire::LossReason reason) {
   switch (reason) {
@@ -264,8 +259,7 @@ void SqliteIngest::store_loss(Storing& s, const IncomingRecord& record,
     const auto missing = last - first + 1 - here;
     lost += missing;
     db_.run("INSERT INTO losses VALUES(?,?,?,?,?,?,?,?)", device.tenant_no, device.device_no,
-            s.epoch, first, last, static_cast<int>(loss.reason), missing,
-            to_micros(s.received_at));
+            s.epoch, first, last, static_cast<int>(loss.reason), missing, to_micros(s.received_at));
   };
   std::vector<std::pair<std::uint64_t, std::uint64_t>> known;
   db_.rows(
@@ -349,12 +343,12 @@ void SqliteIngest::store_summary(Storing& s, const wire::SummaryRecord& summary)
   ++s.counts.summaries;
   const auto stream = stream_number(device, summary.stream, summary.watch, summary.tags);
   if (stream == 0) return;
-  writer_.history_rows += db_.run(
-      "INSERT INTO history VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-      device.tenant_no, device.device_no, minute_of(summary.begin), stream,
-      to_micros(summary.begin), to_micros(summary.end), summary.readings, summary.value_min,
-      summary.value_mean, summary.value_max, summary.score_mean, summary.score_max,
-      summary.band.expected, summary.band.lower, summary.band.upper);
+  writer_.history_rows +=
+      db_.run("INSERT INTO history VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+              device.tenant_no, device.device_no, minute_of(to_micros(summary.begin)), stream,
+              to_micros(summary.begin), to_micros(summary.end), summary.readings, summary.value_min,
+              summary.value_mean, summary.value_max, summary.score_mean, summary.score_max,
+              summary.band.expected, summary.band.lower, summary.band.upper);
   auto& latest = device.stream_work[stream];
   if (latest.seen && to_micros(summary.end) < latest.last_time) return;
   latest.seen = true;

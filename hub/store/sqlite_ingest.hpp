@@ -2,15 +2,15 @@
 /// The SQLite store's ingest transaction.
 #pragma once
 
+#include "hub/store/ingest_transaction.hpp"
+#include "hub/store/sqlite_connection.hpp"
+
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <unordered_map>
-
-#include "hub/store/ingest_transaction.hpp"
-#include "hub/store/sqlite_connection.hpp"
 
 namespace lapwing::hub {
 
@@ -33,11 +33,13 @@ struct SqliteWriter {
   std::map<std::int64_t, Streams> streams_of_device;  ///< a cache; forgotten on rollback
   std::size_t streams_cached = 0;
 
-  /// Drops what a rolled-back transaction may have put into the caches, and reads the counters again.
+  /// Drops what a rolled-back transaction may have put into the caches, and reads the counters
+  /// again.
   void forget();
 };
 
-/// Streams of one device the hub keeps; records of further ones are stored, without row and history.
+/// Streams of one device the hub keeps; records of further ones are stored, without row and
+/// history.
 inline constexpr std::int64_t kStreamsPerDeviceMax = 100'000;
 /// Sequence numbers and epochs above this are refused as hostile.
 inline constexpr std::uint64_t kSeqMax = std::uint64_t{1} << 62U;

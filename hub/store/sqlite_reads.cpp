@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite_reads.hpp"
 
+#include "hub/store/cursor.hpp"
+#include "hub/store/lists_text.hpp"
+#include "hub/store/sqlite_schema.hpp"
+
 #include <algorithm>
 #include <limits>
 #include <utility>
-
-#include "hub/store/cursor.hpp"
-#include "hub/store/lists_text.hpp"
 
 namespace lapwing::hub::reads {
 namespace {
@@ -112,11 +113,6 @@ HistoryPoint history_point(const SqliteRow& row) {
           {row.number(10), row.number(11), row.number(12)}};
 }
 
-std::int64_t minute_of(std::int64_t us) {
-  constexpr std::int64_t kMinute = 60'000'000;
-  return us >= 0 ? us / kMinute : -((-us + kMinute - 1) / kMinute);
-}
-
 /// Walks one stream's points through the minutes of its device; minutes without any are skipped.
 class HistoryWalk {
  public:
@@ -213,7 +209,9 @@ Result<DeviceNumbers> device_numbers(SqliteConnection& db, const DeviceKey& key)
   db.rows(
       "SELECT tenant_no, device_no FROM devices"
       " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND device = ?",
-      [&](const SqliteRow& row) { numbers = DeviceNumbers{row.integer(0), row.integer(1)}; },
+      [&](const SqliteRow& row) {
+        numbers = DeviceNumbers{row.integer(0), row.integer(1)};
+      },
       key.tenant, key.device);
   if (db.failed()) return db.failure();
   if (!numbers) return Error{Errc::not_found, "there is no device " + key.device};
@@ -225,8 +223,9 @@ Result<DeviceRow> device(SqliteConnection& db, const DeviceKey& key) {
                    "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
                    " AND d.device = ?";
   std::optional<DeviceRow> found;
-  db.rows(sql, [&](const SqliteRow& row) { found = device_row(row, key.tenant); }, key.tenant,
-          key.device);
+  db.rows(
+      sql, [&](const SqliteRow& row) { found = device_row(row, key.tenant); }, key.tenant,
+      key.device);
   if (db.failed()) return db.failure();
   if (!found) return Error{Errc::not_found, "there is no device " + key.device};
   return *std::move(found);
@@ -242,11 +241,12 @@ Result<Page<DeviceRow>> devices(SqliteConnection& db, std::string_view tenant,
   }
   Page<DeviceRow> out;
   const auto rows = page_rows(page);
-  db.rows(std::string(kDeviceColumns) +
-                    "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
-                    " AND d.device > ? ORDER BY d.device LIMIT ?",
-          [&](const SqliteRow& row) { out.items.push_back(device_row(row, tenant)); }, tenant,
-          after, rows + 1);
+  db.rows(
+      std::string(kDeviceColumns) +
+          "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
+          " AND d.device > ? ORDER BY d.device LIMIT ?",
+      [&](const SqliteRow& row) { out.items.push_back(device_row(row, tenant)); }, tenant, after,
+      rows + 1);
   if (db.failed()) return db.failure();
   close_page(out, rows, [](const DeviceRow& d) { return make_cursor({d.device}); });
   return out;
@@ -367,8 +367,7 @@ Result<Page<AnomalyRow>> anomalies(SqliteConnection& db, std::string_view tenant
       filter.reason ? static_cast<int>(*filter.reason) : 0, rows + 1);
   if (db.failed()) return db.failure();
   close_page(out, rows, [&](const AnomalyRow& a) {
-    return make_cursor(
-        {std::to_string(to_micros(a.record.onset)), std::to_string(last_number)});
+    return make_cursor({std::to_string(to_micros(a.record.onset)), std::to_string(last_number)});
   });
   return out;
 }
@@ -377,12 +376,13 @@ Result<AnomalyRow> anomaly(SqliteConnection& db, const DeviceKey& key, std::uint
   const auto numbers = device_numbers(db, key);
   if (!numbers) return numbers.error();
   std::optional<AnomalyRow> found;
-  db.rows(std::string(kAnomalyColumns) +
-                    " FROM anomalies a JOIN devices d ON d.tenant_no=a.tenant_no"
-                    " AND d.device_no=a.device_no"
-                    " WHERE a.tenant_no=? AND a.device_no=? AND a.id=?",
-          [&](const SqliteRow& row) { found = anomaly_row(row); }, numbers->tenant_no,
-          numbers->device_no, id);
+  db.rows(
+      std::string(kAnomalyColumns) +
+          " FROM anomalies a JOIN devices d ON d.tenant_no=a.tenant_no"
+          " AND d.device_no=a.device_no"
+          " WHERE a.tenant_no=? AND a.device_no=? AND a.id=?",
+      [&](const SqliteRow& row) { found = anomaly_row(row); }, numbers->tenant_no,
+      numbers->device_no, id);
   if (db.failed()) return db.failure();
   if (!found) return Error{Errc::not_found, "device " + key.device + " has no such anomaly"};
   return *std::move(found);
@@ -394,17 +394,18 @@ Result<std::vector<FeedRow>> feed(SqliteConnection& db, std::string_view tenant,
   const auto tenant_no = tenant_number(db, tenant);
   if (tenant_no && query.after < static_cast<std::uint64_t>(kLast)) {
     const auto limit = std::clamp<std::size_t>(query.limit, 1, 5000);
-    db.rows(std::string(kAnomalyColumns) +
-                      ", f.seq, f.phase FROM feed f JOIN anomalies a ON a.anomaly_no=f.anomaly_no"
-                      " JOIN devices d ON d.tenant_no=a.tenant_no AND d.device_no=a.device_no"
-                      " WHERE f.tenant_no=?1 AND f.seq > ?2 AND (?3 IS NULL OR d.device = ?3)"
-                      " ORDER BY f.seq LIMIT ?4",
-            [&](const SqliteRow& row) {
-              out.push_back({row.count(kAnomalyColumnCount),
-                             static_cast<wire::Phase>(row.integer(kAnomalyColumnCount + 1)),
-                             anomaly_row(row)});
-            },
-            *tenant_no, query.after, query.device, limit);
+    db.rows(
+        std::string(kAnomalyColumns) +
+            ", f.seq, f.phase FROM feed f JOIN anomalies a ON a.anomaly_no=f.anomaly_no"
+            " JOIN devices d ON d.tenant_no=a.tenant_no AND d.device_no=a.device_no"
+            " WHERE f.tenant_no=?1 AND f.seq > ?2 AND (?3 IS NULL OR d.device = ?3)"
+            " ORDER BY f.seq LIMIT ?4",
+        [&](const SqliteRow& row) {
+          out.push_back({row.count(kAnomalyColumnCount),
+                         static_cast<wire::Phase>(row.integer(kAnomalyColumnCount + 1)),
+                         anomaly_row(row)});
+        },
+        *tenant_no, query.after, query.device, limit);
   }
   if (db.failed()) return db.failure();
   return out;

@@ -4,13 +4,13 @@
 /// After a call ask the connection whether it failed; until then results may be incomplete.
 #pragma once
 
+#include "hub/store/sqlite_connection.hpp"
+#include "hub/store/store.hpp"
+
 #include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
-
-#include "hub/store/sqlite_connection.hpp"
-#include "hub/store/store.hpp"
 
 namespace lapwing::hub::reads {
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The SQLite store's tables. A migration that was released is never changed: add the next one.
 ///
-/// Tenants, devices and streams get small numbers, so that the hot tables' keys stay short; the tenant
-/// stays part of every key. Times are microseconds since 1970.
+/// Tenants, devices and streams get small numbers, so that the hot tables' keys stay short; the
+/// tenant stays part of every key. Times are microseconds since 1970.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string_view>
 
 namespace lapwing::hub {
@@ -103,5 +104,11 @@ CREATE TABLE audit(
 
 /// In order; the database's user_version counts those applied.
 inline constexpr std::array kSqliteMigrations{kSqliteSchema1};
+
+/// The history key's minute of an instant in microseconds; rounds down before 1970 too.
+[[nodiscard]] constexpr std::int64_t minute_of(std::int64_t us) noexcept {
+  constexpr std::int64_t kMinute = 60'000'000;
+  return us / kMinute - (us % kMinute < 0 ? 1 : 0);
+}
 
 }  // namespace lapwing::hub

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite_store.hpp"
 
-#include <condition_variable>
-#include <mutex>
-#include <utility>
-
 #include "hub/store/lists_text.hpp"
 #include "hub/store/sqlite_connection.hpp"
 #include "hub/store/sqlite_ingest.hpp"
@@ -13,6 +9,10 @@
 #include "hub/store/sqlite_trim.hpp"
 #include "hub/store/sync_text.hpp"
 #include "shared/base/config.hpp"
+
+#include <condition_variable>
+#include <mutex>
+#include <utility>
 
 namespace lapwing::hub {
 namespace {
@@ -135,8 +135,8 @@ class SqliteStore final : public Store {
  private:
   explicit SqliteStore(const Retention& retention) : retention_(retention) {}
 
-  /// Runs `change` as one durable transaction. It sees the writer and returns a Result; a Result that
-  /// is an error, or a failed statement, rolls everything back.
+  /// Runs `change` as one durable transaction. It sees the writer and returns a Result; a Result
+  /// that is an error, or a failed statement, rolls everything back.
   template <class Change>
   auto change(Change&& change) -> decltype(change(std::declval<SqliteConnection&>()));
 
@@ -185,8 +185,8 @@ Result<std::unique_ptr<Store>> SqliteStore::open(const std::filesystem::path& pa
   store->writer_.forget();
   if (db.failed()) return db.failure();
   for (std::size_t i = 0; i < std::max<std::size_t>(options.readers, 1); ++i) {
-    auto reader = SqliteConnection::open(
-        path, {.read_only = true, .cache_bytes = options.cache_bytes / 4});
+    auto reader =
+        SqliteConnection::open(path, {.read_only = true, .cache_bytes = options.cache_bytes / 4});
     if (!reader) return reader.error();
     store->readers_.add(*std::move(reader));
   }
@@ -266,9 +266,8 @@ Result<void> SqliteStore::add_token(const TokenRow& token) {
     if (token.revoked_at) revoked = to_micros(*token.revoked_at);
     const auto tenant_no = make_tenant(db, token.tenant);
     const auto added = db.run("INSERT INTO tokens VALUES(?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-                              tenant_no, token.id, token.name, token.hash,
-                              words_text(token.scopes), to_micros(token.created_at), expires,
-                              revoked);
+                              tenant_no, token.id, token.name, token.hash, words_text(token.scopes),
+                              to_micros(token.created_at), expires, revoked);
     if (!db.failed() && added == 0) return Error{Errc::exists, "token " + token.id + " exists"};
     return {};
   });
@@ -364,17 +363,16 @@ SqliteStoreOptions SqliteStoreOptions::read(config::Section& section) {
   keep.history = age({"history", "how long score history is kept", "duration"}, keep.history);
   keep.anomalies =
       age({"anomalies", "how long closed anomalies are kept", "duration"}, keep.anomalies);
-  keep.history_rows = static_cast<std::uint64_t>(section.integer(
-      {"history_rows", "score history points kept; the oldest go first", "rows"}, 100'000'000,
-      10'000, 10'000'000'000));
+  keep.history_rows = static_cast<std::uint64_t>(
+      section.integer({"history_rows", "score history points kept; the oldest go first", "rows"},
+                      100'000'000, 10'000, 10'000'000'000));
   keep.feed_rows = static_cast<std::uint64_t>(section.integer(
       {"feed_rows", "newest steps of the live feed kept", "rows"}, 100'000, 1'000, 100'000'000));
   keep.ledger_rows_per_device = static_cast<std::uint64_t>(section.integer(
       {"ledger_rows_per_device", "keys and hashes of delivered records kept", "rows"}, 100'000, 0,
       1'000'000'000));
-  keep.dead_letters_per_tenant = static_cast<std::uint64_t>(
-      section.integer({"dead_letters", "unreadable records kept per tenant", "rows"}, 10'000, 1,
-                      1'000'000));
+  keep.dead_letters_per_tenant = static_cast<std::uint64_t>(section.integer(
+      {"dead_letters", "unreadable records kept per tenant", "rows"}, 10'000, 1, 1'000'000));
   return options;
 }
 

@@ -20,7 +20,7 @@ namespace lapwing::hub {
 /// `[store]` of hub.toml: how much is kept. What is older or beyond the bound goes at the next
 /// trim.
 struct Retention {
-  std::chrono::hours history{24 * 30};     ///< age of history points by `begin`, [1 h, 10 y]
+  std::chrono::hours history{24 * 30};       ///< age of history points by `begin`, [1 h, 10 y]
   std::uint64_t history_rows = 100'000'000;  ///< over all; the oldest go first, [1e4, 1e10]
   std::chrono::hours anomalies{24 * 365};  ///< age of closed anomalies by last update, [1 h, 10 y]
   std::uint64_t feed_rows = 100'000;       ///< newest feed rows over all tenants, [1000, 1e8]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite_trim.hpp"
 
+#include "hub/store/sqlite_schema.hpp"
+
 #include <algorithm>
 #include <functional>
 #include <vector>
@@ -8,7 +10,6 @@
 namespace lapwing::hub {
 namespace {
 
-constexpr std::int64_t kMinute = 60'000'000;
 constexpr std::int64_t kStepRows = 10'000;
 constexpr std::uint64_t kPassRows = 300'000;
 constexpr std::int64_t kLossRowsPerDevice = 10'000;
@@ -26,8 +27,7 @@ class Trim {
     step([&](SqliteConnection& db) {
       db.rows("SELECT tenant_no, device_no, epoch, watermark FROM devices",
               [&](const SqliteRow& row) {
-                devices.push_back(
-                    {row.integer(0), row.integer(1), row.integer(2), row.integer(3)});
+                devices.push_back({row.integer(0), row.integer(1), row.integer(2), row.integer(3)});
               });
       db.rows("SELECT tenant_no FROM tenants",
               [&](const SqliteRow& row) { tenants.push_back(row.integer(0)); });
@@ -106,7 +106,7 @@ class Trim {
     return rows;
   }
 
-  [[nodiscard]] std::int64_t minute() const { return to_micros(at_) / kMinute; }
+  [[nodiscard]] std::int64_t minute() const { return minute_of(to_micros(at_)); }
 
   void trim_history(const Numbers& d) {
     const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(keep_.history).count();

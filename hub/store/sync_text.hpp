@@ -2,11 +2,11 @@
 /// A device's sync state as one text column, the same in every engine.
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "shared/base/result.hpp"
 #include "shared/sync/hub.hpp"
+
+#include <string>
+#include <string_view>
 
 namespace lapwing::hub {
 
