@@ -32,6 +32,7 @@ constexpr double kFaultCountReach = 0.3;
 
 constexpr double kRowQuantile = 0.98;
 constexpr double kRowMemory = 1500;
+constexpr float kAboveRows = 0.1F;  // what every reading reaches on a still stream is no alarm
 constexpr float kOffsetMin = 0.01F;
 constexpr double kWeightMax = 1e12;
 
@@ -62,7 +63,7 @@ float Calibration::push(float raw) noexcept {
   }
   if (buffered_ >= rows_) {
     solve();
-    threshold_ = std::max(solved_, row_floor_);
+    threshold_ = std::max(solved_, row_floor_ + kAboveRows);
     ready_ = true;
   }
   return 0;
@@ -104,7 +105,7 @@ float Calibration::step(float raw, bool calibrating) noexcept {
       shift_table();
     }
     const double corrected = solved_ + kFeedback * tail_ * std::clamp(debt_, kDebtMin, kDebtMax);
-    threshold_ = std::max(static_cast<float>(corrected), row_floor_);
+    threshold_ = std::max(static_cast<float>(corrected), row_floor_ + kAboveRows);
     score = std::min(kScoreMax, std::exp(std::min(20.0F, level - threshold_)));
     if (level > threshold_) {
       if (!open_) {

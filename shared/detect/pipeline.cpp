@@ -24,6 +24,11 @@ constexpr std::uint32_t kVersion = 1;
 constexpr double kDetectorShare = 0.6;
 constexpr std::uint64_t kRateEvery = 64;  // readings between two looks at the stream's rate
 constexpr std::uint64_t kAcceptReadings = 64;
+constexpr float kAcceptShare = 0.2F;  // of the last readings anomalous: a state, not a few events
+constexpr float kSharePace = 1.0F / 64;
+constexpr std::uint32_t kRelearnReadings = 64;  // not scored after a new normal was accepted
+constexpr std::uint32_t kLearnAgain =
+    8;  // good readings until an open anomaly no longer stops learning
 constexpr std::size_t kSnapshotBytesMax = 64 * 1024;
 
 std::uint32_t detector_rows(const WatchConfig& watch) {
@@ -62,6 +67,9 @@ struct Pipeline::State {
   Interval interval;
   double last_value = wire::kUnknown;
   float last_score = 0;
+  float bad_share = 0;          ///< of the last readings, about 64
+  std::uint32_t since_bad = 0;  ///< readings
+  std::uint32_t relearning = 0;
   bool resumed = false;  ///< restored, and no clock seen since
   double expected = wire::kUnknown;
   double lower = wire::kUnknown;
@@ -73,7 +81,7 @@ struct Pipeline::State {
   void fields(A& archive) {
     archive(quality, calibration, decision, interval, last_value, last_score, expected, lower,
             upper);
-    archive(readings_total, dropped_total);
+    archive(readings_total, dropped_total, bad_share, since_bad, relearning);
   }
   [[nodiscard]] Band band() const { return {.expected = expected, .lower = lower, .upper = upper}; }
 };
@@ -142,7 +150,11 @@ Verdict Pipeline::take(const Sample& sample, Time now, std::vector<Event>& event
   const bool usable = !checked.missing && !checked.withheld;
   if (usable) {
     const One one = score_one(sample.value, checked.time);
-    if (detector_->warm()) calibrate(one, sample.value, checked.time, verdict, events);
+    if (s.relearning > 0) {
+      --s.relearning;
+    } else if (detector_->warm()) {
+      calibrate(one, sample.value, checked.time, verdict, events);
+    }
   } else {
     score_one(std::numeric_limits<double>::quiet_NaN(), checked.time);
   }
@@ -167,7 +179,7 @@ Pipeline::One Pipeline::score_one(double value, Time time) {
   State& s = *state_;
   One one;
   Band band;
-  const bool learn = !s.calibration.open();
+  const bool learn = !s.calibration.open() || s.since_bad > kLearnAgain;
   const float band_score = s.calibration.ready() ? s.calibration.raw_threshold() : 6.0F;
   const auto done = detector_->score({.values = std::span(&value, 1),
                                       .times = std::span(&time, 1),
@@ -195,7 +207,10 @@ void Pipeline::calibrate(const One& one, double value, Time time, Verdict& verdi
   }
   verdict.scored = s.calibration.ready();
   verdict.score = s.calibration.push(one.raw);
-  if (!verdict.scored || verdict.score <= 1) return;
+  const bool bad = verdict.scored && verdict.score > 1;
+  s.bad_share += kSharePace * ((bad ? 1.0F : 0.0F) - s.bad_share);
+  s.since_bad = bad ? 0 : std::min(s.since_bad, kLearnAgain) + 1;
+  if (!bad) return;
   s.decision.found({.reason = Reason::unusual,
                     .cause = one.cause,
                     .onset = time,
@@ -214,7 +229,7 @@ void Pipeline::accept_if_lasting(Time time, std::vector<Event>& events) {
     return s.decision.open(reason) && time - s.decision.onset(reason) >= watch_->accept_after &&
            s.decision.readings_open(reason) >= kAcceptReadings;
   };
-  if (lasting(Reason::unusual)) {
+  if (lasting(Reason::unusual) && s.bad_share > kAcceptShare) {
     accept_new_normal();
     s.decision.close(Reason::unusual, time, events);
   }
@@ -228,6 +243,9 @@ void Pipeline::accept_new_normal() noexcept {
   detector_->accept_new_normal();
   state_->calibration.accept();
   state_->quality.accept_run();
+  state_->relearning = kRelearnReadings;
+  state_->bad_share = 0;
+  state_->since_bad = kLearnAgain + 1;
 }
 
 void Pipeline::account(double value, bool missing, const Verdict& verdict) noexcept {

@@ -20,12 +20,14 @@ constexpr double kGapSecondsMin = 2;
 constexpr double kGapIntervals = 8;
 constexpr double kGapPauses = 4;
 constexpr std::uint32_t kIntervalsMin = 16;
-constexpr std::uint64_t kStuckReadingsMin = 60;
-constexpr float kVariesBelow = 0.9F;  // share of repeats of a stream that normally varies
+constexpr std::uint32_t kChangesMin = 30;  // changes that show a stream varies by itself
+constexpr float kRunMeanMax = 10;          // readings a value lasts on a stream that varies
+constexpr std::uint32_t kRunsRemembered = 256;
 constexpr std::uint32_t kRunMin = 24;
 constexpr double kRunTimes = 8;
 constexpr double kRunLogChance = 23;  // a run this unlikely: e^-23, 1e-10
 constexpr std::uint32_t kWithholdRun = 8;
+constexpr float kRunMeanWithhold = 1.2F;
 constexpr double kComplaintScoreMax = 1000;
 
 double seconds(Micros span) { return static_cast<double>(span.count()) * 1e-6; }
@@ -165,31 +167,32 @@ void Quality::resumed(Time now) noexcept {
   skip_gap_ = true;
 }
 
+bool Quality::varies() const noexcept {
+  return changes_ >= kChangesMin && run_mean_ <= kRunMeanMax;
+}
+
 /// Readings in a row that this stream never repeats by itself; infinite for one that often rests.
 double Quality::run_limit() const noexcept {
-  if (readings_ < kStuckReadingsMin || repeat_share_ > kVariesBelow) {
-    return std::numeric_limits<double>::infinity();
-  }
-  const double share = std::max(0.02, static_cast<double>(repeat_share_));
+  if (!varies()) return std::numeric_limits<double>::infinity();
+  const double repeats = std::max(0.02, 1 - 1 / static_cast<double>(run_mean_));
   return std::max(
-      {static_cast<double>(kRunMin), kRunTimes * run_max_, kRunLogChance / -std::log(share)});
+      {static_cast<double>(kRunMin), kRunTimes * run_max_, kRunLogChance / -std::log(repeats)});
 }
 
 void Quality::check_stuck(Checked& checked, double value, const WatchConfig& watch) noexcept {
   const bool same = readings_ > 1 && value == last_value_;
   if (!same) {
     // What was reported counts as usual only in part: the next one must be twice as long.
-    run_max_ = std::max(run_max_, stuck_ ? static_cast<std::uint32_t>(run_ / 4) : run_);
+    const std::uint32_t usual = stuck_ ? run_ / 4 : run_;
+    run_max_ = std::max(run_max_, usual);
+    if (changes_ < std::numeric_limits<std::uint32_t>::max()) ++changes_;
+    run_mean_ += (static_cast<float>(usual) - run_mean_) /
+                 static_cast<float>(std::min(changes_, kRunsRemembered));
     run_ = 1;
     run_since_ = checked.time;
     stuck_ = false;
   } else if (run_ < std::numeric_limits<std::uint32_t>::max()) {
     ++run_;
-  }
-  // A long run says little more about how often the stream repeats than its beginning did.
-  if (run_ <= kWithholdRun || run_ <= run_max_) {
-    const float pace = readings_ < 1000 ? 1.0F / (4.0F + static_cast<float>(readings_)) : 0.001F;
-    repeat_share_ += pace * ((same ? 1.0F : 0.0F) - repeat_share_);
   }
   if (!same) return;
   checked.stuck_since = run_since_;
@@ -206,8 +209,8 @@ void Quality::check_stuck(Checked& checked, double value, const WatchConfig& wat
   }
   // Once it looks stuck it must not teach the detector how calm the stream can be.
   checked.withheld = checked.withheld || stuck_ ||
-                     (watch.stuck_check && repeat_share_ < 0.1F && run_ > kWithholdRun &&
-                      run_ > 2 * run_max_ && readings_ >= kStuckReadingsMin);
+                     (watch.stuck_check && varies() && run_mean_ < kRunMeanWithhold &&
+                      run_ > kWithholdRun && run_ > 2 * run_max_);
 }
 
 void Quality::accept_run() noexcept {

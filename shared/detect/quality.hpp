@@ -52,8 +52,8 @@ class Quality {
   template <class A>
   void fields(A& archive) {
     archive(last_time_, last_arrival_, last_value_, run_since_, same_time_since_, back_time_);
-    archive(interval_mean_, interval_usual_, pause_max_, arrival_pause_max_, repeat_share_);
-    archive(clock_trouble_, readings_, intervals_, run_, run_max_, same_time_, back_run_);
+    archive(interval_mean_, interval_usual_, pause_max_, arrival_pause_max_, run_mean_);
+    archive(clock_trouble_, readings_, intervals_, changes_, run_, run_max_, same_time_, back_run_);
     archive(stuck_, skip_gap_);
   }
 
@@ -62,6 +62,7 @@ class Quality {
   void check_gap(Checked& checked, Time now, const WatchConfig& watch) noexcept;
   void check_stuck(Checked& checked, double value, const WatchConfig& watch) noexcept;
   [[nodiscard]] double gap_limit_seconds(const WatchConfig& watch) const noexcept;
+  [[nodiscard]] bool varies() const noexcept;
   [[nodiscard]] double run_limit() const noexcept;
 
   Time last_time_{};
@@ -74,10 +75,11 @@ class Quality {
   float interval_usual_ = 0;  ///< seconds, about the median
   float pause_max_ = 0;       ///< seconds, longest not reported, by event time
   float arrival_pause_max_ = 0;
-  float repeat_share_ = 0.5F;  ///< share of readings equal to the one before
+  float run_mean_ = 1;  ///< readings, of the runs that ended
   float clock_trouble_ = 0;
   std::uint64_t readings_ = 0;
   std::uint32_t intervals_ = 0;
+  std::uint32_t changes_ = 0;  ///< readings that differed from the one before
   std::uint32_t run_ = 1;      ///< readings in a row with the same value
   std::uint32_t run_max_ = 1;  ///< longest, not reported
   std::uint32_t same_time_ = 0;

@@ -20,6 +20,7 @@ constexpr std::uint32_t kSlowest = 2000;  // rows of memory of everything learnt
 constexpr float kShortMean = 1.0F / 12;
 constexpr float kShortVariance = 1.0F / 16;
 constexpr float kCleanBeyond = 6;  // mean errors; further ones do not enter the history
+constexpr std::uint32_t kCutRunMax = 4;
 constexpr double kOriginMax = 4096;
 constexpr std::uint32_t kPeriodMin = 4;
 constexpr std::uint32_t kPeriodRowsMin = 64;
@@ -123,6 +124,7 @@ void Auto::begin() noexcept {
   s.next_search = start_ < kRing ? kRing : 2 * static_cast<std::uint32_t>(kRing);
   for (const bool second : {false, true}) {
     s.predictor.fill(values.front());
+    s.seen_low = s.seen_high = values.front();
     s.ring_next = 0;
     s.short_mean = 0;
     for (const double u : values) absorb(look(u, 0), u, true, second);
@@ -151,18 +153,21 @@ Auto::View Auto::look(double u, float usual) const noexcept {
   const float mean_limit = 12 * std::max(s.spreads[kLevel].value(), kSpreadMin);
   const float mean =
       s.short_mean + kShortMean * (std::clamp(v.deviation, -mean_limit, mean_limit) - s.short_mean);
-  v.z[kError] = s.settle > 0 ? 0 : over(kError, std::abs(v.error));
-  v.z[kLevel] = over(kLevel, std::abs(v.deviation)) / v.wander;
-  v.z[kMean] = over(kMean, std::abs(mean)) / v.wander;
-  v.z[kNoise] =
-      s.settle > 0 ? 0 : std::abs(v.noise_ratio) / std::max(s.spreads[kNoise].value(), 0.05F);
+  std::array<float, kStatistics> z{};
+  if (s.settle == 0) {
+    z[kError] = over(kError, std::abs(v.error));
+    z[kNoise] = std::abs(v.noise_ratio) / std::max(s.spreads[kNoise].value(), 0.05F);
+  }
+  z[kLevel] = over(kLevel, std::abs(v.deviation)) / v.wander;
+  z[kMean] = over(kMean, std::abs(mean)) / v.wander;
   if (s.period != 0 && s.ring_next > s.period + 2) {
-    const float distance = s.period_distance + (distance_one_period_ago(u) - s.period_distance) / 4;
-    v.z[kPeriod] = over(kPeriod, distance);
+    const float now = distance_one_period_ago(u);
+    z[kPeriod] = over(kPeriod, s.period_distance + (now - s.period_distance) / 4);
   }
   float sum = 0;
   for (std::size_t i = 0; i < kStatistics; ++i) {
-    v.score[i] = s.tails[i].score(v.z[i]);
+    v.log_z[i] = TailScale::log_of(z[i]);
+    v.score[i] = s.tails[i].score(v.log_z[i]);
     if (i == kPeriod && s.period_rows < kPeriodRowsMin) v.score[i] = 0;
     sum += square(v.score[i]);
   }
@@ -174,7 +179,9 @@ void Auto::absorb(const View& view, double u, bool learn, bool learn_tails) noex
   State& s = state_;
   const float limit = kCleanBeyond * std::max(s.spreads[kError].value(), kSpreadMin);
   const float error = s.learnt < 16 ? view.error : std::clamp(view.error, -limit, limit);
-  const double cleaned = view.prediction + error;
+  // One spike must not spoil the next predictions; what stays away is where the stream now is.
+  s.cut_run = error != view.error ? s.cut_run + 1 : 0;
+  const double cleaned = s.cut_run > kCutRunMax ? u : view.prediction + static_cast<double>(error);
   const float mean_limit = 12 * std::max(s.spreads[kLevel].value(), kSpreadMin);
   s.short_mean += kShortMean * (std::clamp(view.deviation, -mean_limit, mean_limit) - s.short_mean);
   s.short_variance +=
@@ -201,13 +208,15 @@ void Auto::absorb(const View& view, double u, bool learn, bool learn_tails) noex
     if (learn_tails) {
       for (std::size_t i = 0; i < kStatistics; ++i) {
         const bool counts = (i != kPeriod || (periodic && s.period_rows > 16)) && s.settle == 0;
-        if (counts) s.tails[i].learn(view.z[i]);
+        if (counts) s.tails[i].learn(view.log_z[i]);
       }
     }
   }
   if (s.settle > 0) --s.settle;
   s.predictor.shift(cleaned);
   s.ring[s.ring_next++ % kRing] = cleaned;
+  s.seen_low += (cleaned < s.seen_low ? 1.0 : 1e-4) * (cleaned - s.seen_low);
+  s.seen_high += (cleaned > s.seen_high ? 1.0 : 1e-4) * (cleaned - s.seen_high);
   if (std::abs(s.level) > kOriginMax) move_origin();
 }
 
@@ -280,6 +289,8 @@ void Auto::move_origin() noexcept {
   const double by = s.level;
   s.centre += by * s.scale;
   s.level = 0;
+  s.seen_low -= by;
+  s.seen_high -= by;
   s.predictor.move_origin(by);
   for (double& v : s.ring) v -= by;
 }
@@ -336,7 +347,13 @@ Band Auto::band(const View& view, float usual, float band_score) const noexcept 
       upper = std::min(upper, near_upper);
     }
   }
-  const double expected = std::clamp(view.prediction, lower, upper);
+  // Heavy tails make reaches of astronomic size: nobody is helped by more than the range seen
+  // twice.
+  const double range = 2 * (s.seen_high - s.seen_low) + 1;
+  lower = std::max(lower, std::min(s.seen_low, level) - range);
+  upper = std::min(upper, std::max(s.seen_high, level) + range);
+  const double expected =
+      std::clamp(view.prediction, std::min(lower, upper), std::max(lower, upper));
   return {.expected = s.centre + s.scale * expected,
           .lower = s.centre + s.scale * lower,
           .upper = s.centre + s.scale * upper};

@@ -53,7 +53,7 @@ class Auto final : public Detector {
     float deviation = 0;
     float wander = 1;
     float noise_ratio = 0;
-    std::array<float, kStatistics> z{};
+    std::array<float, kStatistics> log_z{};
     std::array<float, kStatistics> score{};
     float raw = 0;
   };
@@ -66,6 +66,8 @@ class Auto final : public Detector {
     double centre = 0;
     double scale = 1;
     double level = 0;
+    double seen_low = 0;  ///< what readings reached, in u; relaxes towards the present
+    double seen_high = 0;
     float short_mean = 0;
     float short_variance = 0;
     float long_variance = 0;
@@ -74,16 +76,18 @@ class Auto final : public Detector {
     std::uint32_t period_rows = 0;
     std::uint32_t learnt = 0;  ///< rows learnt, up to the slowest pace
     std::uint32_t missing = 0;
-    std::uint32_t settle = 0;  ///< rows until the prediction counts again after missing ones
+    std::uint32_t cut_run = 0;  ///< readings in a row cut before they entered the history
+    std::uint32_t settle = 0;   ///< rows until the prediction counts again after missing ones
     std::uint32_t next_search = 0;
     std::uint64_t rows = 0;       ///< finite rows seen
     std::uint64_t ring_next = 0;  ///< rows put into the ring
 
     template <class A>
     void fields(A& archive) {
-      archive(ring, predictor, profile, tails, spreads, centre, scale, level, short_mean);
+      archive(ring, predictor, profile, tails, spreads, centre, scale, level, seen_low, seen_high);
+      archive(short_mean);
       archive(short_variance, long_variance, period_distance, period, period_rows, learnt, missing);
-      archive(settle, next_search, rows, ring_next);
+      archive(cut_run, settle, next_search, rows, ring_next);
     }
   };
 

@@ -18,21 +18,27 @@ class TailScale {
   static constexpr float kAtQuantile = 0.824F;
   static constexpr float kDecade = 0.4343F;
 
-  [[nodiscard]] float score(float z) const noexcept {
-    if (count_ == 0) return 0;
-    const float over = std::log(std::max(z, kSmallest)) - log_quantile_;
+  static constexpr float kLogNothing = -3;  ///< a twentieth of the usual, and less, scores 0
+
+  /// The logarithm that score() and learn() take.
+  [[nodiscard]] static float log_of(float z) noexcept {
+    return z <= 0.0498F ? kLogNothing : std::log(z);
+  }
+
+  [[nodiscard]] float score(float log_z) const noexcept {
+    if (count_ == 0 || log_z <= kLogNothing) return 0;
+    const float over = log_z - log_quantile_;
     return over < 0 ? kAtQuantile * std::exp(over) : kAtQuantile + kDecade * over / excess_;
   }
-  void learn(float z) noexcept {
-    const float l = std::log(std::max(z, kSmallest));
+  void learn(float log_z) noexcept {
     if (count_ < 1'000'000) ++count_;
-    if (count_ == 1) log_quantile_ = l;
+    if (count_ == 1) log_quantile_ = log_z;
     const float pace =
         std::max(0.002F, 1.0F / (8.0F + static_cast<float>(count_))) * std::max(excess_, 0.1F);
     // The usual stochastic quantile: up by q, down by 1 - q, balanced at the quantile.
-    log_quantile_ += l > log_quantile_ ? 4 * pace * 0.85F : -4 * pace * 0.15F;
-    if (l > log_quantile_) {
-      const float excess = std::min(l - log_quantile_, 4 * excess_);
+    log_quantile_ += log_z > log_quantile_ ? 4 * pace * 0.85F : -4 * pace * 0.15F;
+    if (log_z > log_quantile_) {
+      const float excess = std::min(log_z - log_quantile_, 4 * excess_);
       const float rate = std::max(0.004F, 1.0F / (12.0F + 0.15F * static_cast<float>(count_)));
       excess_ = std::clamp(excess_ + rate * (excess - excess_), 0.05F, 2.0F);
     }
@@ -52,8 +58,6 @@ class TailScale {
   }
 
  private:
-  static constexpr float kSmallest = 0.05F;  // less than a twentieth of the usual is nothing
-
   float log_quantile_ = 0;
   float excess_ = 0.3F;
   std::uint32_t count_ = 0;
