@@ -77,13 +77,13 @@ void read_csv(config::Section section, CsvConfig& csv) {
 DecodeConfig DecodeConfig::read(config::Section& section, const DecodeConfig& base) {
   DecodeConfig decode = base;
   decode.format = read_format(section, base.format);
+  const std::string text =
+      section.text({"template",
+                    "What the topic's levels are, as in `_/site/device/measurement`: `_` leaves a "
+                    "level out of the "
+                    "stream's name, a word makes it a tag, `+` only keeps it, `#` keeps the rest"},
+                   "");
   if (section.has("template")) {
-    const std::string text = section.text(
-        {"template",
-         "What the topic's levels are, as in `_/site/device/measurement`: `_` leaves a level out "
-         "of "
-         "the stream's name, a word makes it a tag, `+` only keeps it, `#` keeps the rest"},
-        "");
     auto parsed = TopicTemplate::parse(text);
     if (parsed) {
       decode.topic_template = std::move(parsed).value();
@@ -113,9 +113,10 @@ DecodeConfig DecodeConfig::read(config::Section& section, const DecodeConfig& ba
   }
   read_json(section.table({"json", "For format json"}), decode.json);
   config::Section line = section.table({"line", "For format line"});
+  const auto tags =
+      line.texts({"tags", "Tags that become part of the stream's name; absent: all"}, {});
   if (line.has("tags")) {
-    decode.line.name_tags =
-        line.texts({"tags", "Tags that become part of the stream's name; absent: all"}, {});
+    decode.line.name_tags = tags;
     decode.line.all_name_tags = false;
   }
   read_csv(section.table({"csv", "For format csv"}), decode.csv);

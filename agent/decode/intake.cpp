@@ -60,13 +60,13 @@ class Intake::Work final : public FieldSink {
     assert(!config_.routes.empty());
     for (const Route& route : config_.routes) decoders_.push_back(make_decoder(route.decode));
     if (metrics == nullptr) return;
-    messages_ = &metrics->counter("lapwing_messages_total", "Messages taken in",
-                                  {{"source", config_.source}});
-    readings_counter_ = &metrics->counter("lapwing_readings_total", "Readings decoded",
-                                          {{"source", config_.source}});
-    bytes_ = &metrics->counter("lapwing_payload_bytes_total", "Payload bytes taken in",
+    messages_ =
+        &metrics->counter("messages_total", "Messages taken in", {{"source", config_.source}});
+    readings_counter_ =
+        &metrics->counter("readings_total", "Readings decoded", {{"source", config_.source}});
+    bytes_ = &metrics->counter("payload_bytes_total", "Payload bytes taken in",
                                {{"source", config_.source}});
-    resets_ = &metrics->counter("lapwing_intake_cache_resets_total",
+    resets_ = &metrics->counter("intake_cache_resets_total",
                                 "Times the known topics were forgotten at their bound",
                                 {{"source", config_.source}});
   }

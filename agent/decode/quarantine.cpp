@@ -53,12 +53,12 @@ QuarantineConfig QuarantineConfig::read(config::Section& section) {
 Quarantine::Quarantine(QuarantineConfig config, Metrics* metrics) : config_(config) {
   if (metrics == nullptr) return;
   for (std::size_t i = 0; i < kRefusals; ++i) {
-    counters_[i] = &metrics->counter("lapwing_quarantine_total",
+    counters_[i] = &metrics->counter("quarantine_total",
                                      "Payloads, rows or fields that could not be read, by reason",
                                      {{"reason", std::string(to_string(static_cast<Refusal>(i)))}});
   }
-  evicted_ = &metrics->counter("lapwing_quarantine_evicted_total",
-                               "Quarantine entries forgotten at the bound");
+  evicted_ =
+      &metrics->counter("quarantine_evicted_total", "Quarantine entries forgotten at the bound");
 }
 
 void Quarantine::add(std::string_view source, std::string_view topic, std::string_view payload,

@@ -227,7 +227,9 @@ void HostProbe::sample_filesystems() {
     const std::string mount = unescaped_mount(take_word(line));
     const std::string_view type = take_word(line);
     const bool real = device.starts_with("/dev/") || (mount == "/" && type == "overlay");
-    if (!real || type == "squashfs" || !devices.insert(std::string(device)).second) continue;
+    if (!real || !mount.starts_with('/') || type == "squashfs" ||
+        !devices.insert(std::string(device)).second)
+      continue;
     struct statvfs info {};
     const fs::path path = config_.root / fs::path(mount).relative_path();
     if (statvfs(path.c_str(), &info) != 0 || info.f_blocks == 0) continue;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/decode/intake.hpp"
+#include "agent/source/host_probe.hpp"
 #include "shared/base/secret.hpp"
 #include "shared/base/time.hpp"
 
@@ -51,11 +52,9 @@ struct CsvSourceConfig {
 
 /// kind = "host".
 struct HostSourceConfig {
-  Micros interval{};                 ///< default 1 s
-  std::filesystem::path root = "/";  ///< proc and sys are looked for below it
-  std::string hostname;              ///< default: the machine's
-  std::vector<std::string> groups;   ///< cpu memory load disk network temperature
-  bool per_core = false;
+  Micros interval{};      ///< default 1 s
+  std::string hostname;   ///< default: the machine's
+  HostProbeConfig probe;  ///< `root`, `groups`, `per_core`
 };
 
 /// One `[[source]]`. Changes need a restart.

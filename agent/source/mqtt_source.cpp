@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Kind `mqtt`: any broker. The client's callback only copies; a thread of ours decodes.
+#include "agent/source/source.hpp"
+#include "shared/base/log.hpp"
+#include "shared/base/metrics.hpp"
+#include "shared/mqtt/client.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace lapwing::agent {
+namespace {
+
+/// Larger packets are not sent by an MQTT 5 broker at all; those between a payload limit and this
+/// are quarantined, so that people see them.
+constexpr std::size_t kPacketBytesMax = std::size_t{16} << 20U;
+
+class MqttSource final : public Source {
+ public:
+  MqttSource(const SourceConfig& config, const SourceContext& context)
+      : config_(config),
+        context_(context),
+        intake_(config.intake, context.namer, context.sink, context.quarantine, context.metrics) {
+    for (const Route& route : config_.intake.routes) {
+      payload_bytes_max_ = std::max(payload_bytes_max_, route.decode.payload_bytes_max);
+      for (const std::string& filter : route.filters)
+        filters_.push_back({filter, config_.mqtt.qos});
+    }
+    if (context_.metrics == nullptr) return;
+    const Metrics::Labels labels{{"source", config_.name}};
+    waits_counter_ = &context_.metrics->counter(
+        "source_waits_total", "Times a broker was held back because decoding was behind", labels);
+    connected_gauge_ =
+        &context_.metrics->gauge("source_connected", "1 while the source has its broker", labels);
+  }
+  ~MqttSource() override { MqttSource::stop(); }
+
+  Result<void> start() override {
+    set_state(SourceState::starting, "");
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = false;
+    }
+    client_ = std::make_unique<mqtt::Client>(options(), handlers());
+    client_->subscribe(filters_);
+    thread_ = std::thread([this] { run(); });
+    auto started = client_->start();
+    if (!started) {
+      stop();
+      set_state(SourceState::failed, started.error().context);
+      return within("source \"" + config_.name + "\"", started.error());
+    }
+    return {};
+  }
+
+  void stop() noexcept override {
+    if (!thread_.joinable()) return;
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;  // a callback that waits for room goes on now
+    }
+    room_.notify_all();
+    if (client_ != nullptr) client_->stop();
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;  // nothing is added any more: what is there is still decoded
+    }
+    ready_.notify_all();
+    thread_.join();
+    ending_ = false;
+    client_.reset();
+    set_state(SourceState::stopped, "");
+  }
+
+  [[nodiscard]] SourceStatus status() const override {
+    SourceStatus status;
+    status.name = config_.name;
+    status.kind = "mqtt";
+    const Intake::Totals totals = intake_.totals();
+    status.messages = totals.messages + too_large_;
+    status.readings = totals.readings;
+    status.refused = totals.refused + too_large_;
+    status.bytes = totals.bytes;
+    status.last_message = totals.last_message;
+    status.waits = waits_;
+    const std::lock_guard lock(state_mutex_);
+    status.state = state_;
+    status.detail = detail_;
+    return status;
+  }
+
+ private:
+  mqtt::Options options() const {
+    const MqttSourceConfig& mqtt = config_.mqtt;
+    mqtt::Options options;
+    options.host = mqtt.host;
+    options.port = mqtt.port;
+    options.client_id = mqtt.client_id.empty()
+                            ? "lapwing-" + context_.device_name + "-" + config_.name
+                            : mqtt.client_id;
+    options.username = mqtt.username;
+    return options;
+  }
+
+  mqtt::Handlers handlers() {
+    mqtt::Handlers handlers;
+    handlers.on_connected = [this](bool /*session_present*/) {
+      log::info("source connected", {{"source", config_.name}, {"broker", broker()}});
+      set_state(SourceState::running, "");
+    };
+    handlers.on_disconnected = [this](const Error& error) {
+      log::warn("source has no broker, trying again",
+                {{"source", config_.name}, {"broker", broker()}, {"error", error.context}});
+      set_state(SourceState::waiting, "broker " + broker() + ": " + error.context);
+    };
+    handlers.on_message = [this](const mqtt::Message& message) { on_message(message); };
+    return handlers;
+  }
+
+  std::string broker() const { return config_.mqtt.host + ":" + std::to_string(config_.mqtt.port); }
+
+  /// On the client's thread: copies, and waits only while the buffer is full, which holds the
+  /// broker back through TCP.
+  void on_message(const mqtt::Message& message) {
+    const Time received = now();
+    if (message.payload.size() > payload_bytes_max_) {
+      ++too_large_;
+      context_.quarantine.add(
+          config_.name, message.topic, message.payload, Refusal::too_large,
+          "the payload is larger than the source's payload_bytes_max: raise it or send less",
+          received);
+      return;
+    }
+    std::unique_lock lock(mutex_);
+    if (!has_room(message)) {
+      ++waits_;
+      if (waits_counter_ != nullptr) waits_counter_->add(1);
+      ready_.notify_one();
+      room_.wait(lock, [&] { return stopping_ || has_room(message); });
+    }
+    filling_.add(message.topic, message.payload, received);
+    if (filling_.size() == 1 || filling_.bytes() >= config_.mqtt.buffer_bytes / 2) {
+      ready_.notify_one();
+    }
+  }
+
+  /// A message larger than the whole buffer is taken when nothing else is there.
+  bool has_room(const mqtt::Message& message) const {
+    return filling_.empty() || filling_.bytes() + message.topic.size() + message.payload.size() <=
+                                   config_.mqtt.buffer_bytes / 2;
+  }
+
+  void run() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      ready_.wait(lock, [this] { return ending_ || !filling_.empty(); });
+      if (filling_.empty()) return;
+      // Waking up once for many messages is most of what decoding a slow stream costs.
+      ready_.wait_for(lock, config_.mqtt.gather, [this] {
+        return ending_ || filling_.bytes() >= config_.mqtt.buffer_bytes / 4;
+      });
+      std::swap(filling_, draining_);
+      lock.unlock();
+      room_.notify_all();
+      static_cast<void>(intake_.take(draining_));  // fails only while the engine stops
+      draining_.clear();
+      lock.lock();
+    }
+  }
+
+  void set_state(SourceState state, std::string detail) {
+    if (connected_gauge_ != nullptr) connected_gauge_->set(state == SourceState::running ? 1 : 0);
+    const std::lock_guard lock(state_mutex_);
+    state_ = state;
+    detail_ = std::move(detail);
+  }
+
+  SourceConfig config_;
+  SourceContext context_;
+  Intake intake_;  ///< of the decoding thread
+  std::size_t payload_bytes_max_ = 0;
+  std::vector<mqtt::Subscription> filters_;
+  Counter* waits_counter_ = nullptr;
+  Gauge* connected_gauge_ = nullptr;
+  std::unique_ptr<mqtt::Client> client_;
+  std::thread thread_;
+  std::atomic<std::uint64_t> too_large_{0};
+  std::atomic<std::uint64_t> waits_{0};
+
+  std::mutex mutex_;  // guards filling_, stopping_, ending_
+  std::condition_variable ready_;
+  std::condition_variable room_;
+  MessageBatch filling_;
+  MessageBatch draining_;  ///< of the decoding thread
+  bool stopping_ = false;
+  bool ending_ = false;
+
+  mutable std::mutex state_mutex_;  // guards state_, detail_
+  SourceState state_ = SourceState::stopped;
+  std::string detail_;
+};
+
+}  // namespace
+
+std::unique_ptr<Source> make_mqtt_source(const SourceConfig& config, const SourceContext& context) {
+  return std::make_unique<MqttSource>(config, context);
+}
+
+}  // namespace lapwing::agent
