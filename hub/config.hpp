@@ -28,7 +28,7 @@ struct HubMqttConfig {
   std::uint16_t public_port = 8883;
 };
 
-/// `[http]`: API, page, health and metrics on one listener.
+/// `[http]`: API, page, health and metrics on one listener, `listen = "127.0.0.1:8443"`.
 struct HubHttpConfig {
   std::string address = "127.0.0.1";  ///< an IP address of this machine; loopback unless told
   std::uint16_t port =

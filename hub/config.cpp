@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/config.hpp"
+
+#include "shared/base/config.hpp"
+
+#include <charconv>
+
+namespace lapwing::hub {
+namespace {
+
+std::uint16_t port(config::Section& section, config::Key key, std::uint16_t fallback, int min) {
+  return static_cast<std::uint16_t>(section.integer(key, fallback, min, 65'535));
+}
+
+HubMqttConfig read_mqtt(config::Section section, const std::filesystem::path& data_dir) {
+  HubMqttConfig c;
+  c.host = section.text({"host", "the hub's own broker, as the hub reaches it"}, c.host);
+  c.port = port(section, {"port", "its TLS port"}, c.port, 1);
+  c.ca_file = section.path({"ca_file", "certificate authority of broker and devices (PEM)"},
+                           data_dir / "ca.pem");
+  c.certificate_file = section.path({"certificate_file", "the hub's own client certificate (PEM)"},
+                                    data_dir / "hub.pem");
+  c.key_file = section.path({"key_file", "its key (PEM)"}, data_dir / "hub.key");
+  c.public_host =
+      section.text({"public_host", "where devices reach the broker; told at enrolment"}, c.host);
+  c.public_port = port(section, {"public_port", "likewise the port"}, c.port, 1);
+  return c;
+}
+
+bool is_loopback(const std::string& address) {
+  return address == "::1" || address.starts_with("127.");
+}
+
+/// `127.0.0.1:8443` or `[::1]:8443` into address and port; false when it is neither.
+bool read_listen(std::string_view text, HubHttpConfig& c) {
+  const auto colon = text.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  auto address = text.substr(0, colon);
+  const auto digits = text.substr(colon + 1);
+  if (address.front() == '[' && address.back() == ']') {
+    address = address.substr(1, address.size() - 2);
+  } else if (address.find(':') != std::string_view::npos) {
+    return false;  // IPv6 without brackets: where does the port begin?
+  }
+  std::uint16_t number = 0;
+  const auto [end, ec] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (address.empty() || ec != std::errc{} || end != digits.data() + digits.size()) return false;
+  c.address = address;
+  c.port = number;
+  return true;
+}
+
+HubHttpConfig read_http(config::Section section, const std::filesystem::path& data_dir) {
+  HubHttpConfig c;
+  const auto listen =
+      section.text({"listen", "IP address and port; port 0 takes any free one"}, "127.0.0.1:8443");
+  if (!read_listen(listen, c)) {
+    section.problem("listen", "is \"" + listen +
+                                  "\"; an IP address and a port are wanted, as in "
+                                  "127.0.0.1:8443 or [::1]:8443");
+  }
+  c.tls = section.flag({"tls", "HTTPS; plain HTTP is allowed on loopback only"}, c.tls);
+  c.certificate_file =
+      section.path({"certificate_file", "server certificate chain (PEM)"}, data_dir / "server.pem");
+  c.key_file = section.path({"key_file", "its key (PEM)"}, data_dir / "server.key");
+  if (!c.tls && !is_loopback(c.address)) {
+    section.problem("tls", "plain HTTP is allowed on 127.0.0.0/8 and ::1 only; " + c.address +
+                               " needs tls = true");
+  }
+  return c;
+}
+
+}  // namespace
+
+HubConfig HubConfig::read(config::Section& root) {
+  HubConfig c;
+  auto hub = root.table({"hub", "the hub itself"});
+  c.data_dir = hub.path({"data_dir", "folder of database, keys and certificates"}, "data");
+  auto log = root.table({"log", "what goes to stderr"});
+  c.log_level =
+      log.choice({"level", "least level written"}, c.log_level, {"debug", "info", "warn", "error"});
+  c.log_format = log.choice({"format", "one line per event"}, c.log_format, {"logfmt", "json"});
+  c.mqtt = read_mqtt(root.table({"mqtt", "the hub's own broker"}), c.data_dir);
+  c.http = read_http(root.table({"http", "API, page, health and metrics"}), c.data_dir);
+  auto store = root.table({"store", "how much is kept"});
+  c.store = SqliteStoreOptions::read(store);
+  auto ingest = root.table({"ingest", "taking in what devices send"});
+  c.ingest = IngestConfig::read(ingest);
+  return c;
+}
+
+}  // namespace lapwing::hub
