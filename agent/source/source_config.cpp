@@ -111,6 +111,7 @@ MqttSourceConfig read_mqtt(config::Section& section) {
 CsvSourceConfig read_csv(config::Section& section) {
   CsvSourceConfig csv;
   csv.file = section.path({"file", "CSV file to replay; `-` is standard input"}, {});
+  if (csv.file.filename() == "-") csv.file = "-";
   if (csv.file.empty())
     section.problem("file", "a csv source needs a file, or `-` for standard input");
   csv.paced = section.choice({"pace", "none: as fast as possible; time: as the rows' times say"},
