@@ -3,6 +3,7 @@
 
 #include "shared/base/mutex.hpp"
 #include "shared/base/time.hpp"
+#include "shared/base/utf8.hpp"
 
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
@@ -16,22 +17,6 @@ namespace lapwing::log {
 namespace {
 
 constexpr std::size_t kMessagesMax = 1000;  // distinct messages whose repeats are counted
-
-/// Length of the well-formed UTF-8 sequence at `text[at]`, 0 when there is none.
-std::size_t utf8_length(std::string_view text, std::size_t at) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(at);
-  const std::size_t length = first < 0x80                    ? 1
-                             : first >= 0xC2 && first < 0xE0 ? 2
-                             : first >= 0xE0 && first < 0xF0 ? 3
-                             : first >= 0xF0 && first < 0xF5 ? 4
-                                                             : 0;
-  if (length == 0 || at + length > text.size()) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(at + i) & 0xC0) != 0x80) return 0;
-  }
-  return length;
-}
 
 /// Inside double quotes, for JSON and logfmt alike: control characters and bad bytes are escaped.
 void append_quoted(std::string& out, std::string_view text) {

@@ -6,14 +6,14 @@
 /// anomalous; values are in the sensor's own unit; NaN in a band means "not known yet".
 #pragma once
 
+#include "shared/base/time.hpp"
+
 #include <cstdint>
 #include <limits>
 #include <optional>
 #include <string>
 #include <variant>
 #include <vector>
-
-#include "shared/base/time.hpp"
 
 namespace lapwing::wire {
 
@@ -73,7 +73,8 @@ struct AnomalyRecord {
   std::vector<Tag> tags;
 };
 
-/// What one stream did between two instants: the score history. One per stream and summary interval.
+/// What one stream did between two instants: the score history. One per stream and summary
+/// interval.
 struct SummaryRecord {
   std::string stream;
   std::string watch;
@@ -125,8 +126,8 @@ struct RecordEntry {
 };
 
 /// Consecutive entries of one epoch: entry i+1 starts at entry i's seq_last + 1.
-/// On `up/records` a batch is acknowledged and counts for the watermark. On `up/report` it is a live
-/// copy of records still queued behind a backlog: stored once, by key, and not acknowledged.
+/// On `up/records` a batch is acknowledged and counts for the watermark. On `up/report` it is a
+/// live copy of records still queued behind a backlog: stored once, by key, and not acknowledged.
 struct RecordBatch {
   std::uint64_t epoch = 0;
   std::string connection_id;

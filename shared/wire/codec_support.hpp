@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Inside of shared/wire: what session_codec.cpp and record_codec.cpp share.
+#pragma once
+
+#include "shared/base/result.hpp"
+#include "shared/base/utf8.hpp"
+#include "shared/wire/codec.hpp"
+
+#include <flatbuffers/flatbuffers.h>
+
+#include <string>
+#include <string_view>
+
+namespace lapwing::wire {
+
+inline constexpr std::uint16_t kMessageVersion = 1;
+
+/// The root table of verified bytes. FlatBuffers wants them aligned; odd addresses are copied.
+template <class Table>
+class Verified {
+ public:
+  Verified(std::string_view bytes, const char* identifier, flatbuffers::uoffset_t tables_max) {
+    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(std::uint64_t) != 0) {
+      copy_.assign((bytes.size() + 7) / 8, 0);
+      std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(copy_.data()));
+      bytes = {reinterpret_cast<const char*>(copy_.data()), bytes.size()};
+    }
+    const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
+    flatbuffers::Verifier verifier(data, bytes.size(), /*max_depth=*/8, tables_max);
+    if (verifier.VerifyBuffer<Table>(identifier)) table_ = flatbuffers::GetRoot<Table>(data);
+  }
+  explicit operator bool() const { return table_ != nullptr; }
+  const Table* operator->() const { return table_; }
+
+ private:
+  std::vector<std::uint64_t> copy_;
+  const Table* table_ = nullptr;
+};
+
+/// Collects the first thing wrong with texts while a message is read.
+class Texts {
+ public:
+  std::string name(const flatbuffers::String* text, const char* what) {
+    return take(text, what, kNameBytesMax);
+  }
+  std::string sentence(const flatbuffers::String* text, const char* what) {
+    return take(text, what, kTextBytesMax);
+  }
+  [[nodiscard]] const std::string& problem() const { return problem_; }
+
+ private:
+  std::string take(const flatbuffers::String* text, const char* what, std::size_t bytes_max) {
+    if (text == nullptr) return {};
+    const std::string_view view(text->c_str(), text->size());
+    if (view.size() > bytes_max || !valid_utf8(view)) {
+      if (problem_.empty()) {
+        problem_ = std::string(what) + (view.size() > bytes_max ? " is too long" : " is not UTF-8");
+      }
+      return {};
+    }
+    return std::string(view);
+  }
+  std::string problem_;
+};
+
+inline std::string bytes_of(const flatbuffers::FlatBufferBuilder& builder) {
+  return {reinterpret_cast<const char*>(builder.GetBufferPointer()), builder.GetSize()};
+}
+
+inline Error too_new(const char* what, unsigned version) {
+  return {Errc::unsupported, std::string(what) + " version " + std::to_string(version) +
+                                 " is newer than this program: update it"};
+}
+
+}  // namespace lapwing::wire

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schemas/session_generated.h"
+#include "shared/wire/codec.hpp"
+#include "shared/wire/codec_support.hpp"
+
+namespace lapwing::wire {
+namespace {
+
+constexpr std::size_t kSessionBytesMax = 64 * 1024;
+
+template <class Table>
+std::string finish(flatbuffers::FlatBufferBuilder& builder, fbs::SessionMessage kind,
+                   flatbuffers::Offset<Table> message) {
+  fbs::FinishSessionBuffer(builder, fbs::CreateSession(builder, kind, message.Union()));
+  return bytes_of(builder);
+}
+
+/// Verifies a session message, picks the wanted kind, and lets `read` fill the struct.
+template <class Table, class Message, class Read>
+Result<Message> read_session(std::string_view bytes, const char* what, Read read) {
+  if (bytes.size() > kSessionBytesMax) return Error{Errc::limit, std::string(what) + " too long"};
+  const Verified<fbs::Session> session(bytes, fbs::SessionIdentifier(), 16);
+  if (!session) return Error{Errc::corrupt, std::string(what) + ": damaged bytes"};
+  const Table* table = session->template message_as<Table>();
+  if (table == nullptr) {
+    return Error{Errc::bad_input, "another message where " + std::string(what) + " was expected"};
+  }
+  if (table->version() > kMessageVersion) return too_new(what, table->version());
+  Texts texts;
+  Message message = read(*table, texts);
+  if (!texts.problem().empty()) {
+    return Error{Errc::bad_input, std::string(what) + ": " + texts.problem()};
+  }
+  return message;
+}
+
+}  // namespace
+
+std::string encode(const Hello& hello) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto message = fbs::CreateHelloDirect(
+      builder, kMessageVersion, hello.connection_id.c_str(), hello.instance_id.c_str(),
+      hello.database_id.c_str(), hello.epoch, hello.next_seq, hello.acked_seq, hello.acked_hash,
+      hello.agent_version.c_str(), to_micros(hello.sent));
+  return finish(builder, fbs::SessionMessage::Hello, message);
+}
+
+std::string encode(const Welcome& welcome) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto message = fbs::CreateWelcomeDirect(
+      builder, kMessageVersion, welcome.connection_id.c_str(),
+      static_cast<std::uint8_t>(welcome.outcome), welcome.epoch, welcome.watermark,
+      welcome.batch_records_max, welcome.batch_bytes_max, welcome.reason.c_str(),
+      to_micros(welcome.sent));
+  return finish(builder, fbs::SessionMessage::Welcome, message);
+}
+
+std::string encode(const Ack& ack) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto message = fbs::CreateAckDirect(builder, kMessageVersion, ack.epoch, ack.watermark,
+                                            ack.connection_id.c_str());
+  return finish(builder, fbs::SessionMessage::Ack, message);
+}
+
+std::string encode(const Status& status) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto message = fbs::CreateStatusDirect(
+      builder, kMessageVersion, status.connection_id.c_str(), status.online,
+      status.agent_version.c_str(), to_micros(status.started), to_micros(status.sent),
+      status.streams, status.readings_total, status.anomalies_open, status.outbox_records,
+      status.outbox_bytes, status.quarantined_total, status.produced_seq);
+  return finish(builder, fbs::SessionMessage::Status, message);
+}
+
+Result<Hello> decode_hello(std::string_view bytes) {
+  auto hello = read_session<fbs::Hello, Hello>(bytes, "hello", [](const auto& table, Texts& texts) {
+    Hello message;
+    message.connection_id = texts.name(table.connection_id(), "connection id");
+    message.instance_id = texts.name(table.instance_id(), "instance id");
+    message.database_id = texts.name(table.database_id(), "database id");
+    message.epoch = table.epoch();
+    message.next_seq = table.next_seq();
+    message.acked_seq = table.acked_seq();
+    message.acked_hash = table.acked_hash();
+    message.agent_version = texts.name(table.agent_version(), "agent version");
+    message.sent = from_micros(table.sent_us());
+    return message;
+  });
+  if (hello && (hello->next_seq == 0 || hello->acked_seq >= hello->next_seq)) {
+    return Error{Errc::bad_input, "hello: acknowledged beyond what was produced"};
+  }
+  return hello;
+}
+
+Result<Welcome> decode_welcome(std::string_view bytes) {
+  auto welcome =
+      read_session<fbs::Welcome, Welcome>(bytes, "welcome", [](const auto& table, Texts& texts) {
+        Welcome message;
+        message.connection_id = texts.name(table.connection_id(), "connection id");
+        message.outcome = static_cast<HelloOutcome>(table.outcome());
+        message.epoch = table.epoch();
+        message.watermark = table.watermark();
+        message.batch_records_max = table.batch_records_max();
+        message.batch_bytes_max = table.batch_bytes_max();
+        message.reason = texts.sentence(table.reason(), "reason");
+        message.sent = from_micros(table.sent_us());
+        return message;
+      });
+  if (welcome &&
+      (welcome->outcome < HelloOutcome::resume || welcome->outcome > HelloOutcome::refused)) {
+    return Error{Errc::unsupported, "welcome: an outcome this program does not know: update it"};
+  }
+  return welcome;
+}
+
+Result<Ack> decode_ack(std::string_view bytes) {
+  return read_session<fbs::Ack, Ack>(bytes, "ack", [](const auto& table, Texts& texts) {
+    return Ack{.epoch = table.epoch(),
+               .watermark = table.watermark(),
+               .connection_id = texts.name(table.connection_id(), "connection id")};
+  });
+}
+
+Result<Status> decode_status(std::string_view bytes) {
+  return read_session<fbs::Status, Status>(bytes, "status", [](const auto& table, Texts& texts) {
+    Status message;
+    message.connection_id = texts.name(table.connection_id(), "connection id");
+    message.online = table.online();
+    message.agent_version = texts.name(table.agent_version(), "agent version");
+    message.started = from_micros(table.started_us());
+    message.sent = from_micros(table.sent_us());
+    message.streams = table.streams();
+    message.readings_total = table.readings_total();
+    message.anomalies_open = table.anomalies_open();
+    message.outbox_records = table.outbox_records();
+    message.outbox_bytes = table.outbox_bytes();
+    message.quarantined_total = table.quarantined_total();
+    message.produced_seq = table.produced_seq();
+    return message;
+  });
+}
+
+}  // namespace lapwing::wire
