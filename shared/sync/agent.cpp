@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/sync/agent.hpp"
+
+#include <algorithm>
+
+namespace lapwing::sync {
+
+Agent::Agent(const AgentLimits& limits, const Position& position, std::uint64_t seed)
+    : limits_(limits),
+      jitter_(limits.answer_timeout, limits.answer_timeout_max, seed),
+      epoch_(position.epoch),
+      watermark_(position.acked_seq),
+      next_seq_(position.next_seq),
+      sent_through_(position.acked_seq),
+      records_max_(limits.batch_records_max),
+      bytes_max_(limits.batch_bytes_max) {}
+
+Actions Agent::connected(std::string connection_id, Ticks now) {
+  Actions actions;
+  connection_id_ = std::move(connection_id);
+  timeouts_ = 0;
+  jitter_.reset();
+  greet(actions, now);
+  return actions;
+}
+
+Actions Agent::disconnected() {
+  phase_ = Phase::offline;
+  in_flight_.clear();
+  sending_ = false;
+  return {};
+}
+
+Actions Agent::welcomed(const wire::Welcome& welcome, Ticks now) {
+  Actions actions;
+  if (phase_ == Phase::offline || welcome.connection_id != connection_id_) return actions;
+  if (welcome.outcome == wire::HelloOutcome::quarantined ||
+      welcome.outcome == wire::HelloOutcome::refused) {
+    phase_ = Phase::halted;
+    in_flight_.clear();
+    actions.push_back(Halted{welcome.outcome, welcome.reason});
+    arm(actions, now + limits_.halted_retry);
+    return actions;
+  }
+  if (phase_ == Phase::streaming) return actions;  // an answer to a repeated hello
+  const bool same = welcome.outcome == wire::HelloOutcome::resume && welcome.epoch == epoch_;
+  if (welcome.epoch == 0 || welcome.watermark >= next_seq_ ||
+      (welcome.outcome == wire::HelloOutcome::resume &&
+       (!same || welcome.watermark < watermark_))) {
+    actions.push_back(Reconnect{"the hub's welcome does not fit this outbox"});
+    return actions;
+  }
+  timeouts_ = 0;
+  jitter_.reset();
+  if (welcome.batch_records_max > 0) {
+    records_max_ = std::min(limits_.batch_records_max, welcome.batch_records_max);
+  }
+  if (welcome.batch_bytes_max > 0) {
+    bytes_max_ = std::min(limits_.batch_bytes_max, welcome.batch_bytes_max);
+  }
+  if (same) {
+    advance(actions, welcome.watermark);
+  } else {
+    epoch_ = welcome.epoch;
+    watermark_ = welcome.watermark;
+    actions.push_back(AdoptEpoch{epoch_, watermark_});
+  }
+  phase_ = Phase::streaming;
+  sent_through_ = watermark_;
+  in_flight_.clear();
+  sending_ = false;
+  went_back_at_.reset();
+  send_more(actions, now);
+  return actions;
+}
+
+Actions Agent::acked(const wire::Ack& ack, Ticks now) {
+  Actions actions;
+  if (phase_ != Phase::streaming || ack.connection_id != connection_id_) return actions;
+  if (ack.epoch == 0) {  // the hub does not know this connection
+    greet(actions, now);
+    return actions;
+  }
+  if (ack.epoch != epoch_ || ack.watermark >= next_seq_) return actions;
+  if (ack.watermark > watermark_) {
+    timeouts_ = 0;
+    jitter_.reset();
+    advance(actions, ack.watermark);
+    while (!in_flight_.empty() && in_flight_.front() <= watermark_) in_flight_.pop_front();
+    sent_through_ = std::max(sent_through_, watermark_);
+    if (!in_flight_.empty()) arm(actions, answer_deadline(now));
+    send_more(actions, now);
+  } else if (ack.watermark == watermark_ && in_flight_.size() > 1 && went_back_at_ != watermark_) {
+    // The hub repeats itself: a batch is missing there. Go back once; after that only time does.
+    went_back_at_ = watermark_;
+    go_back(actions, now);
+  }
+  return actions;
+}
+
+Actions Agent::committed(std::uint64_t next_seq, Ticks now) {
+  Actions actions;
+  const std::uint64_t first_new = next_seq_;
+  next_seq_ = std::max(next_seq_, next_seq);
+  if (phase_ != Phase::streaming || next_seq_ == first_new) return actions;
+  send_more(actions, now);
+  // Only what the batches under way do not reach is worth a copy.
+  if (backlog() > limits_.live_backlog && first_new > sent_through_ + records_max_) {
+    const std::uint64_t newest =
+        next_seq_ > records_max_ ? std::max(first_new, next_seq_ - records_max_) : first_new;
+    actions.push_back(SendLive{newest, records_max_, bytes_max_});
+  }
+  return actions;
+}
+
+Actions Agent::sent(std::uint64_t through, std::size_t bytes, Ticks now) {
+  Actions actions;
+  if (!sending_) return actions;
+  sending_ = false;
+  if (through <= sent_through_) {
+    arm(actions, answer_deadline(now));
+    return actions;
+  }
+  if (in_flight_.empty()) arm(actions, answer_deadline(now));
+  sent_through_ = through;
+  in_flight_.push_back(through);
+  if (limits_.pace_bytes_per_second > 0) {
+    const auto cost = static_cast<std::int64_t>(bytes * 1'000'000 / limits_.pace_bytes_per_second);
+    paced_until_ = std::max(paced_until_, now) + Micros(cost);
+  }
+  send_more(actions, now);
+  return actions;
+}
+
+Actions Agent::timer(Ticks now) {
+  Actions actions;
+  switch (phase_) {
+    case Phase::offline:
+      break;
+    case Phase::halted:
+      greet(actions, now);
+      break;
+    case Phase::greeting:
+      if (++timeouts_ > limits_.timeouts_max) {
+        actions.push_back(Reconnect{"the hub does not answer hello"});
+      } else {
+        greet(actions, now);
+      }
+      break;
+    case Phase::streaming:
+      if (in_flight_.empty()) {
+        sending_ = false;
+        send_more(actions, now);
+      } else if (++timeouts_ > limits_.timeouts_max) {
+        actions.push_back(Reconnect{"the hub does not acknowledge"});
+      } else {
+        go_back(actions, now);
+      }
+      break;
+  }
+  return actions;
+}
+
+void Agent::greet(Actions& actions, Ticks now) {
+  phase_ = Phase::greeting;
+  in_flight_.clear();
+  sending_ = false;
+  actions.push_back(SendHello{});
+  arm(actions, answer_deadline(now));
+}
+
+void Agent::send_more(Actions& actions, Ticks now) {
+  if (sending_ || in_flight_.size() >= limits_.batches_in_flight_max ||
+      sent_through_ + 1 >= next_seq_) {
+    return;
+  }
+  if (now < paced_until_) {
+    if (in_flight_.empty()) arm(actions, paced_until_);
+    return;
+  }
+  sending_ = true;
+  actions.push_back(SendBatch{sent_through_ + 1, records_max_, bytes_max_});
+}
+
+void Agent::go_back(Actions& actions, Ticks now) {
+  ++resends_;
+  in_flight_.clear();
+  sending_ = false;
+  sent_through_ = watermark_;
+  send_more(actions, now);
+  arm(actions, answer_deadline(now));
+}
+
+void Agent::advance(Actions& actions, std::uint64_t watermark) {
+  if (watermark <= watermark_) return;
+  watermark_ = watermark;
+  actions.push_back(DeleteThrough{watermark_});
+}
+
+void Agent::arm(Actions& actions, Ticks at) { actions.push_back(ArmTimer{at}); }
+
+Ticks Agent::answer_deadline(Ticks now) {
+  // At least the plain timeout, so that a slow hub is not flooded; the jitter is on top.
+  return now + limits_.answer_timeout + jitter_.next();
+}
+
+}  // namespace lapwing::sync

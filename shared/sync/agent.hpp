@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The agent's half of the sync protocol (docs/protocol.md): events and the time in, actions out.
+/// No sockets, clocks or threads; the uplink carries the actions out.
+#pragma once
+
+#include "shared/base/backoff.hpp"
+#include "shared/base/time.hpp"
+#include "shared/wire/messages.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace lapwing::sync {
+
+/// How much is under way and how long answers may take. Restart to change.
+struct AgentLimits {
+  std::uint32_t batch_records_max = 500;      ///< the hub may ask for less
+  std::uint32_t batch_bytes_max = 96 * 1024;  ///< payload bytes before compression; likewise
+  std::size_t batches_in_flight_max = 8;
+  std::uint64_t live_backlog = 2000;  ///< records behind from which new ones are also sent live
+  Micros answer_timeout = std::chrono::seconds(5);  ///< first wait for a welcome or acknowledgement
+  Micros answer_timeout_max = std::chrono::minutes(1);
+  std::uint32_t timeouts_max = 4;                 ///< in a row, then the connection is given up
+  Micros halted_retry = std::chrono::minutes(5);  ///< between hellos while quarantined or refused
+  std::uint64_t pace_bytes_per_second = 0;        ///< of payload; 0: as fast as the hub answers
+};
+
+/// Send a Hello; the shell fills in who we are.
+struct SendHello {};
+/// Read entries from the outbox, send them on up/records, then call Agent::sent.
+struct SendBatch {
+  std::uint64_t from_seq = 0;
+  std::uint32_t records_max = 0;
+  std::uint32_t bytes_max = 0;
+};
+/// Send entries from `from_seq` on on up/report; nothing is reported back.
+struct SendLive {
+  std::uint64_t from_seq = 0;
+  std::uint32_t records_max = 0;
+  std::uint32_t bytes_max = 0;
+};
+/// The hub has committed everything up to `seq`: the outbox may forget it.
+struct DeleteThrough {
+  std::uint64_t seq = 0;
+};
+/// Remember the epoch, and that everything up to `watermark` is at the hub, before anything is
+/// sent.
+struct AdoptEpoch {
+  std::uint64_t epoch = 0;
+  std::uint64_t watermark = 0;
+};
+/// Call Agent::timer at `at`; replaces an earlier one.
+struct ArmTimer {
+  Ticks at{};
+};
+/// Drop the connection and make a new one.
+struct Reconnect {
+  std::string reason;
+};
+/// The hub takes nothing for now. Hellos go on, seldom.
+struct Halted {
+  wire::HelloOutcome outcome = wire::HelloOutcome::refused;
+  std::string reason;
+};
+using Action = std::variant<SendHello, SendBatch, SendLive, DeleteThrough, AdoptEpoch, ArmTimer,
+                            Reconnect, Halted>;
+using Actions = std::vector<Action>;
+
+/// Go-back-N with a cumulative, application-level acknowledgement.
+///
+/// Promise: DeleteThrough(s) is given only for an s the hub acknowledged in the current epoch. A
+///   batch starts at the watermark + 1 or right after the batch before it.
+/// Actions are to be carried out in order, before the next event is given.
+/// Threads: distinct objects are safe; one object belongs to one thread.
+class Agent {
+ public:
+  /// What the outbox remembers: `next_seq` is the seq of the next record to be committed.
+  struct Position {
+    std::uint64_t epoch = 0;
+    std::uint64_t acked_seq = 0;
+    std::uint64_t next_seq = 1;
+  };
+  Agent(const AgentLimits& limits, const Position& position, std::uint64_t seed);
+
+  Actions connected(std::string connection_id, Ticks now);
+  Actions disconnected();
+  Actions welcomed(const wire::Welcome& welcome, Ticks now);
+  Actions acked(const wire::Ack& ack, Ticks now);
+  /// Records up to next_seq - 1 are durable in the outbox.
+  Actions committed(std::uint64_t next_seq, Ticks now);
+  /// A SendBatch was carried out: entries up to `through` left in `bytes` of payload. `through`
+  /// below its from_seq: nothing could be read or sent; it is tried again later.
+  Actions sent(std::uint64_t through, std::size_t bytes, Ticks now);
+  Actions timer(Ticks now);
+
+  [[nodiscard]] std::uint64_t watermark() const noexcept { return watermark_; }
+  [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
+  [[nodiscard]] std::uint64_t backlog() const noexcept { return next_seq_ - 1 - watermark_; }
+  [[nodiscard]] bool streaming() const noexcept { return phase_ == Phase::streaming; }
+  [[nodiscard]] std::uint64_t resends() const noexcept { return resends_; }
+
+ private:
+  enum class Phase : std::uint8_t { offline, greeting, streaming, halted };
+
+  void greet(Actions& actions, Ticks now);
+  void send_more(Actions& actions, Ticks now);
+  void go_back(Actions& actions, Ticks now);
+  void advance(Actions& actions, std::uint64_t watermark);
+  void arm(Actions& actions, Ticks at);
+  Ticks answer_deadline(Ticks now);
+
+  AgentLimits limits_;
+  Backoff jitter_;
+  Phase phase_ = Phase::offline;
+  std::string connection_id_;
+  std::uint64_t epoch_;
+  std::uint64_t watermark_;
+  std::uint64_t next_seq_;
+  std::uint64_t sent_through_;
+  std::uint32_t records_max_;
+  std::uint32_t bytes_max_;
+  std::deque<std::uint64_t> in_flight_;  ///< last seq of each batch not acknowledged
+  bool sending_ = false;                 ///< a SendBatch is being carried out
+  Ticks paced_until_{};
+  std::uint32_t timeouts_ = 0;
+  std::optional<std::uint64_t> went_back_at_;  ///< watermark at which a repeated ack sent us back
+  std::uint64_t resends_ = 0;
+};
+
+}  // namespace lapwing::sync

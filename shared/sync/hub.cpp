@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/sync/hub.hpp"
+
+#include <algorithm>
+
+namespace lapwing::sync {
+namespace {
+
+/// Why the device's history and the hub's are not one; empty when they are.
+std::string difference(const DeviceSyncState& state, const wire::Hello& hello,
+                       std::optional<std::uint64_t> stored_hash) {
+  if (hello.database_id != state.database_id) return "its outbox is another one than before";
+  if (hello.epoch != state.epoch) return "its epoch is not the one it was given";
+  if (hello.acked_seq > state.watermark) {
+    return "it holds acknowledgements the hub does not know of: was the hub restored from a "
+           "backup?";
+  }
+  if (hello.next_seq <= state.watermark) {
+    return "it is behind what it had delivered: was its outbox restored from a backup?";
+  }
+  if (hello.acked_seq > 0 && stored_hash && *stored_hash != hello.acked_hash) {
+    return "its record " + std::to_string(hello.acked_seq) + " is not the one it had delivered";
+  }
+  return {};
+}
+
+/// Notes which process speaks. Returns true when two live ones do.
+bool two_copies(DeviceSyncState& state, const wire::Hello& hello, Time now) {
+  if (hello.instance_id == state.instance_id) return false;
+  const auto known = std::find(state.superseded.begin(), state.superseded.end(), hello.instance_id);
+  if (known != state.superseded.end()) {
+    state.superseded.erase(known);
+    if (now - state.returns_since > kReturnsWindow || now < state.returns_since) {
+      state.returns = 0;
+      state.returns_since = now;
+    }
+    ++state.returns;
+  }
+  if (!state.instance_id.empty()) state.superseded.push_back(state.instance_id);
+  if (state.superseded.size() > kSupersededMax) state.superseded.erase(state.superseded.begin());
+  state.instance_id = hello.instance_id;
+  return state.returns >= kReturnsMax;
+}
+
+/// A grant whose welcome was lost: nothing was sent under it yet, so it is given again.
+bool grant_unused(const DeviceSyncState& state, const wire::Hello& hello) {
+  return state.epoch > hello.epoch && state.watermark == state.base &&
+         hello.acked_seq == state.base && hello.database_id == state.database_id;
+}
+
+wire::Ack ack_of(const DeviceSyncState& state, const std::string& connection_id,
+                 std::uint64_t watermark) {
+  return {.epoch = state.epoch, .watermark = watermark, .connection_id = connection_id};
+}
+
+}  // namespace
+
+HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
+                       std::optional<std::uint64_t> stored_hash, const BatchLimits& limits,
+                       Time now) {
+  HelloDecision decision{.state = state};
+  DeviceSyncState& next = decision.state;
+  wire::Welcome& welcome = decision.welcome;
+  welcome.connection_id = hello.connection_id;
+  welcome.batch_records_max = limits.records_max;
+  welcome.batch_bytes_max = limits.bytes_max;
+  welcome.sent = now;
+
+  if (next.quarantine.empty() && two_copies(next, hello, now)) {
+    next.quarantine = "two live copies of this device speak in turn (instances " +
+                      hello.instance_id + " and " + state.instance_id +
+                      "): was its disk cloned? Enrol one of them anew, then release the device";
+    decision.alert = next.quarantine;
+  }
+  if (!next.quarantine.empty()) {
+    welcome.outcome = wire::HelloOutcome::quarantined;
+    welcome.reason = next.quarantine;
+    return decision;
+  }
+
+  next.connection_id = hello.connection_id;
+  if (state.epoch == 0 && hello.epoch == 0) {
+    next.epoch = 1;
+    next.base = next.watermark = hello.acked_seq;
+    next.database_id = hello.database_id;
+  } else if (!grant_unused(state, hello)) {
+    const std::string why = difference(state, hello, stored_hash);
+    if (why.empty()) {
+      welcome.outcome = wire::HelloOutcome::resume;
+      welcome.epoch = next.epoch;
+      welcome.watermark = next.watermark;
+      return decision;
+    }
+    next.epoch = std::max(state.epoch, hello.epoch) + 1;
+    next.base = next.watermark = hello.acked_seq;
+    next.database_id = hello.database_id;
+    welcome.reason = "new epoch: " + why;
+    decision.alert = welcome.reason;
+  }
+  welcome.outcome = wire::HelloOutcome::new_epoch;
+  welcome.epoch = next.epoch;
+  welcome.watermark = next.watermark;
+  return decision;
+}
+
+wire::Welcome refuse(const wire::Hello& hello, std::string reason, Time now) {
+  return {.connection_id = hello.connection_id,
+          .outcome = wire::HelloOutcome::refused,
+          .reason = std::move(reason),
+          .sent = now};
+}
+
+void release_quarantine(DeviceSyncState& state) {
+  state.quarantine.clear();
+  state.superseded.clear();
+  state.instance_id.clear();
+  state.connection_id.clear();
+  state.database_id.clear();  // whichever copy speaks first gets an epoch of its own
+  state.returns = 0;
+}
+
+BatchDecision on_batch(const DeviceSyncState& state, const wire::RecordBatch& batch) {
+  BatchDecision decision;
+  if (!state.quarantine.empty()) return decision;
+  if (state.epoch == 0 || batch.epoch != state.epoch ||
+      batch.connection_id != state.connection_id) {
+    decision.verdict = BatchVerdict::ask_hello;
+    decision.ack = wire::Ack{.epoch = 0, .watermark = 0, .connection_id = batch.connection_id};
+    return decision;
+  }
+  decision.watermark = state.watermark;
+  const auto& entries = batch.entries;
+  if (entries.empty() || entries.back().seq_last <= state.watermark) {
+    decision.verdict = BatchVerdict::duplicate;
+  } else if (entries.front().seq > state.watermark + 1) {
+    decision.verdict = BatchVerdict::gap;
+  } else {
+    decision.verdict = BatchVerdict::accept;
+    const auto first = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) {
+      return entry.seq_last > state.watermark;
+    });
+    decision.first_entry = static_cast<std::size_t>(first - entries.begin());
+    decision.first_seq = state.watermark + 1;
+    decision.watermark = entries.back().seq_last;
+  }
+  decision.ack = ack_of(state, batch.connection_id, decision.watermark);
+  return decision;
+}
+
+std::vector<std::size_t> on_live(const DeviceSyncState& state, const wire::RecordBatch& batch) {
+  std::vector<std::size_t> wanted;
+  if (!state.quarantine.empty() || state.epoch == 0 || batch.epoch != state.epoch ||
+      batch.connection_id != state.connection_id) {
+    return wanted;
+  }
+  for (std::size_t i = 0; i < batch.entries.size(); ++i) {
+    const auto& entry = batch.entries[i];
+    if (entry.seq > state.watermark && entry.record_class != wire::RecordClass::loss) {
+      wanted.push_back(i);
+    }
+  }
+  return wanted;
+}
+
+bool on_status(const DeviceSyncState& state, const wire::Status& status) {
+  return status.connection_id == state.connection_id;
+}
+
+}  // namespace lapwing::sync

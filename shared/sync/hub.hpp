@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The hub's half of the sync protocol (docs/protocol.md), as pure decisions: what is known of a
+/// device and what it just said go in, what to store and answer comes out. No I/O, clock or thread.
+///
+/// The caller loads the state, asks, and saves the state in the same transaction as the records; it
+/// answers only after COMMIT. So any replica can decide, and a crash between any two steps is safe.
+#pragma once
+
+#include "shared/base/time.hpp"
+#include "shared/wire/messages.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace lapwing::sync {
+
+/// What the store keeps of each device between messages. Plain data.
+struct DeviceSyncState {
+  std::uint64_t epoch = 0;      ///< last granted; 0: the device never said hello
+  std::uint64_t base = 0;       ///< watermark with which `epoch` began
+  std::uint64_t watermark = 0;  ///< highest seq of `epoch` that is stored, all below included
+  std::string database_id;
+  std::string connection_id;            ///< of the last accepted hello: only its batches are taken
+  std::string instance_id;              ///< of the last accepted hello
+  std::vector<std::string> superseded;  ///< earlier instances, newest last, at most kSupersededMax
+  std::uint32_t returns = 0;  ///< times a superseded instance spoke again since `returns_since`
+  Time returns_since{};
+  std::string quarantine;  ///< why nothing is taken from the device; empty: it is not quarantined
+  friend bool operator==(const DeviceSyncState&, const DeviceSyncState&) = default;
+};
+
+inline constexpr std::size_t kSupersededMax = 8;
+/// A superseded process that speaks again so often within the window is a second live copy. Once
+/// may be a late message of a process that has ended.
+inline constexpr std::uint32_t kReturnsMax = 3;
+inline constexpr Micros kReturnsWindow = std::chrono::minutes(10);
+
+struct BatchLimits {
+  std::uint32_t records_max = 1000;
+  std::uint32_t bytes_max = 128 * 1024;
+};
+
+struct HelloDecision {
+  wire::Welcome welcome;  ///< to be sent after `state` is committed
+  DeviceSyncState state;
+  std::string alert;  ///< for operators; empty when all is as usual
+};
+
+/// `stored_hash` is the hash of the record the hub holds at (state.epoch, hello.acked_seq), when it
+/// still knows it. `now` is the hub's wall clock.
+[[nodiscard]] HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
+                                     std::optional<std::uint64_t> stored_hash,
+                                     const BatchLimits& limits, Time now);
+/// What to answer to a device whose hello cannot be considered (revoked, unknown).
+[[nodiscard]] wire::Welcome refuse(const wire::Hello& hello, std::string reason, Time now);
+/// An operator decided which copy lives: the next hello is taken with a new epoch.
+void release_quarantine(DeviceSyncState& state);
+
+enum class BatchVerdict : std::uint8_t {
+  accept,     ///< store entries from `first_entry` on, then acknowledge
+  duplicate,  ///< all of it is there: acknowledge again
+  gap,        ///< starts beyond the watermark: acknowledge, so that the device goes back
+  ask_hello,  ///< another connection or epoch: answer so that the device says hello again
+  silent,     ///< quarantined: neither store nor answer
+};
+
+struct BatchDecision {
+  BatchVerdict verdict = BatchVerdict::silent;
+  std::size_t first_entry = 0;   ///< accept: entries before it are already stored
+  std::uint64_t first_seq = 0;   ///< accept: where to begin; inside a loss range it cuts the range
+  std::uint64_t watermark = 0;   ///< accept: to be saved with the records
+  std::optional<wire::Ack> ack;  ///< to be sent (after COMMIT when accepting)
+};
+
+/// `batch.entries` are consecutive (wire::decode_batch checks it).
+[[nodiscard]] BatchDecision on_batch(const DeviceSyncState& state, const wire::RecordBatch& batch);
+/// Indices of a live copy's entries to store ahead of the watermark: by key, once, unacknowledged.
+[[nodiscard]] std::vector<std::size_t> on_live(const DeviceSyncState& state,
+                                               const wire::RecordBatch& batch);
+/// Whether a status (a will included) speaks for the connection that is current: an older
+/// connection's will never marks a reconnected device offline.
+[[nodiscard]] bool on_status(const DeviceSyncState& state, const wire::Status& status);
+
+}  // namespace lapwing::sync
