@@ -12,6 +12,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace lapwing::hub {
@@ -47,6 +48,8 @@ struct Presence {
   bool online = true;
   std::string connection_id;
   Time seen{};                         ///< hub time
+  std::string agent_version;           ///< empty: keep the old one
+  std::uint64_t produced_seq = 0;      ///< highest seq committed at the device, as far as it told
   std::optional<wire::Status> status;  ///< figures to remember; absent: keep the old ones
 };
 
@@ -77,6 +80,10 @@ class IngestTransaction {
   /// The device as of this transaction. not_found: it was never registered (the transaction lives
   /// on). Must be called for a device before anything below is.
   virtual Result<DeviceSession> device(const DeviceKey& key) = 0;
+  /// The hash of the record stored under this key; nullopt: not stored, or no longer kept.
+  virtual Result<std::optional<std::uint64_t>> record_hash(const DeviceKey& key,
+                                                           std::uint64_t epoch,
+                                                           std::uint64_t seq) = 0;
   /// Remembers what the sync protocol decided: epoch, watermark, histories. Moves the ledger's
   /// `produced` up to the watermark at least.
   virtual Result<void> save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) = 0;
@@ -89,6 +96,10 @@ class IngestTransaction {
                                      std::span<const IncomingRecord> records) = 0;
   /// Keeps what could not be read and, for a record, accounts it as lost by poison (once by key).
   virtual Result<void> dead_letter(const DeviceKey& key, const DeadLetter& letter) = 0;
+
+  /// Every device said to be online, of all tenants, with its sync state, at most `limit`.
+  virtual Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> online_devices(
+      std::size_t limit) = 0;
 
   /// Durable when it returns. Afterwards only destruction is allowed. The newest feed seq.
   virtual Result<std::uint64_t> commit() = 0;

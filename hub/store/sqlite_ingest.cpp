@@ -130,18 +130,51 @@ Result<void> SqliteIngest::save_sync(const DeviceKey& key, const sync::DeviceSyn
   return {};
 }
 
+Result<std::optional<std::uint64_t>> SqliteIngest::record_hash(const DeviceKey& key,
+                                                               std::uint64_t epoch,
+                                                               std::uint64_t seq) {
+  const auto& device = work(key);
+  std::optional<std::uint64_t> hash;
+  db_.rows(
+      "SELECT hash FROM ledger WHERE tenant_no=? AND device_no=? AND epoch=? AND seq=?",
+      [&](const SqliteRow& row) { hash = row.count(0); }, device.tenant_no, device.device_no, epoch,
+      seq);
+  if (db_.failed()) return db_.failure();
+  return hash;
+}
+
+Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> SqliteIngest::online_devices(
+    std::size_t limit) {
+  std::vector<std::pair<DeviceKey, sync::DeviceSyncState>> devices;
+  db_.rows(
+      "SELECT t.tenant, d.device, d.sync FROM devices d JOIN tenants t USING(tenant_no)"
+      " WHERE d.online = 1 LIMIT ?",
+      [&](const SqliteRow& row) {
+        if (auto state = sync_from(row.view(2))) {
+          devices.emplace_back(DeviceKey{row.text(0), row.text(1)}, *std::move(state));
+        }
+      },
+      limit);
+  if (db_.failed()) return db_.failure();
+  return devices;
+}
+
 Result<void> SqliteIngest::save_presence(const DeviceKey& key, const Presence& presence) {
   auto& device = work(key);
-  auto status = presence.status ? presence.status : device.presence.status;
-  device.presence = presence;
-  device.presence.status = std::move(status);
+  auto& known = device.presence;
+  auto status = presence.status ? presence.status : std::move(known.status);
+  auto version =
+      presence.agent_version.empty() ? std::move(known.agent_version) : presence.agent_version;
+  known = presence;
+  known.status = std::move(status);
+  known.agent_version = std::move(version);
   device.presence_changed = true;
   device.changed = true;
   device.session.online = presence.online;
   device.session.connection_id = presence.connection_id;
-  if (presence.status && presence.status->produced_seq <= kSeqMax) {
-    device.epoch_produced = std::max(device.epoch_produced, presence.status->produced_seq);
-  }
+  auto produced = presence.produced_seq;
+  if (presence.status) produced = std::max(produced, presence.status->produced_seq);
+  if (produced <= kSeqMax) device.epoch_produced = std::max(device.epoch_produced, produced);
   return {};
 }
 
@@ -464,7 +497,7 @@ void SqliteIngest::write_device(DeviceWork& device) {
     db_.run(
         "UPDATE devices SET sync=?, epoch=?, watermark=?, quarantined=?"
         " WHERE tenant_no=? AND device_no=?",
-        sync_text(sync), sync.epoch, sync.watermark, is_quarantined(sync), device.tenant_no,
+        sync_text(sync), sync.epoch, sync.watermark, !sync.quarantine.empty(), device.tenant_no,
         device.device_no);
   }
   if (device.presence_changed) {
@@ -473,12 +506,16 @@ void SqliteIngest::write_device(DeviceWork& device) {
         "UPDATE devices SET online=?, connection_id=?, last_seen=?"
         " WHERE tenant_no=? AND device_no=?",
         p.online, p.connection_id, to_micros(p.seen), device.tenant_no, device.device_no);
+    if (!p.agent_version.empty()) {
+      db_.run("UPDATE devices SET agent_version=? WHERE tenant_no=? AND device_no=?",
+              p.agent_version, device.tenant_no, device.device_no);
+    }
     if (p.status) {
       db_.run(
-          "UPDATE devices SET agent_version=?, readings_total=?, outbox_records=?, outbox_bytes=?,"
+          "UPDATE devices SET readings_total=?, outbox_records=?, outbox_bytes=?,"
           " quarantined_total=? WHERE tenant_no=? AND device_no=?",
-          p.status->agent_version, p.status->readings_total, p.status->outbox_records,
-          p.status->outbox_bytes, p.status->quarantined_total, device.tenant_no, device.device_no);
+          p.status->readings_total, p.status->outbox_records, p.status->outbox_bytes,
+          p.status->quarantined_total, device.tenant_no, device.device_no);
     }
   }
 }

@@ -52,6 +52,10 @@ class SqliteIngest final : public IngestTransaction {
   ~SqliteIngest() override;
 
   Result<DeviceSession> device(const DeviceKey& key) override;
+  Result<std::optional<std::uint64_t>> record_hash(const DeviceKey& key, std::uint64_t epoch,
+                                                   std::uint64_t seq) override;
+  Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> online_devices(
+      std::size_t limit) override;
   Result<void> save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) override;
   Result<void> save_presence(const DeviceKey& key, const Presence& presence) override;
   Result<StoredCounts> store(const DeviceKey& key, std::uint64_t epoch, Time received_at,

@@ -251,7 +251,7 @@ Result<void> SqliteStore::release_quarantine(const DeviceKey& key) {
     if (db.failed()) return db.failure();
     auto sync = sync_from(text);
     if (!sync) return sync.error();
-    release(*sync);
+    sync::release_quarantine(*sync);
     db.run("UPDATE devices SET sync=?, quarantined=0 WHERE tenant_no=? AND device_no=?",
            sync_text(*sync), numbers->tenant_no, numbers->device_no);
     return {};

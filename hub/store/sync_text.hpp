@@ -14,8 +14,4 @@ namespace lapwing::hub {
 /// Empty text is the state before the first hello. corrupt: not what sync_text wrote.
 [[nodiscard]] Result<sync::DeviceSyncState> sync_from(std::string_view text);
 
-[[nodiscard]] bool is_quarantined(const sync::DeviceSyncState& state);
-/// Lets the device say hello again.
-void release(sync::DeviceSyncState& state);
-
 }  // namespace lapwing::hub

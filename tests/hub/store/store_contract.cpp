@@ -184,6 +184,48 @@ TEST_P(StoreContract, SaysWhichDevicesAreRevokedUntilTheyEnrolAgain) {
   EXPECT_EQ(store_->revoke_device({kTenant, "nobody"}, t0_).error().code, Errc::not_found);
 }
 
+TEST_P(StoreContract, RemembersTheWholeSyncState) {
+  sync::DeviceSyncState state;
+  state.epoch = 4;
+  state.base = 10;
+  state.watermark = 12;
+  state.database_id = "db";
+  state.connection_id = "c";
+  state.instance_id = "i";
+  state.superseded = {"h", "g"};
+  state.returns = 2;
+  state.returns_since = t0_;
+  state.quarantine = "two copies";
+  {
+    auto transaction = store_->begin_ingest();
+    ASSERT_TRUE((*transaction)->device(key_));
+    ASSERT_TRUE((*transaction)->save_sync(key_, state));
+    ASSERT_TRUE((*transaction)->save_presence(key_, {true, "c", t0_}));
+    ASSERT_TRUE((*transaction)->commit());
+  }
+  reopen();
+  EXPECT_EQ(store_->begin_ingest().value()->device(key_)->sync, state);
+  EXPECT_EQ(store_->device(key_)->status, DeviceStatus::quarantined);
+  EXPECT_EQ(store_->totals()->devices_quarantined, 1U);
+  const auto online = store_->begin_ingest().value()->online_devices(10);
+  ASSERT_EQ(online->size(), 1U);
+  EXPECT_EQ(online->front().first, key_);
+  EXPECT_EQ(online->front().second, state);
+  ASSERT_TRUE(store_->release_quarantine(key_));
+  EXPECT_EQ(store_->device(key_)->status, DeviceStatus::online);
+  EXPECT_TRUE(store_->begin_ingest().value()->device(key_)->sync.quarantine.empty());
+  EXPECT_EQ(store_->release_quarantine({kTenant, "nobody"}).error().code, Errc::not_found);
+}
+
+TEST_P(StoreContract, KnowsTheHashOfEachRecord) {
+  put(key_, 1, {summary(1, "a", t0_), loss(2, 3)}, 3);
+  auto transaction = store_->begin_ingest();
+  ASSERT_TRUE((*transaction)->device(key_));
+  EXPECT_EQ(*(*transaction)->record_hash(key_, 1, 1), 7919U);
+  EXPECT_EQ(*(*transaction)->record_hash(key_, 1, 2), std::nullopt);
+  EXPECT_EQ(*(*transaction)->record_hash(key_, 2, 1), std::nullopt);
+}
+
 TEST_P(StoreContract, RefusesSequenceNumbersNoAgentReaches) {
   auto transaction = store_->begin_ingest();
   ASSERT_TRUE((*transaction)->device(key_));
@@ -270,10 +312,9 @@ TEST_P(StoreContract, LearnsFromStatusWhatIsOutstanding) {
   auto transaction = store_->begin_ingest();
   ASSERT_TRUE((*transaction)->device(key_));
   wire::Status status;
-  status.agent_version = "1.2.3";
   status.produced_seq = 9;
   status.readings_total = 1234;
-  ASSERT_TRUE((*transaction)->save_presence(key_, {true, "c1", t0_, status}));
+  ASSERT_TRUE((*transaction)->save_presence(key_, {true, "c1", t0_, "1.2.3", 0, status}));
   ASSERT_TRUE((*transaction)->commit());
   expect_ledger(key_, 9, 1, 0, 8);
   const auto row = store_->device(key_);
@@ -614,7 +655,7 @@ TEST_P(StoreContract, ListsDevicesByNameInPages) {
 TEST_P(StoreContract, ReportsSilentDevicesOffline) {
   auto transaction = store_->begin_ingest();
   ASSERT_TRUE((*transaction)->device(key_));
-  ASSERT_TRUE((*transaction)->save_presence(key_, {true, "c1", t0_, {}}));
+  ASSERT_TRUE((*transaction)->save_presence(key_, {true, "c1", t0_}));
   ASSERT_TRUE((*transaction)->commit());
   EXPECT_EQ(store_->totals()->devices_online, 1U);
   EXPECT_EQ(*store_->mark_silent_offline(t0_), 0U);
