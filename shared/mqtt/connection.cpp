@@ -1,0 +1,411 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/mqtt/connection.hpp"
+
+#include <MQTTAsync.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace lapwing::mqtt {
+namespace {
+
+constexpr std::size_t kTlsErrorBytesMax = 2000;
+
+int seconds_of(Micros time, int least) {
+  return std::max(least,
+                  static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(time).count()));
+}
+
+std::string reason_text(int code) {
+  const char* text = MQTTReasonCode_toString(static_cast<MQTTReasonCodes>(code));
+  return text == nullptr ? "reason code " + std::to_string(code) : text;
+}
+
+/// What MQTT 3.1.1 answers to CONNECT, section 3.2.2.3.
+std::string connack_text(int code) {
+  switch (code) {
+    case 1:
+      return "the broker does not speak this MQTT version";
+    case 2:
+      return "the broker refuses this client id";
+    case 3:
+      return "the broker is unavailable";
+    case 4:
+      return "bad user name or password";
+    case 5:
+      return "not authorised";
+    default:
+      return "error " + std::to_string(code);
+  }
+}
+
+bool contains(const std::string& text, const char* part) {
+  return text.find(part) != std::string::npos;
+}
+
+/// The remedy for what OpenSSL complains of.
+std::string tls_hint(const std::string& errors, const Options& options) {
+  if (!options.tls) return {};
+  const std::string ca =
+      options.tls->ca_file.empty() ? "the system's authorities" : options.tls->ca_file.string();
+  if (contains(errors, "certificate has expired") || contains(errors, "certificate expired")) {
+    return "a certificate has expired, or this machine's clock is wrong: check the clock, then "
+           "renew " +
+           options.tls->certificate_file.string() + " or the broker's certificate";
+  }
+  if (contains(errors, "not yet valid")) {
+    return "a certificate is not valid yet: is this machine's clock behind?";
+  }
+  if (contains(errors, "unable to get") || contains(errors, "self-signed") ||
+      contains(errors, "self signed") || contains(errors, "certificate verify failed")) {
+    return "the broker's certificate is not signed by " + ca +
+           ", or names another host: check the CA file and the host";
+  }
+  if (contains(errors, "ostname mismatch") || contains(errors, "IP address mismatch")) {
+    return "the broker's certificate names another host than " + options.host;
+  }
+  if (contains(errors, "unknown ca") || contains(errors, "certificate required") ||
+      contains(errors, "bad certificate") || contains(errors, "handshake failure")) {
+    return "the broker refuses our certificate " + (options.tls->certificate_file.empty()
+                                                        ? std::string("(none is configured)")
+                                                        : options.tls->certificate_file.string());
+  }
+  return {};
+}
+
+struct FreeProperties {
+  MQTTProperties* properties;
+  ~FreeProperties() { MQTTProperties_free(properties); }
+};
+
+void add_number(MQTTProperties& properties, MQTTPropertyCodes code, std::uint32_t value) {
+  MQTTProperty property{};
+  property.identifier = code;
+  if (code == MQTTPROPERTY_CODE_RECEIVE_MAXIMUM) {
+    property.value.integer2 = static_cast<unsigned short>(value);
+  } else {
+    property.value.integer4 = value;
+  }
+  MQTTProperties_add(&properties, &property);
+}
+
+}  // namespace
+
+/// The library's callbacks; each context is a CallbackGate.
+struct Callbacks {
+  template <class Action>
+  static void with(void* context, Action action) {
+    CallbackGate::enter<Connection>(context, action);
+  }
+
+  static void lost(void* context, char* cause) {
+    with(context, [&](Connection& self) {
+      self.connected_ = false;
+      self.give_up({Errc::io, cause != nullptr ? cause : "the connection was lost"});
+    });
+  }
+  static void disconnected(void* context, MQTTProperties*, MQTTReasonCodes reason) {
+    with(context, [&](Connection& self) {
+      self.connected_ = false;
+      self.give_up({Errc::io, "the broker closed the connection: " + reason_text(reason)});
+    });
+  }
+  static int arrived(void* context, char* topic, int topic_bytes, MQTTAsync_message* message) {
+    with(context, [&](Connection& self) {
+      if (!self.handlers_.on_message) return;
+      // The length is 0 when the topic has no NUL inside.
+      const std::string_view name =
+          topic_bytes > 0 ? std::string_view(topic, static_cast<std::size_t>(topic_bytes))
+                          : std::string_view(topic);
+      self.handlers_.on_message({.topic = name,
+                                 .payload = {static_cast<const char*>(message->payload),
+                                             static_cast<std::size_t>(message->payloadlen)},
+                                 .qos = message->qos,
+                                 .retained = message->retained != 0,
+                                 .duplicate = message->dup != 0});
+    });
+    MQTTAsync_freeMessage(&message);
+    MQTTAsync_free(topic);
+    return 1;
+  }
+  static int tls_error(const char* text, std::size_t bytes, void* context) {
+    with(context, [&](Connection& self) {
+      const std::lock_guard lock(self.mutex_);
+      if (self.tls_errors_.size() < kTlsErrorBytesMax) self.tls_errors_.append(text, bytes);
+    });
+    return 1;
+  }
+
+  static void good(void* context, MQTTAsync_successData* data) {
+    const bool present = data != nullptr && data->alt.connect.sessionPresent != 0;
+    with(context, [&](Connection& self) { self.finish(true, present, {}); });
+  }
+  static void good5(void* context, MQTTAsync_successData5* data) {
+    const bool present = data != nullptr && data->alt.connect.sessionPresent != 0;
+    with(context, [&](Connection& self) { self.finish(true, present, {}); });
+  }
+  static void subscribed(void* context, MQTTAsync_successData*) {
+    with(context, [&](Connection& self) { self.finish(true, false, {}); });
+  }
+  static void subscribed5(void* context, MQTTAsync_successData5* data) {
+    std::string problem;
+    if (data != nullptr && data->alt.sub.reasonCodeCount > 1) {
+      for (int i = 0; i < data->alt.sub.reasonCodeCount; ++i) {
+        if (data->alt.sub.reasonCodes[i] >= 0x80)
+          problem = reason_text(data->alt.sub.reasonCodes[i]);
+      }
+    }
+    with(context, [&](Connection& self) { self.finish(problem.empty(), false, problem); });
+  }
+  static void bad(void* context, MQTTAsync_failureData* data) {
+    std::string problem = "the broker cannot be reached";
+    if (data != nullptr && data->message != nullptr) {
+      problem = data->message;
+    } else if (data != nullptr && data->code > 0) {
+      problem = connack_text(data->code);
+    }
+    with(context, [&](Connection& self) { self.finish(false, false, std::move(problem)); });
+  }
+  static void bad5(void* context, MQTTAsync_failureData5* data) {
+    std::string problem = "the broker cannot be reached";
+    if (data != nullptr && data->reasonCode >= 0x80) {
+      problem = reason_text(data->reasonCode);
+    } else if (data != nullptr && data->message != nullptr) {
+      problem = data->message;
+    }
+    with(context, [&](Connection& self) { self.finish(false, false, std::move(problem)); });
+  }
+  static void published(void* context, MQTTAsync_successData*) { release(context); }
+  static void published5(void* context, MQTTAsync_successData5*) { release(context); }
+  static void not_published(void* context, MQTTAsync_failureData*) { release(context); }
+  static void not_published5(void* context, MQTTAsync_failureData5*) { release(context); }
+  static void release(void* context) {
+    with(context, [](Connection& self) { self.inflight_.fetch_sub(1); });
+  }
+};
+
+Connection::Connection(const Options& options, const Handlers& handlers)
+    : options_(options), handlers_(handlers), gate_(CallbackGate::open(this)) {}
+
+Connection::~Connection() {
+  if (handle_ != nullptr) {
+    MQTTAsync handle = handle_;
+    MQTTAsync_destroy(&handle);
+  }
+  gate_->close();
+}
+
+Result<bool> Connection::connect(const std::optional<Will>& will) {
+  const bool v5 = options_.version == Version::v5;
+  MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer;
+  create.MQTTVersion = v5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
+  create.sendWhileDisconnected = 0;
+  const std::string url = std::string(options_.tls ? "ssl://" : "tcp://") + options_.host + ":" +
+                          std::to_string(options_.port);
+  MQTTAsync handle = nullptr;
+  if (const int failed =
+          MQTTAsync_createWithOptions(&handle, url.c_str(), options_.client_id.c_str(),
+                                      MQTTCLIENT_PERSISTENCE_NONE, nullptr, &create)) {
+    return explain("cannot make a client: " + std::to_string(failed));
+  }
+  handle_ = handle;
+  MQTTAsync_setCallbacks(handle, gate_, &Callbacks::lost, &Callbacks::arrived, nullptr);
+  if (v5) MQTTAsync_setDisconnected(handle, gate_, &Callbacks::disconnected);
+
+  MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer;
+  if (v5) connect = MQTTAsync_connectOptions_initializer5;
+  connect.keepAliveInterval = seconds_of(options_.keep_alive, 1);
+  connect.connectTimeout = seconds_of(options_.connect_timeout, 1);
+  connect.maxInflight = static_cast<int>(std::min<std::size_t>(options_.inflight_max + 1, 65535));
+  connect.automaticReconnect = 0;
+  connect.context = gate_;
+  MQTTProperties properties = MQTTProperties_initializer;
+  const FreeProperties free_properties{&properties};
+  if (v5) {
+    connect.cleanstart = options_.clean_start ? 1 : 0;
+    add_number(properties, MQTTPROPERTY_CODE_SESSION_EXPIRY_INTERVAL,
+               static_cast<std::uint32_t>(seconds_of(options_.session_expiry, 0)));
+    add_number(properties, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, options_.packet_bytes_max);
+    add_number(properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, options_.receive_max);
+    connect.connectProperties = &properties;
+    connect.onSuccess5 = &Callbacks::good5;
+    connect.onFailure5 = &Callbacks::bad5;
+  } else {
+    connect.cleansession = options_.clean_start ? 1 : 0;
+    connect.onSuccess = &Callbacks::good;
+    connect.onFailure = &Callbacks::bad;
+  }
+  if (!options_.username.empty()) connect.username = options_.username.c_str();
+  if (options_.password) {
+    connect.binarypwd.data = options_.password->reveal().data();
+    connect.binarypwd.len = static_cast<int>(options_.password->reveal().size());
+  }
+  MQTTAsync_willOptions will_options = MQTTAsync_willOptions_initializer;
+  if (will) {
+    will_options.topicName = will->topic.c_str();
+    will_options.payload.data = will->payload.data();
+    will_options.payload.len = static_cast<int>(will->payload.size());
+    will_options.qos = will->qos;
+    will_options.retained = will->retain ? 1 : 0;
+    connect.will = &will_options;
+  }
+  MQTTAsync_SSLOptions tls = MQTTAsync_SSLOptions_initializer;
+  if (options_.tls) {
+    const Tls& from = *options_.tls;
+    if (!from.ca_file.empty()) tls.trustStore = from.ca_file.c_str();
+    if (!from.certificate_file.empty()) tls.keyStore = from.certificate_file.c_str();
+    if (!from.key_file.empty()) tls.privateKey = from.key_file.c_str();
+    tls.enableServerCertAuth = from.verify ? 1 : 0;
+    tls.verify = from.verify ? 1 : 0;
+    tls.disableDefaultTrustStore = from.ca_file.empty() ? 0 : 1;
+    tls.sslVersion = MQTT_SSL_VERSION_TLS_1_2;  // the least
+    tls.ssl_error_cb = &Callbacks::tls_error;
+    tls.ssl_error_context = gate_;
+    connect.ssl = &tls;
+  }
+  if (const int failed = MQTTAsync_connect(handle, &connect)) {
+    return explain("cannot begin to connect: " + std::to_string(failed));
+  }
+  auto present = wait_outcome(options_.connect_timeout + std::chrono::seconds(2), "connect");
+  if (present) connected_ = true;
+  return present;
+}
+
+Result<void> Connection::subscribe(const std::vector<Subscription>& subscriptions) {
+  if (subscriptions.empty()) return {};
+  std::vector<char*> filters;
+  std::vector<int> levels;
+  for (const auto& one : subscriptions) {
+    filters.push_back(const_cast<char*>(one.filter.c_str()));  // the library only reads them
+    levels.push_back(one.qos);
+  }
+  MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
+  response.context = gate_;
+  if (options_.version == Version::v5) {
+    response.onSuccess5 = &Callbacks::subscribed5;
+    response.onFailure5 = &Callbacks::bad5;
+  } else {
+    response.onSuccess = &Callbacks::subscribed;
+    response.onFailure = &Callbacks::bad;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    outcome_ = {};
+  }
+  if (MQTTAsync_subscribeMany(handle_, static_cast<int>(filters.size()), filters.data(),
+                              levels.data(), &response) != MQTTASYNC_SUCCESS) {
+    return explain("cannot subscribe to " + subscriptions.front().filter);
+  }
+  if (auto done = wait_outcome(options_.connect_timeout, "subscribe"); !done) {
+    return within("subscribe to " + subscriptions.front().filter, std::move(done).error());
+  }
+  return {};
+}
+
+Error Connection::wait_until_lost() {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [this] { return lost_.has_value(); });
+  const std::string problem = lost_->context;
+  lock.unlock();
+  return explain(problem);
+}
+
+void Connection::give_up(Error reason) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!lost_) lost_ = std::move(reason);
+  }
+  changed_.notify_all();
+}
+
+void Connection::disconnect(Micros flush_for) {
+  if (!connected_.exchange(false)) return;
+  MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer;
+  if (options_.version == Version::v5) options = MQTTAsync_disconnectOptions_initializer5;
+  options.timeout = static_cast<int>(flush_for.count() / 1000);  // ms, for messages in flight
+  options.context = gate_;
+  if (options_.version == Version::v5) {
+    options.onSuccess5 = &Callbacks::good5;
+    options.onFailure5 = &Callbacks::bad5;
+  } else {
+    options.onSuccess = &Callbacks::good;
+    options.onFailure = &Callbacks::bad;
+  }
+  std::unique_lock lock(mutex_);
+  outcome_ = {};
+  lock.unlock();
+  if (MQTTAsync_disconnect(handle_, &options) != MQTTASYNC_SUCCESS) return;
+  lock.lock();
+  changed_.wait_for(lock, flush_for + std::chrono::seconds(1), [this] { return outcome_.done; });
+}
+
+Result<void> Connection::publish(std::string_view topic, std::string_view payload, int qos,
+                                 bool retain) {
+  if (!connected_) return Error{Errc::io, "not connected to " + options_.host};
+  if (inflight_.fetch_add(1) >= options_.inflight_max) {
+    inflight_.fetch_sub(1);
+    return Error{Errc::limit, "the broker has not taken " + std::to_string(options_.inflight_max) +
+                                  " earlier messages yet"};
+  }
+  MQTTAsync_message message = MQTTAsync_message_initializer;
+  message.payload = const_cast<char*>(payload.data());  // copied by the library
+  message.payloadlen = static_cast<int>(payload.size());
+  message.qos = qos;
+  message.retained = retain ? 1 : 0;
+  MQTTAsync_responseOptions response = MQTTAsync_responseOptions_initializer;
+  response.context = gate_;
+  if (options_.version == Version::v5) {
+    response.onSuccess5 = &Callbacks::published5;
+    response.onFailure5 = &Callbacks::not_published5;
+  } else {
+    response.onSuccess = &Callbacks::published;
+    response.onFailure = &Callbacks::not_published;
+  }
+  const int failed =
+      MQTTAsync_sendMessage(handle_, std::string(topic).c_str(), &message, &response);
+  if (failed == MQTTASYNC_SUCCESS) return {};
+  inflight_.fetch_sub(1);
+  if (failed == MQTTASYNC_MAX_BUFFERED_MESSAGES || failed == MQTTASYNC_NO_MORE_MSGIDS) {
+    return Error{Errc::limit, "too many messages under way"};
+  }
+  return failed == MQTTASYNC_DISCONNECTED
+             ? Error{Errc::io, "not connected to " + options_.host}
+             : Error{Errc::bad_input,
+                     "cannot publish to \"" + std::string(topic) + "\": " + std::to_string(failed)};
+}
+
+void Connection::finish(bool good, bool session_present, std::string problem) {
+  {
+    const std::lock_guard lock(mutex_);
+    outcome_ = {true, good, session_present, std::move(problem)};
+  }
+  changed_.notify_all();
+}
+
+Result<bool> Connection::wait_outcome(Micros timeout, const char* doing) {
+  std::unique_lock lock(mutex_);
+  const bool answered =
+      changed_.wait_for(lock, timeout, [this] { return outcome_.done || lost_.has_value(); });
+  if (outcome_.done && outcome_.good) return outcome_.session_present;
+  std::string problem = !answered       ? std::string("no answer to ") + doing
+                        : outcome_.done ? outcome_.problem
+                                        : lost_->context;
+  lock.unlock();
+  return explain(std::move(problem));
+}
+
+Error Connection::explain(std::string problem) const {
+  std::string text = "broker " + options_.host + ":" + std::to_string(options_.port) + ": ";
+  std::unique_lock lock(mutex_);
+  std::string errors = tls_errors_;
+  lock.unlock();
+  std::replace(errors.begin(), errors.end(), '\n', ' ');
+  while (!errors.empty() && errors.back() == ' ') errors.pop_back();
+  const std::string hint = tls_hint(errors + problem, options_);
+  text += problem;
+  if (!errors.empty()) text += " (" + errors.substr(0, 300) + ")";
+  if (!hint.empty()) text += "; " + hint;
+  return {Errc::io, std::move(text)};
+}
+
+}  // namespace lapwing::mqtt
