@@ -21,6 +21,7 @@ constexpr double kDebtMemory = 50;  // in alarms asked for
 constexpr double kAnchorCountMin = 12;
 constexpr double kAnchorTimesAsked = 40;
 constexpr double kAnchorRateMax = 1.0 / 250;
+constexpr double kReach = 20;        // times the readings seen
 constexpr double kAnchorSpread = 5;  // the second level has a fifth of the onsets
 constexpr double kMemoryInAnchors = 100;
 
@@ -174,7 +175,11 @@ double Calibration::position(double count) const noexcept {
 /// The threshold for the asked rate: anchor, slope between two counts, predictive extrapolation.
 void Calibration::solve() noexcept {
   const double seen = exposure_ / weight_;
-  const double wanted = alarm_rate_ * seen;
+  // Not further beyond experience than this: on a fast stream the asked rate is one in millions,
+  // and a threshold for it guessed from a hundred readings would let plain faults pass. The price
+  // is ln(readings when experience suffices / readings now) / kReach alarms: about half a one a
+  // stream.
+  const double wanted = std::max(alarm_rate_ * seen, 1 / kReach);
   double anchor_count = std::max(anchor_rate_ * seen, kAnchorCountMin);
   double anchor = position(anchor_count);
   if (anchor < 0) {  // no level has that many onsets: take the one with the most

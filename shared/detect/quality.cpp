@@ -148,8 +148,11 @@ void Quality::check_gap(Checked& checked, Time now, const WatchConfig& watch) no
     interval_usual_ = std::max(interval_usual_, 1e-6F);
   }
   pause_max_ = std::max(interval, pause_max_ - (pause_max_ - interval_mean_) * 1e-4F);
+  // Readings that come late but without a hole are sent in bursts; one long delay is not yet a
+  // habit.
+  const double habit = std::max(4 * limit, 2 * static_cast<double>(arrival_pause_max_));
   arrival_pause_max_ =
-      std::max(static_cast<float>(std::min(pause, limit)), arrival_pause_max_ * (1 - 1e-4F));
+      std::max(static_cast<float>(std::min(pause, habit)), arrival_pause_max_ * (1 - 1e-4F));
 }
 
 std::optional<Complaint> Quality::silence(Time now, const WatchConfig& watch) const noexcept {

@@ -12,11 +12,14 @@
 namespace lapwing::detect {
 
 /// How unlike its own past a non-negative statistic is: about -log10 of how often it is exceeded.
-/// .824 is the 85 % quantile; above it the tail is taken as a power of the statistic.
+/// .824 is the 85 % quantile; above it the tail is taken as a power of the statistic. Beyond 4,
+/// once in 10,000 readings, nothing is known of the tail: from there the score grows as the
+/// statistic does, so that a fault ten times as large scores ten times as much.
 class TailScale {
  public:
   static constexpr float kAtQuantile = 0.824F;
   static constexpr float kDecade = 0.4343F;
+  static constexpr float kKnown = 4;
 
   static constexpr float kLogNothing = -3;  ///< a twentieth of the usual, and less, scores 0
 
@@ -28,7 +31,10 @@ class TailScale {
   [[nodiscard]] float score(float log_z) const noexcept {
     if (count_ == 0 || log_z <= kLogNothing) return 0;
     const float over = log_z - log_quantile_;
-    return over < 0 ? kAtQuantile * std::exp(over) : kAtQuantile + kDecade * over / excess_;
+    if (over < 0) return kAtQuantile * std::exp(over);
+    const float known = known_reach();
+    return over < known ? kAtQuantile + kDecade * over / excess_
+                        : kKnown * std::exp(std::min(over - known, 7.0F));
   }
   void learn(float log_z) noexcept {
     if (count_ < 1'000'000) ++count_;
@@ -46,8 +52,9 @@ class TailScale {
   /// The statistic that scores `score`; the inverse of score().
   [[nodiscard]] float at(float score) const noexcept {
     if (count_ == 0) return 1e6F;
-    const float over = score < kAtQuantile ? std::log(std::max(score, 1e-3F) / kAtQuantile)
-                                           : (score - kAtQuantile) * excess_ / kDecade;
+    float over = (score - kAtQuantile) * excess_ / kDecade;
+    if (score < kAtQuantile) over = std::log(std::max(score, 1e-3F) / kAtQuantile);
+    if (score > kKnown) over = known_reach() + std::log(score / kKnown);
     return std::exp(std::min(over + log_quantile_, 30.0F));
   }
   void relearn() noexcept { count_ = std::min(count_, 50U); }
@@ -58,6 +65,10 @@ class TailScale {
   }
 
  private:
+  [[nodiscard]] float known_reach() const noexcept {
+    return (kKnown - kAtQuantile) * excess_ / kDecade;
+  }
+
   float log_quantile_ = 0;
   float excess_ = 0.3F;
   std::uint32_t count_ = 0;

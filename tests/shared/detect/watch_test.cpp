@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/detect/watch.hpp"
+
+#include "shared/base/config.hpp"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+namespace lapwing::detect {
+namespace {
+
+struct Loaded {
+  WatchConfig watch;
+  std::string problems;
+};
+
+Loaded load(std::string_view text) {
+  auto document = config::Document::parse(text, "agent.toml");
+  auto root = document.root();
+  Loaded loaded;
+  for (auto& section : root.tables({"watch", "what is watched"})) {
+    loaded.watch = WatchConfig::read(section);
+  }
+  for (const auto& problem : document.finish()) loaded.problems += problem.text() + "\n";
+  return loaded;
+}
+
+TEST(Filters, MatchAsMqttDoes) {
+  struct Case {
+    std::string_view filter;
+    std::string_view stream;
+    bool matches;
+  };
+  for (const Case& one : std::vector<Case>{{"#", "a/b/c", true},
+                                           {"a/#", "a/b/c", true},
+                                           {"a/#", "a", true},
+                                           {"a/#", "ab", false},
+                                           {"a/+/c", "a/b/c", true},
+                                           {"a/+/c", "a/b/d", false},
+                                           {"a/+", "a/b/c", false},
+                                           {"a/+", "a", false},
+                                           {"+/+", "/x", true},
+                                           {"+", "", true},
+                                           {"a/b", "a/b", true},
+                                           {"a/b", "a/b/", false},
+                                           {"a/b/", "a/b", false}}) {
+    EXPECT_EQ(filter_matches(one.filter, one.stream), one.matches)
+        << one.filter << " " << one.stream;
+  }
+}
+
+TEST(Filters, SayWhatIsWrongWithThem) {
+  for (const std::string_view good : {"#", "+", "a/+/#", "/", "a//b"})
+    EXPECT_EQ(filter_problem(good), "") << good;
+  for (const std::string_view bad : {"", "a/#/b", "a#", "a/b+", "#/a"})
+    EXPECT_NE(filter_problem(bad), "") << bad;
+}
+
+TEST(Watches, AreTakenInOrder) {
+  const std::vector<WatchConfig> watches = {{.name = "one", .streams = {"a/+", "b/#"}},
+                                            {.name = "rest", .streams = {"a/#"}}};
+  EXPECT_EQ(watch_for(watches, "b/x/y")->name, "one");
+  EXPECT_EQ(watch_for(watches, "a/x/y")->name, "rest");
+  EXPECT_EQ(watch_for(watches, "c"), nullptr);
+}
+
+TEST(WatchConfig, ReadsEveryKey) {
+  const auto [watch, problems] = load(R"(
+[[watch]]
+name = "pumps"
+streams = ["plant/+/pump/#"]
+detector = "ewma"
+alarms_per_week = 0.5
+warmup = 500
+season = "1h"
+min = -5
+max = 120.5
+rate_max = 10
+stuck_check = false
+stuck_after = "5m"
+gap_check = true
+gap_after = "30s"
+hold = "10s"
+accept_after = "1d"
+)");
+  EXPECT_EQ(problems, "");
+  EXPECT_EQ(watch.name, "pumps");
+  EXPECT_EQ(watch.detector, "ewma");
+  EXPECT_EQ(watch.alarms_per_week, 0.5);
+  EXPECT_EQ(watch.warmup, 500U);
+  EXPECT_EQ(watch.season, std::chrono::hours(1));
+  EXPECT_EQ(watch.min, -5);
+  EXPECT_EQ(watch.max, 120.5);
+  EXPECT_FALSE(watch.stuck_check);
+  EXPECT_EQ(watch.stuck_after, std::chrono::minutes(5));
+  EXPECT_EQ(watch.gap_after, std::chrono::seconds(30));
+  EXPECT_EQ(watch.accept_after, std::chrono::hours(24));
+}
+
+TEST(WatchConfig, HasUsableDefaults) {
+  const auto [watch, problems] = load("[[watch]]\n");
+  EXPECT_EQ(problems, "");
+  EXPECT_EQ(watch.detector, "auto");
+  EXPECT_EQ(watch.alarms_per_week, 1);
+  EXPECT_EQ(watch.streams, std::vector<std::string>{"#"});
+  EXPECT_FALSE(watch.min || watch.max || watch.rate_max || watch.gap_after || watch.season);
+}
+
+TEST(WatchConfig, NamesEveryProblem) {
+  const auto [watch, problems] = load(R"([[watch]]
+name = "Pump one"
+streams = ["a/#/b"]
+detector = "atuo"
+min = 5
+max = 5
+warmup = 3
+colour = "red"
+)");
+  for (const std::string_view part :
+       {"agent.toml:2", "a/#/b", "auto", "min must be below max", "warmup", "colour"}) {
+    EXPECT_NE(problems.find(part), std::string::npos) << part << " in\n" << problems;
+  }
+}
+
+}  // namespace
+}  // namespace lapwing::detect
