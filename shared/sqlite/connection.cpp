@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hub/store/sqlite_connection.hpp"
+#include "shared/sqlite/connection.hpp"
 
 #include <sqlite3.h>
 
 #include <cstring>
+#include <limits>
 #include <unordered_map>
 #include <utility>
 
-namespace lapwing::hub {
+namespace lapwing::sqlite {
 namespace {
 
 sqlite3_stmt* raw(void* statement) { return static_cast<sqlite3_stmt*>(statement); }
@@ -28,7 +29,7 @@ struct TextHash {
 
 }  // namespace
 
-struct SqliteConnection::Impl {
+struct Connection::Impl {
   std::string path;
   std::unique_ptr<sqlite3, CloseDatabase> database;
   std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, FinishStatement>, TextHash,
@@ -39,9 +40,11 @@ struct SqliteConnection::Impl {
 
   [[nodiscard]] Error error(std::string_view doing) const {
     const int code = sqlite3_errcode(database.get()) & 0xff;
-    const auto kind = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? Errc::corrupt : Errc::io;
+    const auto kind = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? Errc::corrupt
+                      : code == SQLITE_FULL                           ? Errc::limit
+                                                                      : Errc::io;
     std::string text = path + ": " + sqlite3_errmsg(database.get());
-    if (code == SQLITE_FULL) text += "; free space on the volume";
+    if (code == SQLITE_FULL) text += "; free space on the volume, or raise the quota";
     if (code == SQLITE_BUSY) text += "; another process holds the database";
     text += " (";
     text += doing.substr(0, 60);
@@ -50,31 +53,31 @@ struct SqliteConnection::Impl {
   }
 };
 
-std::int64_t SqliteRow::integer(int column) const {
+std::int64_t Row::integer(int column) const {
   return sqlite3_column_int64(raw(statement_), column);
 }
 
-double SqliteRow::number(int column) const {
+double Row::number(int column) const {
   if (is_null(column)) return std::numeric_limits<double>::quiet_NaN();
   return sqlite3_column_double(raw(statement_), column);
 }
 
-std::string_view SqliteRow::view(int column) const {
+std::string_view Row::view(int column) const {
   const auto* bytes = static_cast<const char*>(sqlite3_column_blob(raw(statement_), column));
   const auto size = sqlite3_column_bytes(raw(statement_), column);
   return bytes == nullptr ? std::string_view()
                           : std::string_view(bytes, static_cast<std::size_t>(size));
 }
 
-bool SqliteRow::is_null(int column) const {
+bool Row::is_null(int column) const {
   return sqlite3_column_type(raw(statement_), column) == SQLITE_NULL;
 }
 
-SqliteConnection::SqliteConnection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-SqliteConnection::~SqliteConnection() = default;
+Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Connection::~Connection() = default;
 
-Result<std::unique_ptr<SqliteConnection>> SqliteConnection::open(const std::filesystem::path& path,
-                                                                 const Options& options) {
+Result<std::unique_ptr<Connection>> Connection::open(const std::filesystem::path& path,
+                                                     const Options& options) {
   auto impl = std::make_unique<Impl>();
   impl->path = path.string();
   const int flags =
@@ -85,13 +88,13 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::open(const std::file
   impl->database.reset(database);
   if (opened != SQLITE_OK) return impl->error("open");
   sqlite3_busy_timeout(database, 10'000);
-  std::unique_ptr<SqliteConnection> connection(new SqliteConnection(std::move(impl)));
+  std::unique_ptr<Connection> connection(new Connection(std::move(impl)));
   auto& db = *connection;
   // Each pragma is asked back: SQLite does not report one that it did not honour.
   const auto set = [&db, &path](const std::string& pragma, std::string_view value) {
     std::string got;
-    db.rows("PRAGMA " + pragma + " = " + std::string(value), [](const SqliteRow&) {});
-    db.rows("PRAGMA " + pragma, [&got](const SqliteRow& row) { got = row.text(0); });
+    db.rows("PRAGMA " + pragma + " = " + std::string(value), [](const Row&) {});
+    db.rows("PRAGMA " + pragma, [&got](const Row& row) { got = row.text(0); });
     if (!db.failed() && got != value) {
       db.fail({Errc::io, path.string() + ": pragma " + pragma + " is " + got + ", not " +
                              std::string(value) + "; the file system may not support it"});
@@ -106,14 +109,21 @@ Result<std::unique_ptr<SqliteConnection>> SqliteConnection::open(const std::file
   } else {
     set("journal_mode", "wal");
     set("synchronous", "2");  // FULL: an acknowledged record survives a power cut
-    set("wal_autocheckpoint", "4000");
+    set("wal_autocheckpoint", std::to_string(options.checkpoint_pages));
     set("journal_size_limit", "67108864");
+    set("secure_delete", options.secure_delete ? "1" : "0");
+    if (options.file_bytes_max > 0) {
+      std::int64_t page_bytes = 4096;
+      db.rows("PRAGMA page_size", [&](const Row& row) { page_bytes = row.integer(0); });
+      const auto pages = static_cast<std::int64_t>(options.file_bytes_max) / page_bytes;
+      set("max_page_count", std::to_string(pages));
+    }
   }
   if (db.failed()) return db.failure();
   return connection;
 }
 
-bool SqliteConnection::ready(std::string_view sql) {
+bool Connection::ready(std::string_view sql) {
   if (failed()) return false;
   auto at = impl_->statements.find(sql);
   if (at == impl_->statements.end()) {
@@ -131,38 +141,36 @@ bool SqliteConnection::ready(std::string_view sql) {
   return true;
 }
 
-void SqliteConnection::bind_integer(int at, std::int64_t value) {
+void Connection::bind_integer(int at, std::int64_t value) {
   impl_->bind_status |= sqlite3_bind_int64(impl_->current, at, value);
 }
 
-void SqliteConnection::bind_number(int at, double value) {
+void Connection::bind_number(int at, double value) {
   impl_->bind_status |= sqlite3_bind_double(impl_->current, at, value);
 }
 
-void SqliteConnection::bind_text(int at, std::string_view value) {
+void Connection::bind_text(int at, std::string_view value) {
   // Borrowed: the statement is reset before the caller's text goes. Never a null pointer (NULL).
   const char* bytes = value.data() == nullptr ? "" : value.data();
   impl_->bind_status |=
       sqlite3_bind_text(impl_->current, at, bytes, static_cast<int>(value.size()), SQLITE_STATIC);
 }
 
-void SqliteConnection::bind_blob(int at, std::string_view value) {
+void Connection::bind_blob(int at, std::string_view value) {
   const char* bytes = value.data() == nullptr ? "" : value.data();
   impl_->bind_status |=
       sqlite3_bind_blob(impl_->current, at, bytes, static_cast<int>(value.size()), SQLITE_STATIC);
 }
 
-void SqliteConnection::bind_null(int at) {
-  impl_->bind_status |= sqlite3_bind_null(impl_->current, at);
-}
+void Connection::bind_null(int at) { impl_->bind_status |= sqlite3_bind_null(impl_->current, at); }
 
-bool SqliteConnection::bound() {
+bool Connection::bound() {
   if (impl_->bind_status == SQLITE_OK) return true;
   fail(impl_->error("bind"));
   return false;
 }
 
-std::int64_t SqliteConnection::finish() {
+std::int64_t Connection::finish() {
   const int status = sqlite3_step(impl_->current);
   if (status != SQLITE_DONE && status != SQLITE_ROW)
     fail(impl_->error(sqlite3_sql(impl_->current)));
@@ -170,15 +178,15 @@ std::int64_t SqliteConnection::finish() {
   return failed() ? 0 : sqlite3_changes64(impl_->database.get());
 }
 
-void SqliteConnection::walk(const EachRow& each) {
+void Connection::walk(const EachRow& each) {
   auto* const statement = impl_->current;
   int status = SQLITE_OK;
-  while ((status = sqlite3_step(statement)) == SQLITE_ROW) each(SqliteRow(statement));
+  while ((status = sqlite3_step(statement)) == SQLITE_ROW) each(Row(statement));
   if (status != SQLITE_DONE) fail(impl_->error(sqlite3_sql(statement)));
   sqlite3_reset(statement);
 }
 
-void SqliteConnection::script(std::string_view sql) {
+void Connection::script(std::string_view sql) {
   if (failed()) return;
   if (sqlite3_exec(impl_->database.get(), std::string(sql).c_str(), nullptr, nullptr, nullptr) !=
       SQLITE_OK) {
@@ -186,15 +194,15 @@ void SqliteConnection::script(std::string_view sql) {
   }
 }
 
-std::int64_t SqliteConnection::last_row() const {
+std::int64_t Connection::last_row() const {
   return sqlite3_last_insert_rowid(impl_->database.get());
 }
 
-Result<void> migrate(SqliteConnection& db, std::span<const std::string_view> migrations) {
+Result<void> migrate(Connection& db, std::span<const std::string_view> migrations) {
   db.clear_failure();
   db.run("BEGIN IMMEDIATE");
   std::int64_t version = 0;
-  db.rows("PRAGMA user_version", [&](const SqliteRow& row) { version = row.integer(0); });
+  db.rows("PRAGMA user_version", [&](const Row& row) { version = row.integer(0); });
   const auto newest = static_cast<std::int64_t>(migrations.size());
   if (!db.failed() && version > newest) {
     db.fail({Errc::unsupported, "written by a newer version (schema " + std::to_string(version) +
@@ -214,4 +222,4 @@ Result<void> migrate(SqliteConnection& db, std::span<const std::string_view> mig
   return failure;
 }
 
-}  // namespace lapwing::hub
+}  // namespace lapwing::sqlite
