@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/cli/commands.hpp"
+
+#include "hub/fleet/tokens.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+#include <memory>
+#include <unistd.h>
+
+namespace lapwing::hub {
+namespace {
+
+void add_init(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand(
+      "init", "Make a new hub's folder: authority, certificates, broker configuration, token");
+  const auto options = std::make_shared<InitOptions>();
+  options->run_as_root = ::geteuid() == 0;
+  command->add_option("--dir", options->directory, "Folder to make; must not hold a hub yet")
+      ->required();
+  command->add_option("--tenant", options->tenant, "Tenant of the first token")
+      ->capture_default_str();
+  command
+      ->add_option("--host", options->hosts,
+                   "Name or address by which devices and people reach this hub; repeatable, the "
+                   "first is told to devices")
+      ->allow_extra_args(false);
+  command->add_option("--mqtt-listen", options->mqtt_listen, "Broker's address")
+      ->capture_default_str();
+  command->add_option("--mqtt-port", options->mqtt_port, "Broker's TLS port")
+      ->check(CLI::Range(1, 65535))
+      ->capture_default_str();
+  command->add_option("--http-listen", options->http_listen, "HTTP address")->capture_default_str();
+  command->add_option("--http-port", options->http_port, "HTTP port; 0 takes any free one")
+      ->check(CLI::Range(0, 65535))
+      ->capture_default_str();
+  command->callback(
+      [options, &exit_code] { exit_code = run_init(*options, std::cout, std::cerr); });
+}
+
+void add_token(CLI::App& app, int& exit_code) {
+  auto* token = app.add_subcommand("token", "API tokens: create, list, revoke");
+  token->require_subcommand(1);
+  using Run = int (*)(const TokenCommand&, std::ostream&, std::ostream&);
+  const auto add = [&](const char* name, const char* help, Run run) {
+    const auto options = std::make_shared<TokenCommand>();
+    options->config = "hub.toml";
+    auto* command = token->add_subcommand(name, help);
+    command->add_option("--config", options->config, "The hub's hub.toml")->capture_default_str();
+    command->add_option("--tenant", options->tenant, "Tenant")->capture_default_str();
+    command->callback(
+        [options, run, &exit_code] { exit_code = run(*options, std::cout, std::cerr); });
+    return std::pair(command, options);
+  };
+  const auto [create, wanted] = add("create", "Make a token; it is shown once", &run_token_create);
+  create->add_option("--name", wanted->name, "Who or what it is for")->required();
+  create
+      ->add_option("--scope", wanted->scopes,
+                   "read (look), enrol (make enrolment tokens), admin (everything); repeatable")
+      ->allow_extra_args(false)
+      ->required();
+  create->add_option("--expires", wanted->expires, "Lifetime, as 30d; without: until revoked");
+  add("list", "List a tenant's tokens", &run_token_list);
+  const auto [revoke, doomed] = add("revoke", "End a token", &run_token_revoke);
+  revoke->add_option("id", doomed->id, "The token's id, as `list` shows it")->required();
+}
+
+}  // namespace
+
+void add_commands(CLI::App& app, int& exit_code) {
+  add_init(app, exit_code);
+  add_token(app, exit_code);
+  app.add_subcommand("version", "Print the version")->callback([&exit_code] {
+    std::cout << "lapwing-hub " LAPWING_VERSION "\n";
+    exit_code = 0;
+  });
+}
+
+}  // namespace lapwing::hub

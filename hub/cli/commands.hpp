@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The commands of `lapwing-hub` besides `serve`: init, token, version.
+#pragma once
+
+#include "hub/fleet/init.hpp"
+
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+namespace CLI {
+class App;
+}
+
+namespace lapwing::hub {
+
+/// Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration.
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitConfig = 78;
+
+/// Makes a new hub's folder and prints what to do next, with the first admin token.
+int run_init(const InitOptions& options, std::ostream& out, std::ostream& err);
+
+struct TokenCommand {
+  std::filesystem::path config;  ///< hub.toml; says where the store is
+  std::string tenant = "default";
+  std::string name;
+  std::vector<std::string> scopes;
+  std::string expires;  ///< "30d"; empty: never
+  std::string id;       ///< revoke
+};
+int run_token_create(const TokenCommand& command, std::ostream& out, std::ostream& err);
+int run_token_list(const TokenCommand& command, std::ostream& out, std::ostream& err);
+int run_token_revoke(const TokenCommand& command, std::ostream& out, std::ostream& err);
+
+/// Adds `init`, `token create|list|revoke` and `version` to the program. Parsing runs the one that
+/// was given; `exit_code`, which must outlive the parsing, is its result.
+void add_commands(CLI::App& app, int& exit_code);
+
+}  // namespace lapwing::hub
