@@ -101,7 +101,15 @@ class MqttSource final : public Source {
     options.client_id = mqtt.client_id.empty()
                             ? "lapwing-" + context_.device_name + "-" + config_.name
                             : mqtt.client_id;
+    options.version = mqtt.version == 5 ? mqtt::Version::v5 : mqtt::Version::v3_1_1;
+    if (mqtt.tls) options.tls = mqtt::Tls{mqtt.ca_file, mqtt.certificate_file, mqtt.key_file, true};
     options.username = mqtt.username;
+    options.password = mqtt.password;
+    options.keep_alive = mqtt.keep_alive;
+    options.clean_start = !mqtt.persistent;
+    options.session_expiry = mqtt.persistent ? mqtt.session_expiry : Micros(0);
+    options.packet_bytes_max =
+        static_cast<std::uint32_t>(std::max(kPacketBytesMax, 2 * payload_bytes_max_));
     return options;
   }
 
@@ -113,8 +121,8 @@ class MqttSource final : public Source {
     };
     handlers.on_disconnected = [this](const Error& error) {
       log::warn("source has no broker, trying again",
-                {{"source", config_.name}, {"broker", broker()}, {"error", error.context}});
-      set_state(SourceState::waiting, "broker " + broker() + ": " + error.context);
+                {{"source", config_.name}, {"error", error.context}});
+      set_state(SourceState::waiting, error.context);
     };
     handlers.on_message = [this](const mqtt::Message& message) { on_message(message); };
     return handlers;

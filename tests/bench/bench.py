@@ -1,0 +1,202 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Measures Lapwing's speed and size with real processes and prints a table; tests/bench/run.sh builds and calls it.
+
+Ratios are measured side by side: the bare subscriber and the agent take turns on the same flood, in one run.
+"""
+import argparse
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "packaging/demo"))
+from stack import Stack, wait_for  # noqa: E402  (its folder is no package)
+
+AGENT = """
+[engine]
+summary_interval = "10s"
+
+[[source]]
+name = "site"
+kind = "mqtt"
+broker = "mqtt://127.0.0.1:{port}"
+topics = ["bench/#"]
+qos = {qos}
+persistent = false
+
+[[watch]]
+name = "bench"
+streams = ["bench/#"]
+"""
+MISSED = []
+
+
+def row(figure, target, measured, met=True):
+    print(f"{figure:<62} | {target:<14} | {measured}{'' if met else '  MISSED'}", flush=True)
+    if not met:
+        MISSED.append(figure)
+
+
+def metric(text, name, labels=""):
+    """Sum of a metric over its labels; those whose labels hold `labels` only."""
+    total = 0.0
+    for line in text.splitlines():
+        head, _, value = line.rpartition(" ")
+        if head.split("{")[0] == name and labels in head:
+            total += float(value)
+    return total
+
+
+def cpu_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_bytes(pid):
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("no VmRSS")
+
+
+class Bench:
+    def __init__(self, build, seconds):
+        self.bin, self.tools, self.seconds = build / "bin", build / "bench", seconds
+
+    def stack(self):
+        return Stack(bin_dir=self.bin)
+
+    def flood(self, stack, qos, rate, topics, seconds):
+        return subprocess.Popen([self.tools / "bench_flood", str(stack.site_port), str(qos), str(rate), str(topics),
+                                 str(seconds)], stdout=subprocess.PIPE, text=True)
+
+    def agent(self, stack, qos=0, extra=""):
+        """An agent without a hub, connected to the site broker."""
+        stack.start_agent_alone(AGENT.format(port=stack.site_port, qos=qos) + extra)
+        wait_for(lambda: metric(stack.status("/metrics"), "lapwing_source_connected") == 1, 20, "the agent's source")
+        return stack.agent.process.pid
+
+    # --- figures -------------------------------------------------------------------------------------------------
+    def decode(self):
+        subprocess.run([self.tools / "bench_decode"], check=True)
+
+    def size(self):
+        with tempfile.NamedTemporaryFile() as file:
+            subprocess.run(["strip", "-o", file.name, self.bin / "lapwing-agent"], check=True)
+            megabytes = os.stat(file.name).st_size / 1e6
+        row("agent, stripped", "<= 8 MB", f"{megabytes:.2f} MB", megabytes <= 8)
+
+    def memory(self):
+        with self.stack() as stack:
+            stack.start_site_broker()
+            pid = self.agent(stack)
+            time.sleep(5)
+            idle = resident_bytes(pid) / 1e6
+            row("agent memory, idle", "<= 15 MB", f"{idle:.1f} MB", idle <= 15)
+            flood = self.flood(stack, 0, 10000, 1000, 20)
+            time.sleep(18)
+            busy = resident_bytes(pid) / 1e6
+            flood.communicate()
+            row("agent memory, 10,000 msg/s, 2,000 streams", "<= 40 MB", f"{busy:.1f} MB", busy <= 40)
+            before = resident_bytes(pid)
+            self.flood(stack, 0, 10000, 11000, 5).communicate()
+            time.sleep(3)
+            streams = 2 * 10000
+            per_stream = (resident_bytes(pid) - before) / streams
+            row("agent memory for each further stream (20,000 more)", "stated", f"{per_stream:.0f} bytes")
+
+    def cpu(self):
+        with self.stack() as stack:
+            stack.start_site_broker()
+            pid = self.agent(stack)
+            flood = self.flood(stack, 0, 1000, 1000, self.seconds * 4 + 6)
+            time.sleep(5)
+            begin, used = time.monotonic(), cpu_seconds(pid)
+            time.sleep(self.seconds * 4)
+            percent = 100 * (cpu_seconds(pid) - used) / (time.monotonic() - begin)
+            flood.communicate()
+            row("agent CPU at 1,000 msg/s (2,000 readings/s), of one core", "<= 3 %", f"{percent:.2f} %", percent <= 3)
+
+    def bare_rate(self, qos):
+        with self.stack() as stack:
+            stack.start_site_broker()
+            bare = subprocess.Popen([self.tools / "bench_subscriber", str(stack.site_port), str(qos)],
+                                    stdout=subprocess.PIPE, text=True)
+            bare.stdout.readline()  # subscribed
+            samples = []
+            reader = threading.Thread(target=lambda: samples.extend(line.split() for line in bare.stdout))
+            reader.start()
+            begin = time.monotonic()
+            self.flood(stack, qos, 0, 1000, self.seconds + 1.5).communicate()
+            bare.terminate()
+            reader.join()
+            bare.wait()
+            window = [(float(at), int(count)) for at, count in samples if begin + 1 < float(at) < begin + 1 + self.seconds]
+            return (window[-1][1] - window[0][1]) / (window[-1][0] - window[0][0])
+
+    def agent_rate(self, qos):
+        with self.stack() as stack:
+            stack.start_site_broker()
+            self.agent(stack, qos)
+
+            def taken():
+                return time.monotonic(), metric(stack.status("/metrics"), "lapwing_messages_total")
+
+            flood = self.flood(stack, qos, 0, 1000, self.seconds + 1.5)
+            time.sleep(1)
+            first = taken()
+            time.sleep(self.seconds)
+            last = taken()
+            sent = int(flood.communicate()[0])
+            wait_for(lambda: taken()[1] >= sent, 60, f"the agent to take all {sent} messages")
+            self.check_scored(stack, sent)
+            return (last[1] - first[1]) / (last[0] - first[0])
+
+    @staticmethod
+    def check_scored(stack, messages):
+        """Every message taken gave two scored readings, none refused."""
+        wait_for(lambda: metric(stack.status("/metrics"), "lapwing_predictions_total") >= 2 * messages, 30, "all readings scored")
+        text = stack.status("/metrics")
+        refused = metric(text, "lapwing_quarantine_total")
+        if refused or metric(text, "lapwing_readings_total") != 2 * messages:
+            raise RuntimeError(f"{refused:.0f} refused; {metric(text, 'lapwing_readings_total'):.0f} readings of {messages} messages")
+
+    def intake(self):
+        for qos in (0, 1):
+            bare, agent = [], []
+            for _ in range(3):
+                bare.append(self.bare_rate(qos))
+                agent.append(self.agent_rate(qos))
+            bare_median, agent_median = statistics.median(bare), statistics.median(agent)
+            share = 100 * agent_median / bare_median
+            row(f"intake at QoS {qos}, 1,000 topics, share of a bare Paho subscriber", ">= 80 %",
+                f"{share:.0f} % ({agent_median:,.0f} of {bare_median:,.0f} msg/s, every reading scored)", share >= 80)
+
+
+FIGURES = ["decode", "size", "memory", "cpu", "intake"]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="tests/bench/run.sh")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build/release")
+    parser.add_argument("--seconds", type=int, default=5, help="of each measured flood")
+    parser.add_argument("figures", nargs="*", choices=[*FIGURES, []])
+    options = parser.parse_args()
+    bench = Bench(options.build.resolve(), options.seconds)
+    print(f"{os.cpu_count()} cores; load before {os.getloadavg()[0]:.2f}")
+    print(f"{'figure':<62} | {'target':<14} | measured\n{'-' * 110}")
+    for figure in options.figures or FIGURES:
+        getattr(bench, figure)()
+    if MISSED:
+        print(f"\n{len(MISSED)} missed: " + "; ".join(MISSED))
+    return 1 if MISSED else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
