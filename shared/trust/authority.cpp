@@ -207,7 +207,7 @@ Result<Certificate> Authority::issue_server(const PrivateKey& key,
   auto list = alternative_names(names);
   if (!list) return std::move(list).error();
   // The first name that fits is repeated as common name for people; TLS checks the list.
-  const std::string_view shown = names.front().size() <= kCommonNameMax ? names.front() : "server";
+  const std::string shown = names.front().size() <= kCommonNameMax ? names.front() : "server";
   return make({.common_name = shown,
                .validity = validity,
                .basic = "critical,CA:FALSE",
