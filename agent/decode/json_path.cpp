@@ -7,7 +7,7 @@
 namespace lapwing::agent {
 namespace {
 
-JsonPathPart part_of(std::string word, bool escaped) {
+JsonPathPart part_of(const std::string& word, bool escaped) {
   JsonPathPart part;
   part.every = word == "*" && !escaped;
   const bool digits =
@@ -17,7 +17,7 @@ JsonPathPart part_of(std::string word, bool escaped) {
     part.is_index = true;
     std::from_chars(word.data(), word.data() + word.size(), part.index);
   }
-  part.key = std::move(word);
+  part.key = word;
   return part;
 }
 
@@ -52,7 +52,7 @@ Result<std::vector<JsonPathPart>> parse_json_path(std::string_view text) {
       }
       if (word.empty()) return bad("an empty part");
     }
-    parts.push_back(part_of(std::move(word), escaped));
+    parts.push_back(part_of(word, escaped));
     part_must_follow = false;
     if (at < text.size() && text[at] == '.') {
       ++at;
