@@ -3,6 +3,7 @@
 
 #include "shared/base/metrics.hpp"
 #include "tests/agent/decode/support.hpp"
+#include "tests/shared/detect/count_allocations.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -185,6 +186,42 @@ TEST_F(FullIntakeTest, RefusesNewStreamsAtTheMaximumAndServesTheKnown) {
   EXPECT_EQ(quarantine.total(Refusal::streams), 5U);
   EXPECT_EQ(namer.asked, 3U) << "a refused stream is not asked for again at once";
   EXPECT_THAT(quarantine.recent().front().detail, ::testing::HasSubstr("engine.streams_max"));
+}
+
+class ForgetfulSink final : public ReadingSink {
+ public:
+  Result<void> submit(std::span<const Reading> batch) override {
+    count += batch.size();
+    return {};
+  }
+  std::size_t count = 0;
+};
+
+TEST(Intake, AllocatesNothingOnceItKnowsTheTopics) {
+  const std::pair<Format, std::string_view> cases[] = {
+      {Format::automatic, R"({"temperature":10,"humidity":90})"},
+      {Format::json, R"({"a_rather_long_name":{"of_another":[1,2,{"deep":true}]},"text":"x"})"},
+      {Format::number, "21.5"},
+      {Format::line_protocol, "cpu,a_rather_long_tag=x\\ y f=1i,g=2.5 1795507100000000000\nm v=1"},
+      {Format::csv, "1,2,3\n4,5,\"6\"\n"}};
+  for (const auto& [format, payload] : cases) {
+    Namer namer;
+    ForgetfulSink sink;
+    Quarantine quarantine{QuarantineConfig{}};
+    DecodeConfig decode;
+    decode.format = format;
+    Intake intake({"site", {{{}, decode}}}, namer, sink, quarantine);
+    MessageBatch batch;
+    for (int i = 0; i < 100; ++i) {
+      batch.add("plant/line/device" + std::to_string(i) + "/state", payload, kReceived);
+    }
+    ASSERT_TRUE(intake.take(batch).has_value());
+    const std::size_t warm = sink.count;
+    const detect::testing::AllocationCount allocations;
+    ASSERT_TRUE(intake.take(batch).has_value());
+    EXPECT_EQ(allocations.since_start(), 0U) << payload;
+    EXPECT_EQ(sink.count, 2 * warm);
+  }
 }
 
 TEST(Quarantine, KeepsWithinItsBoundsAndCountsRepeats) {
