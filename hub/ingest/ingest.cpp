@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/ingest/ingest.hpp"
+
+#include "shared/base/ids.hpp"
+#include "shared/base/log.hpp"
+#include "shared/base/systemd.hpp"
+#include "shared/wire/topics.hpp"
+
+#include <span>
+#include <utility>
+
+namespace lapwing::hub {
+namespace {
+
+/// How long the thread waits for messages before it looks after other things.
+constexpr Micros kIdle = std::chrono::milliseconds(200);
+constexpr Micros kStoreRetry = std::chrono::seconds(1);
+constexpr Micros kUpkeepEvery = std::chrono::seconds(2);
+/// Taken from the queue at once; bounds what one transaction's messages hold in memory.
+constexpr std::uint64_t kTakeBytes = 8U << 20U;
+
+mqtt::Options hub_options(mqtt::Options options) {
+  options.client_id = "lapwing-hub-" + random_id().substr(0, 12);
+  options.version = mqtt::Version::v5;
+  options.clean_start = true;
+  options.session_expiry = Micros(0);
+  options.inflight_max = 20'000;
+  options.backoff_max = std::chrono::seconds(2);  // our own broker, next to us
+  return options;
+}
+
+}  // namespace
+
+Ingest::Ingest(const IngestConfig& config, mqtt::Options broker, Store& store, Feed& feed,
+               Metrics& metrics)
+    : config_(config),
+      store_(store),
+      feed_(feed),
+      batches_(store, config, metrics),
+      queue_(config.queue_messages_max, config.queue_bytes_max),
+      client_(hub_options(std::move(broker)),
+              {.on_connected =
+                   [this](bool) {
+                     log::info("ingest connected to the broker");
+                     connected_ = true;
+                     greet_wanted_ = true;
+                   },
+               .on_disconnected =
+                   [this](const Error& error) {
+                     connected_ = false;
+                     log::warn("ingest has no broker", {error});
+                   },
+               .on_message = [this](const mqtt::Message& message) { received(message); },
+               .make_will = {}}),
+      queue_full_(
+          metrics.counter("hub_queue_full_total",
+                          "Messages refused because the queue was full; devices send again")),
+      answers_dropped_(metrics.counter("hub_answers_dropped_total",
+                                       "Answers the broker did not take; devices ask again")),
+      store_errors_(metrics.counter("hub_store_errors_total", "Transactions that failed")),
+      queue_messages_(metrics.gauge("hub_queue_messages", "Messages waiting for the store")),
+      queue_bytes_(metrics.gauge("hub_queue_bytes", "Bytes waiting for the store")),
+      devices_(metrics.gauge("hub_devices", "Devices enrolled")),
+      devices_online_(metrics.gauge("hub_devices_online", "Devices connected")),
+      devices_quarantined_(metrics.gauge("hub_devices_quarantined", "Devices in quarantine")),
+      anomalies_open_(metrics.gauge("hub_anomalies_open", "Anomalies that have not ended")),
+      store_bytes_(metrics.gauge("hub_store_bytes", "Size of the database")),
+      broker_connected_(metrics.gauge("hub_broker_connected", "1 while ingest hears the broker")) {
+  client_.subscribe({{std::string(wire::kUpFilter), 1}});
+}
+
+Ingest::~Ingest() { stop(); }
+
+Result<void> Ingest::start() {
+  if (auto started = client_.start(); !started) return started;
+  next_trim_ = ticks_now() + config_.trim_every;
+  thread_ = std::thread([this] { run(); });
+  return {};
+}
+
+void Ingest::stop() {
+  queue_.close();  // what comes now is sent again to the next hub
+  if (thread_.joinable()) thread_.join();
+  client_.stop();
+}
+
+void Ingest::received(const mqtt::Message& message) {
+  if (message.retained) return;  // nothing of the protocol is; someone else's leftovers
+  if (!queue_.put(message.topic, message.payload, now())) queue_full_.add();
+}
+
+void Ingest::run() {
+  while (true) {
+    if (greet_wanted_.exchange(false)) greet();
+    take_waiting();
+    if (queue_.closed() && queue_.messages() == 0) return;
+    if (ticks_now() >= next_upkeep_) {
+      upkeep();
+      next_upkeep_ = ticks_now() + kUpkeepEvery;
+    }
+    systemd::watchdog();
+  }
+}
+
+void Ingest::take_waiting() {
+  const auto messages = queue_.take(kIdle, kTakeBytes);
+  auto rest = std::span(messages);
+  while (!rest.empty()) {
+    auto taken = batches_.take(rest);
+    if (!taken) {
+      // Without COMMIT there is no answer: devices keep these records and send them again.
+      store_errors_.add();
+      store_works_ = false;
+      log::error("store failed; devices keep their records", {taken.error()});
+      if (!queue_.closed()) std::this_thread::sleep_for(kStoreRetry);
+      return;
+    }
+    store_works_ = true;
+    publish(taken->answers, 0);
+    if (taken->feed_grew) feed_.grew(taken->feed_newest);
+    rest = rest.subspan(taken->messages);
+  }
+}
+
+void Ingest::publish(const std::vector<Answer>& answers, int qos) {
+  for (const auto& answer : answers) {
+    if (!client_.publish(answer.topic, answer.payload, qos)) answers_dropped_.add();
+  }
+}
+
+void Ingest::greet() {
+  const auto answers = batches_.standing_acks();
+  if (!answers) {
+    log::warn("cannot tell devices where the hub stands", {answers.error()});
+    return;
+  }
+  publish(*answers, 0);
+}
+
+/// Whether the store takes changes again, when no device asks.
+void Ingest::probe() {
+  auto transaction = store_.begin_ingest();
+  if (transaction && (*transaction)->commit()) store_works_ = true;
+}
+
+void Ingest::upkeep() {
+  queue_messages_.set(static_cast<double>(queue_.messages()));
+  queue_bytes_.set(static_cast<double>(queue_.bytes()));
+  broker_connected_.set(connected_ ? 1 : 0);
+  // A hub that hears nothing cannot tell who is silent.
+  if (connected_) {
+    const auto silent = store_.mark_silent_offline(now() - config_.silence);
+    if (!silent) {
+      log::warn("cannot mark silent devices", {silent.error()});
+    } else if (*silent > 0) {
+      log::info("devices fell silent", {{"devices", *silent}});
+    }
+  }
+  if (const auto totals = store_.totals()) {
+    devices_.set(static_cast<double>(totals->devices));
+    devices_online_.set(static_cast<double>(totals->devices_online));
+    devices_quarantined_.set(static_cast<double>(totals->devices_quarantined));
+    anomalies_open_.set(static_cast<double>(totals->anomalies_open));
+    store_bytes_.set(static_cast<double>(totals->bytes));
+  }
+  if (!store_works_) probe();
+  if (ticks_now() < next_trim_) return;
+  const auto trimmed = store_.trim(now());
+  if (!trimmed) log::warn("retention was not applied", {trimmed.error()});
+  // More to do: after the next look at the queue.
+  next_trim_ = ticks_now() + (trimmed && trimmed->more ? Micros(0) : config_.trim_every);
+}
+
+}  // namespace lapwing::hub
