@@ -40,7 +40,8 @@ struct SqliteStoreOptions {
 
 /// Opens or creates the database and migrates it to this version.
 /// Errors: io (path, permissions, disk), corrupt (not a database, or fails its quick check),
-///   unsupported (written by a newer version), exists (another process has it open for writing).
+///   unsupported (written by a newer version). Other processes may write credentials beside it (the
+///   command line does); only one may begin ingest transactions.
 Result<std::unique_ptr<Store>> open_sqlite_store(const std::filesystem::path& path,
                                                  const SqliteStoreOptions& options = {});
 

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/serve.hpp"
+
+#include "hub/cli/commands.hpp"
+#include "hub/config.hpp"
+#include "hub/ingest/ingest.hpp"
+#include "hub/store/feed.hpp"
+#include "hub/store/sqlite_store.hpp"
+#include "shared/base/config.hpp"
+#include "shared/base/log.hpp"
+#include "shared/base/metrics.hpp"
+#include "shared/base/steps.hpp"
+#include "shared/base/systemd.hpp"
+
+#include <array>
+#include <cerrno>
+#include <fcntl.h>
+#include <memory>
+#include <optional>
+#include <ostream>
+#include <signal.h>
+#include <sys/file.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace lapwing::hub {
+namespace {
+
+/// Held while the hub serves: two hubs on one SQLite store would both number the feed.
+class DataLock {
+ public:
+  static Result<std::unique_ptr<DataLock>> take(const std::filesystem::path& folder) {
+    const auto path = folder / "hub.lock";
+    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0) {
+      return Error{Errc::io, path.string() + ": " + std::generic_category().message(errno)};
+    }
+    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+      ::close(file);
+      return Error{Errc::exists,
+                   folder.string() + ": another lapwing-hub serves this folder; stop it first"};
+    }
+    return std::unique_ptr<DataLock>(new DataLock(file));
+  }
+  ~DataLock() { ::close(file_); }
+  DataLock(const DataLock&) = delete;
+  DataLock& operator=(const DataLock&) = delete;
+
+ private:
+  explicit DataLock(int file) : file_(file) {}
+  int file_;
+};
+
+/// The signals that end the hub; blocked in every thread, taken by wait().
+class StopSignals {
+ public:
+  StopSignals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);  // its configuration is read once
+  }
+  int wait() const {
+    int number = 0;
+    while (sigwait(&set_, &number) != 0) {
+    }
+    return number;
+  }
+
+ private:
+  sigset_t set_{};
+};
+
+mqtt::Options broker_options(const HubMqttConfig& config) {
+  mqtt::Options options;
+  options.host = config.host;
+  options.port = config.port;
+  options.tls = mqtt::Tls{.ca_file = config.ca_file,
+                          .certificate_file = config.certificate_file,
+                          .key_file = config.key_file};
+  return options;
+}
+
+std::optional<HubConfig> load(const std::filesystem::path& path, std::ostream& err) {
+  auto document = config::Document::load(path, config::process_environment());
+  auto root = document.root();
+  auto hub = HubConfig::read(root);
+  const auto problems = document.finish();
+  for (const auto& problem : problems) err << problem.text() << '\n';
+  if (!problems.empty()) return std::nullopt;
+  return hub;
+}
+
+/// Everything the hub is made of, made and ended by the steps.
+struct Parts {
+  HubConfig config;
+  Metrics metrics;
+  Feed feed;
+  std::unique_ptr<DataLock> lock;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<Ingest> ingest;
+};
+
+Result<void> open_store(Parts& parts) {
+  auto lock = DataLock::take(parts.config.data_dir);
+  if (!lock) return lock.error();
+  parts.lock = *std::move(lock);
+  auto store = open_sqlite_store(parts.config.database_file(), parts.config.store);
+  if (!store) return store.error();
+  parts.store = *std::move(store);
+  return {};
+}
+
+Result<void> start_ingest(Parts& parts) {
+  parts.ingest = std::make_unique<Ingest>(parts.config.ingest, broker_options(parts.config.mqtt),
+                                          *parts.store, parts.feed, parts.metrics);
+  auto started = parts.ingest->start();
+  if (!started) parts.ingest.reset();
+  return started;
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options, std::ostream& err) {
+  auto config = load(options.config, err);
+  if (!config) return kExitConfig;
+  log::configure(log::level_from(config->log_level).value(),
+                 log::format_from(config->log_format).value());
+  const StopSignals signals;
+  Parts parts{.config = *std::move(config)};
+  const std::array steps{
+      Step{.name = "store",
+           .start = [&] { return open_store(parts); },
+           .stop =
+               [&] {
+                 parts.store.reset();
+                 parts.lock.reset();
+               }},
+      Step{.name = "ingest",
+           .start = [&] { return start_ingest(parts); },
+           .stop = [&] { parts.ingest.reset(); }},
+  };
+  const auto done = run_steps(steps, [&]() -> Result<void> {
+    log::info("hub serves", {{"data", parts.config.data_dir}});
+    systemd::ready();
+    const int number = signals.wait();
+    log::info("hub stops", {{"signal", number}});
+    systemd::stopping();
+    return {};
+  });
+  if (done) return 0;
+  err << "lapwing-hub: " << done.error().context << '\n';
+  return done.error().code == Errc::bad_config ? kExitConfig : kExitFailed;
+}
+
+}  // namespace lapwing::hub

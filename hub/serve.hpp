@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+/// `lapwing-hub serve`: joins store, ingest and API, in order, until a signal ends it.
+#pragma once
+
+#include <filesystem>
+#include <iosfwd>
+
+namespace lapwing::hub {
+
+struct ServeOptions {
+  std::filesystem::path config = "hub.toml";
+};
+
+/// Runs until SIGTERM or SIGINT. The process's exit code: 0 stopped by a signal, 1 failed, 78 the
+/// configuration is wrong (every problem is printed to `err`).
+/// Threads: call it on the main thread before any other thread exists (it blocks signals).
+int serve(const ServeOptions& options, std::ostream& err);
+
+}  // namespace lapwing::hub
