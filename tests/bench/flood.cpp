@@ -31,5 +31,6 @@ int main(int argc, char** argv) {
     for (; sent < due; ++sent) publisher.add(packets[sent % packets.size()], qos);
     publisher.flush();
   }
+  publisher.finish();
   std::printf("%llu\n", static_cast<unsigned long long>(sent));
 }

@@ -100,6 +100,11 @@ void Publisher::flush() {
   while (missing_ > kWindow) take_acknowledgements();
 }
 
+void Publisher::finish() {
+  flush();
+  while (missing_ > 0) take_acknowledgements();
+}
+
 void Publisher::take_acknowledgements() {
   char buffer[4096];
   const ssize_t count = recv(socket_, buffer, sizeof buffer, 0);

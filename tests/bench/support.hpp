@@ -34,6 +34,8 @@ class Publisher {
   void add(const Packet& packet, int qos);
   /// Sends what was added; with QoS 1 waits while more than 1,000 acknowledgements are missing.
   void flush();
+  /// Waits for every acknowledgement.
+  void finish();
 
  private:
   void take_acknowledgements();
