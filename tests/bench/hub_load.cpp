@@ -21,32 +21,36 @@ namespace {
 
 constexpr std::uint64_t kEndless = std::uint64_t{1} << 40U;
 
-/// Summaries as an agent of 500 streams makes them; they repeat, their numbers do not matter.
-std::vector<std::string> make_records() {
-  std::vector<std::string> records;
-  for (int i = 0; i < 4000; ++i) {
+/// A backlog as an agent of 500 streams makes it: each stream's summary of ten seconds, two days
+/// old. The same seq is always the same record.
+class Records {
+ public:
+  [[nodiscard]] std::string at(std::uint64_t seq) const {
+    const auto turn = static_cast<std::int64_t>(seq / 500);
+    const double noise = static_cast<double>(seq * 2654435761U % 1000U) / 1000;
     wire::SummaryRecord summary;
-    summary.stream = "plant1/pump" + std::to_string(i % 500) + "/vibration";
+    summary.stream = "plant1/pump" + std::to_string(seq % 500) + "/vibration";
     summary.watch = "pumps";
-    summary.begin = now() + std::chrono::seconds(10 * i);
+    summary.begin = first_ + std::chrono::seconds(10 * turn);
     summary.end = summary.begin + std::chrono::seconds(10);
     summary.readings = 10;
-    summary.value_min = 1.5 + 0.001 * i;
-    summary.value_mean = 2.5 + 0.0013 * i;
-    summary.value_max = 3.5 + 0.0017 * i;
-    summary.score_mean = 0.2;
-    summary.score_max = 0.7;
-    summary.band = {2.5, 1.0, 4.0};
-    records.push_back(wire::encode_record(summary));
+    summary.value_min = 1.5 + noise;
+    summary.value_mean = 2.5 + noise * noise;
+    summary.value_max = 3.5 + 2 * noise;
+    summary.score_mean = 0.2 * noise;
+    summary.score_max = 0.7 * noise;
+    summary.band = {2.5, 1.0 + noise, 4.0 + noise};
+    return wire::encode_record(summary);
   }
-  return records;
-}
+
+ private:
+  Time first_ = now() - std::chrono::hours(48);
+};
 
 class Device {
  public:
   Device(std::uint16_t port, const std::string& folder, wire::Identity identity)
       : identity_(std::move(identity)),
-        records_(make_records()),
         sync_({}, {}, random_u64()),
         client_(options(port, folder), handlers()) {
     client_.subscribe({{wire::down_filter(identity_), 1}});
@@ -159,7 +163,7 @@ class Device {
     hello.epoch = epoch_;
     hello.next_seq = kEndless;
     hello.acked_seq = sync_.watermark();
-    if (hello.acked_seq > 0) hello.acked_hash = wire::record_hash(record(hello.acked_seq));
+    if (hello.acked_seq > 0) hello.acked_hash = wire::record_hash(records_.at(hello.acked_seq));
     hello.agent_version = "bench";
     hello.sent = now();
     static_cast<void>(publish(wire::Channel::hello, wire::encode(hello)));
@@ -171,10 +175,10 @@ class Device {
     batch.connection_id = connection_id_;
     std::size_t bytes = 0;
     for (std::uint64_t seq = order.from_seq; batch.entries.size() < order.records_max; ++seq) {
-      const std::string& payload = record(seq);
+      std::string payload = records_.at(seq);
       if (bytes + payload.size() > order.bytes_max && bytes != 0) break;
       bytes += payload.size();
-      batch.entries.push_back({seq, seq, wire::RecordClass::summary, payload});
+      batch.entries.push_back({seq, seq, wire::RecordClass::summary, std::move(payload)});
     }
     std::uint64_t through = order.from_seq - 1;
     if (publish(wire::Channel::records, wire::encode(batch))) through += batch.entries.size();
@@ -184,10 +188,9 @@ class Device {
   bool publish(wire::Channel channel, const std::string& body) {
     return client_.publish(wire::topic(identity_, channel), writer_.seal(body), 1).has_value();
   }
-  const std::string& record(std::uint64_t seq) const { return records_[seq % records_.size()]; }
 
   wire::Identity identity_;
-  std::vector<std::string> records_;
+  Records records_;
   std::string connection_id_;
   std::string instance_id_ = random_id();
   std::string database_id_ = random_id();
