@@ -4,9 +4,12 @@
 #include "shared/base/backoff.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/mqtt/connection.hpp"
+#include "shared/mqtt/probe.hpp"
+#include "shared/mqtt/resolve.hpp"
 
 #include <MQTTAsync.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -15,6 +18,11 @@
 
 namespace lapwing::mqtt {
 namespace {
+
+/// A connection that lasted this long was a good one: the next back-off is short again.
+constexpr Micros kLasted = std::chrono::seconds(5);
+/// How often at most the reason of failures is looked for.
+constexpr Micros kProbeEvery = std::chrono::seconds(30);
 
 Error unreadable(const std::filesystem::path& path, const char* what) {
   return {Errc::bad_config, path.string() + ": the " + what +
@@ -39,7 +47,8 @@ class Client::Impl {
       : options_(std::move(options)), handlers_(std::move(handlers)) {}
 
   void run() {
-    Backoff backoff(options_.backoff_min, options_.backoff_max, random_u64());
+    Backoff backoff(options_.backoff_min, options_.backoff_max,
+                    options_.backoff_seed == 0 ? random_u64() : options_.backoff_seed);
     while (!stopping()) {
       const auto reason = hold_one_connection(backoff);
       if (stopping()) return;
@@ -53,6 +62,11 @@ class Client::Impl {
   Handlers handlers_;
   std::vector<Subscription> subscriptions_;
   std::thread thread_;
+  std::atomic<std::uint64_t> connects_{0};
+  std::atomic<std::uint64_t> losses_{0};
+  std::atomic<std::uint64_t> failures_{0};
+  std::atomic<std::uint64_t> published_{0};
+  std::atomic<std::uint64_t> refused_{0};
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
@@ -72,23 +86,19 @@ class Client::Impl {
 
   /// Connects, subscribes, and stays until the connection ends; why it did.
   Error hold_one_connection(Backoff& backoff) {
+    const auto stop_asked = [this] { return stopping(); };
+    if (auto found = resolve(options_.host, options_.port, options_.connect_timeout, stop_asked);
+        !found) {
+      ++failures_;
+      return about(options_, std::move(found).error());
+    }
     const auto connection = std::make_shared<Connection>(options_, handlers_);
     {
       const std::lock_guard lock(mutex_);
       if (stopping_) return {Errc::shutting_down, "stopping"};
       connection_ = connection;
     }
-    Error reason;
-    auto present = connection->connect(handlers_.make_will ? handlers_.make_will() : std::nullopt);
-    if (!present) {
-      reason = std::move(present).error();
-    } else if (auto done = connection->subscribe(subscriptions_); !done) {
-      reason = std::move(done).error();
-    } else {
-      backoff.reset();
-      if (handlers_.on_connected) handlers_.on_connected(*present);
-      reason = connection->wait_until_lost();
-    }
+    Error reason = use(*connection, backoff);
     {
       const std::lock_guard lock(mutex_);
       connection_.reset();
@@ -96,6 +106,48 @@ class Client::Impl {
     connection->disconnect(stopping() ? Micros(std::chrono::seconds(1)) : Micros(0));
     return reason;
   }
+
+  Error use(Connection& connection, Backoff& backoff) {
+    auto present = connection.connect(handlers_.make_will ? handlers_.make_will() : std::nullopt);
+    if (!present) {
+      ++failures_;
+      return present.error().code == Errc::denied ? present.error()
+                                                  : look_for_reason(present.error());
+    }
+    if (auto done = connection.subscribe(subscriptions_); !done) {
+      ++failures_;
+      return std::move(done).error();
+    }
+    ++connects_;
+    probed_.reset();
+    const auto since = std::chrono::steady_clock::now();
+    if (handlers_.on_connected) handlers_.on_connected(*present);
+    auto reason = connection.wait_until_lost();
+    ++losses_;
+    if (std::chrono::steady_clock::now() - since >= kLasted) backoff.reset();
+    return reason;
+  }
+
+  /// What is wrong, where the library's own words do not say it.
+  Error look_for_reason(const Error& told) {
+    const auto at = std::chrono::steady_clock::now();
+    if (probed_ && at - probed_->at < kProbeEvery) return probed_->found;
+    const auto well = probe(options_, [this] { return stopping(); });
+    const Error found =
+        well ? Error{told.code, told.context + "; the way there is open" +
+                                    (options_.tls ? std::string(" and TLS works")
+                                                  : std::string(": is this its TLS port, or "
+                                                                "something else than MQTT?"))}
+             : about(options_, well.error());
+    probed_ = Probed{at, found};
+    return found;
+  }
+
+  struct Probed {
+    std::chrono::steady_clock::time_point at;
+    Error found;
+  };
+  std::optional<Probed> probed_;  // of the client's thread
 };
 
 Client::Client(Options options, Handlers handlers)
@@ -138,13 +190,24 @@ void Client::stop() {
 Result<void> Client::publish(std::string_view topic, std::string_view payload, int qos,
                              bool retain) {
   const auto connection = impl_->current();
-  if (!connection) return Error{Errc::io, "not connected to " + impl_->options_.host};
-  return connection->publish(topic, payload, qos, retain);
+  auto done = connection
+                  ? connection->publish(topic, payload, qos, retain)
+                  : Result<void>(Error{Errc::io, "not connected to " + impl_->options_.host});
+  (done ? impl_->published_ : impl_->refused_).fetch_add(1, std::memory_order_relaxed);
+  return done;
 }
 
 bool Client::connected() const noexcept {
   const auto connection = impl_->current();
   return connection && connection->connected();
+}
+
+Counters Client::counters() const noexcept {
+  return {.connects = impl_->connects_,
+          .losses = impl_->losses_,
+          .failures = impl_->failures_,
+          .published = impl_->published_,
+          .refused = impl_->refused_};
 }
 
 void Client::reconnect(const std::string& reason) {

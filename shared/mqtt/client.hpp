@@ -56,6 +56,7 @@ struct Options {
   std::uint16_t receive_max = 1000;            ///< MQTT 5: QoS 1 messages the broker may have open
   Micros backoff_min = std::chrono::milliseconds(200);  ///< first reconnect delay's upper end
   Micros backoff_max = std::chrono::seconds(30);
+  std::uint64_t backoff_seed = 0;  ///< 0: random; else the same delays each time
 };
 
 /// A message received. Borrowed: valid only during the call.
@@ -81,12 +82,26 @@ struct Handlers {
   std::function<std::optional<Will>()> make_will;
 };
 
+/// Totals since the client was made.
+struct Counters {
+  std::uint64_t connects = 0;   ///< connections made
+  std::uint64_t losses = 0;     ///< connections lost
+  std::uint64_t failures = 0;   ///< attempts that failed
+  std::uint64_t published = 0;  ///< messages handed to the connection
+  std::uint64_t refused = 0;    ///< messages not taken: not connected, or inflight_max
+};
+
 /// Keeps one connection to one broker.
 ///
 /// Reconnects by itself with full-jitter back-off and subscribes again; a broker that is absent at
 /// the start is one more reason to retry. Nothing is buffered while offline.
 /// Threads: every function may be called from any thread, but not from a handler where said so.
-/// Errors: an error text names broker, certificate file and remedy; never a password.
+/// Back-off starts anew after a connection that lasted; two clients with one id, which end each
+/// other's connections, so slow down.
+/// Errors: an error text names broker, certificate file and remedy; never a password. Where the
+/// broker cannot be reached, one connection of our own (at most every half minute) finds out why.
+/// Cost: the library notices a new connection only when its receiving thread next looks: with
+/// other, silent clients in the process, connecting takes up to two seconds.
 class Client {
  public:
   Client(Options options, Handlers handlers);
@@ -106,6 +121,7 @@ class Client {
   Result<void> publish(std::string_view topic, std::string_view payload, int qos,
                        bool retain = false);
   [[nodiscard]] bool connected() const noexcept;
+  [[nodiscard]] Counters counters() const noexcept;
   /// Gives up the connection and makes a new one.
   void reconnect(const std::string& reason);
 

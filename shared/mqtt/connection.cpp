@@ -9,8 +9,6 @@
 namespace lapwing::mqtt {
 namespace {
 
-constexpr std::size_t kTlsErrorBytesMax = 2000;
-
 int seconds_of(Micros time, int least) {
   return std::max(least,
                   static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(time).count()));
@@ -37,40 +35,6 @@ std::string connack_text(int code) {
     default:
       return "error " + std::to_string(code);
   }
-}
-
-bool contains(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
-}
-
-/// The remedy for what OpenSSL complains of.
-std::string tls_hint(const std::string& errors, const Options& options) {
-  if (!options.tls) return {};
-  const std::string ca =
-      options.tls->ca_file.empty() ? "the system's authorities" : options.tls->ca_file.string();
-  if (contains(errors, "certificate has expired") || contains(errors, "certificate expired")) {
-    return "a certificate has expired, or this machine's clock is wrong: check the clock, then "
-           "renew " +
-           options.tls->certificate_file.string() + " or the broker's certificate";
-  }
-  if (contains(errors, "not yet valid")) {
-    return "a certificate is not valid yet: is this machine's clock behind?";
-  }
-  if (contains(errors, "unable to get") || contains(errors, "self-signed") ||
-      contains(errors, "self signed") || contains(errors, "certificate verify failed")) {
-    return "the broker's certificate is not signed by " + ca +
-           ", or names another host: check the CA file and the host";
-  }
-  if (contains(errors, "ostname mismatch") || contains(errors, "IP address mismatch")) {
-    return "the broker's certificate names another host than " + options.host;
-  }
-  if (contains(errors, "unknown ca") || contains(errors, "certificate required") ||
-      contains(errors, "bad certificate") || contains(errors, "handshake failure")) {
-    return "the broker refuses our certificate " + (options.tls->certificate_file.empty()
-                                                        ? std::string("(none is configured)")
-                                                        : options.tls->certificate_file.string());
-  }
-  return {};
 }
 
 struct FreeProperties {
@@ -128,59 +92,79 @@ struct Callbacks {
     MQTTAsync_free(topic);
     return 1;
   }
-  static int tls_error(const char* text, std::size_t bytes, void* context) {
-    with(context, [&](Connection& self) {
-      const std::lock_guard lock(self.mutex_);
-      if (self.tls_errors_.size() < kTlsErrorBytesMax) self.tls_errors_.append(text, bytes);
-    });
-    return 1;
-  }
-
   static void good(void* context, MQTTAsync_successData* data) {
     const bool present = data != nullptr && data->alt.connect.sessionPresent != 0;
-    with(context, [&](Connection& self) { self.finish(true, present, {}); });
+    with(context,
+         [&](Connection& self) { self.finish({.good = true, .session_present = present}); });
   }
   static void good5(void* context, MQTTAsync_successData5* data) {
     const bool present = data != nullptr && data->alt.connect.sessionPresent != 0;
-    with(context, [&](Connection& self) { self.finish(true, present, {}); });
+    with(context,
+         [&](Connection& self) { self.finish({.good = true, .session_present = present}); });
   }
-  static void subscribed(void* context, MQTTAsync_successData*) {
-    with(context, [&](Connection& self) { self.finish(true, false, {}); });
+  static void subscribed(void* context, MQTTAsync_successData* data) {
+    with(context, [&](Connection& self) {
+      std::string problem;
+      // The library fails a single refused filter itself; of several it gives a list.
+      for (std::size_t i = 0; data != nullptr && self.filters_ > 1 && i < self.filters_; ++i) {
+        if (data->alt.qosList[i] >= 0x80) problem = "the broker refuses filter " + nth(i);
+      }
+      const bool good = problem.empty();
+      self.finish({.good = good, .refused = !good, .problem = std::move(problem)});
+    });
   }
   static void subscribed5(void* context, MQTTAsync_successData5* data) {
     std::string problem;
-    if (data != nullptr && data->alt.sub.reasonCodeCount > 1) {
-      for (int i = 0; i < data->alt.sub.reasonCodeCount; ++i) {
-        if (data->alt.sub.reasonCodes[i] >= 0x80)
-          problem = reason_text(data->alt.sub.reasonCodes[i]);
-      }
+    for (int i = 0; data != nullptr && i < data->alt.sub.reasonCodeCount; ++i) {
+      // The library fills the array only for several filters.
+      const int code = data->alt.sub.reasonCodeCount > 1
+                           ? static_cast<int>(data->alt.sub.reasonCodes[i])
+                           : static_cast<int>(data->reasonCode);
+      if (code < 0x80) continue;
+      problem = "the broker refuses filter " + nth(static_cast<std::size_t>(i)) + ": " +
+                reason_text(code);
     }
-    with(context, [&](Connection& self) { self.finish(problem.empty(), false, problem); });
+    with(context, [&](Connection& self) {
+      const bool good = problem.empty();
+      self.finish({.good = good, .refused = !good, .problem = std::move(problem)});
+    });
   }
+  static std::string nth(std::size_t index) { return "number " + std::to_string(index + 1); }
+
   static void bad(void* context, MQTTAsync_failureData* data) {
-    std::string problem = "the broker cannot be reached";
-    if (data != nullptr && data->message != nullptr) {
-      problem = data->message;
-    } else if (data != nullptr && data->code > 0) {
-      problem = connack_text(data->code);
-    }
-    with(context, [&](Connection& self) { self.finish(false, false, std::move(problem)); });
+    const bool refused = data != nullptr && data->code > 0;
+    std::string problem = refused ? "refused: " + connack_text(data->code)
+                          : data != nullptr && data->message != nullptr
+                              ? std::string(data->message)
+                              : std::string("the broker cannot be reached");
+    with(context, [&](Connection& self) {
+      self.finish({.good = false, .refused = refused, .problem = std::move(problem)});
+    });
   }
   static void bad5(void* context, MQTTAsync_failureData5* data) {
-    std::string problem = "the broker cannot be reached";
-    if (data != nullptr && data->reasonCode >= 0x80) {
-      problem = reason_text(data->reasonCode);
-    } else if (data != nullptr && data->message != nullptr) {
-      problem = data->message;
-    }
-    with(context, [&](Connection& self) { self.finish(false, false, std::move(problem)); });
+    // A CONNACK's reason stands in `code`, a SUBACK's in `reasonCode`.
+    const int reason = data == nullptr            ? 0
+                       : data->reasonCode >= 0x80 ? static_cast<int>(data->reasonCode)
+                       : data->code >= 0x80       ? data->code
+                                                  : 0;
+    std::string problem = reason != 0 ? "refused: " + reason_text(reason)
+                          : data != nullptr && data->message != nullptr
+                              ? std::string(data->message)
+                              : std::string("the broker cannot be reached");
+    with(context, [&](Connection& self) {
+      self.finish({.good = false, .refused = reason != 0, .problem = std::move(problem)});
+    });
   }
   static void published(void* context, MQTTAsync_successData*) { release(context); }
   static void published5(void* context, MQTTAsync_successData5*) { release(context); }
   static void not_published(void* context, MQTTAsync_failureData*) { release(context); }
   static void not_published5(void* context, MQTTAsync_failureData5*) { release(context); }
   static void release(void* context) {
-    with(context, [](Connection& self) { self.inflight_.fetch_sub(1); });
+    with(context, [](Connection& self) {
+      if (self.inflight_.fetch_sub(1) != 1) return;
+      { const std::lock_guard lock(self.mutex_); }  // so that a waiter sees it or is waiting
+      self.changed_.notify_all();
+    });
   }
 };
 
@@ -206,7 +190,7 @@ Result<bool> Connection::connect(const std::optional<Will>& will) {
   if (const int failed =
           MQTTAsync_createWithOptions(&handle, url.c_str(), options_.client_id.c_str(),
                                       MQTTCLIENT_PERSISTENCE_NONE, nullptr, &create)) {
-    return explain("cannot make a client: " + std::to_string(failed));
+    return about(options_, {Errc::io, "cannot make a client: " + std::to_string(failed)});
   }
   handle_ = handle;
   MQTTAsync_setCallbacks(handle, gate_, &Callbacks::lost, &Callbacks::arrived, nullptr);
@@ -259,12 +243,10 @@ Result<bool> Connection::connect(const std::optional<Will>& will) {
     tls.verify = from.verify ? 1 : 0;
     tls.disableDefaultTrustStore = from.ca_file.empty() ? 0 : 1;
     tls.sslVersion = MQTT_SSL_VERSION_TLS_1_2;  // the least
-    tls.ssl_error_cb = &Callbacks::tls_error;
-    tls.ssl_error_context = gate_;
     connect.ssl = &tls;
   }
   if (const int failed = MQTTAsync_connect(handle, &connect)) {
-    return explain("cannot begin to connect: " + std::to_string(failed));
+    return about(options_, {Errc::io, "cannot begin to connect: " + std::to_string(failed)});
   }
   auto present = wait_outcome(options_.connect_timeout + std::chrono::seconds(2), "connect");
   if (present) connected_ = true;
@@ -291,10 +273,11 @@ Result<void> Connection::subscribe(const std::vector<Subscription>& subscription
   {
     const std::lock_guard lock(mutex_);
     outcome_ = {};
+    filters_ = subscriptions.size();
   }
   if (MQTTAsync_subscribeMany(handle_, static_cast<int>(filters.size()), filters.data(),
                               levels.data(), &response) != MQTTASYNC_SUCCESS) {
-    return explain("cannot subscribe to " + subscriptions.front().filter);
+    return about(options_, {Errc::io, "cannot subscribe to " + subscriptions.front().filter});
   }
   if (auto done = wait_outcome(options_.connect_timeout, "subscribe"); !done) {
     return within("subscribe to " + subscriptions.front().filter, std::move(done).error());
@@ -305,9 +288,7 @@ Result<void> Connection::subscribe(const std::vector<Subscription>& subscription
 Error Connection::wait_until_lost() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return lost_.has_value(); });
-  const std::string problem = lost_->context;
-  lock.unlock();
-  return explain(problem);
+  return about(options_, *lost_);
 }
 
 void Connection::give_up(Error reason) {
@@ -319,7 +300,19 @@ void Connection::give_up(Error reason) {
 }
 
 void Connection::disconnect(Micros flush_for) {
+  // The library's own waiting leaves out what it has not begun to send.
+  const auto until = std::chrono::steady_clock::now() + flush_for;
+  for (std::unique_lock lock(mutex_);
+       connected_ && inflight_ > 0 && std::chrono::steady_clock::now() < until;) {
+    changed_.wait_for(lock, std::chrono::milliseconds(5));
+  }
   if (!connected_.exchange(false)) return;
+  {
+    // The library drops what it has not sent yet (the broker's receive maximum holds it back) and
+    // looks at what is in flight once a second only: so wait here, before it is told.
+    std::unique_lock waiting(mutex_);
+    changed_.wait_for(waiting, flush_for, [this] { return inflight_.load() == 0; });
+  }
   MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer;
   if (options_.version == Version::v5) options = MQTTAsync_disconnectOptions_initializer5;
   options.timeout = static_cast<int>(flush_for.count() / 1000);  // ms, for messages in flight
@@ -374,10 +367,11 @@ Result<void> Connection::publish(std::string_view topic, std::string_view payloa
                      "cannot publish to \"" + std::string(topic) + "\": " + std::to_string(failed)};
 }
 
-void Connection::finish(bool good, bool session_present, std::string problem) {
+void Connection::finish(Outcome outcome) {
   {
     const std::lock_guard lock(mutex_);
-    outcome_ = {true, good, session_present, std::move(problem)};
+    outcome_ = std::move(outcome);
+    outcome_.done = true;
   }
   changed_.notify_all();
 }
@@ -387,25 +381,13 @@ Result<bool> Connection::wait_outcome(Micros timeout, const char* doing) {
   const bool answered =
       changed_.wait_for(lock, timeout, [this] { return outcome_.done || lost_.has_value(); });
   if (outcome_.done && outcome_.good) return outcome_.session_present;
-  std::string problem = !answered       ? std::string("no answer to ") + doing
-                        : outcome_.done ? outcome_.problem
-                                        : lost_->context;
-  lock.unlock();
-  return explain(std::move(problem));
+  if (!answered) return about(options_, {Errc::timeout, std::string("no answer to ") + doing});
+  if (!outcome_.done) return about(options_, *lost_);
+  return about(options_, {outcome_.refused ? Errc::denied : Errc::io, outcome_.problem});
 }
 
-Error Connection::explain(std::string problem) const {
-  std::string text = "broker " + options_.host + ":" + std::to_string(options_.port) + ": ";
-  std::unique_lock lock(mutex_);
-  std::string errors = tls_errors_;
-  lock.unlock();
-  std::replace(errors.begin(), errors.end(), '\n', ' ');
-  while (!errors.empty() && errors.back() == ' ') errors.pop_back();
-  const std::string hint = tls_hint(errors + problem, options_);
-  text += problem;
-  if (!errors.empty()) text += " (" + errors.substr(0, 300) + ")";
-  if (!hint.empty()) text += "; " + hint;
-  return {Errc::io, std::move(text)};
+Error about(const Options& options, Error error) {
+  return within("broker " + options.host + ":" + std::to_string(options.port), std::move(error));
 }
 
 }  // namespace lapwing::mqtt

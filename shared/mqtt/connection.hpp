@@ -23,7 +23,7 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  /// Whether the broker kept a session for us. Errors as Client says.
+  /// Whether the broker kept a session for us. Errors: denied (the broker said no), io, timeout.
   Result<bool> connect(const std::optional<Will>& will);
   Result<void> subscribe(const std::vector<Subscription>& subscriptions);
   /// Returns when the connection is lost or give_up() was called; the reason.
@@ -41,12 +41,12 @@ class Connection {
     bool done = false;
     bool good = false;
     bool session_present = false;
+    bool refused = false;  ///< the broker answered, and said no
     std::string problem;
   };
 
-  void finish(bool good, bool session_present, std::string problem);
+  void finish(Outcome outcome);
   Result<bool> wait_outcome(Micros timeout, const char* doing);
-  Error explain(std::string problem) const;
 
   const Options& options_;
   const Handlers& handlers_;
@@ -59,7 +59,10 @@ class Connection {
   std::condition_variable changed_;
   Outcome outcome_;
   std::optional<Error> lost_;
-  std::string tls_errors_;
+  std::size_t filters_ = 0;  // of the subscription under way
 };
+
+/// The error with the broker's address in front.
+Error about(const Options& options, Error error);
 
 }  // namespace lapwing::mqtt
