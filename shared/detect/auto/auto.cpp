@@ -19,7 +19,9 @@ constexpr float kSpreadMin = 1e-3F;       // in u: finer steps than this are no 
 constexpr std::uint32_t kSlowest = 2000;  // rows of memory of everything learnt
 constexpr float kShortMean = 1.0F / 12;
 constexpr float kShortVariance = 1.0F / 16;
-constexpr float kCleanBeyond = 6;  // mean errors; further ones do not enter the history
+constexpr float kCleanBeyond = 6;           // mean errors; further ones do not enter the history
+constexpr float kStrange = 4;               // raw score from which a reading teaches little,
+constexpr float kStrangeShare = 1.0F / 16;  // or a slow fault would be learnt before it is found
 constexpr std::uint32_t kCutRunMax = 4;
 constexpr double kOriginMax = 4096;
 constexpr std::uint32_t kPeriodMin = 4;
@@ -128,6 +130,7 @@ void Auto::begin() noexcept {
     s.ring_next = 0;
     s.short_mean = 0;
     for (const double u : values) absorb(look(u, 0), u, true, second);
+    s.persistence = static_cast<float>(s.predictor.persistence());
   }
 }
 
@@ -138,9 +141,9 @@ Auto::View Auto::look(double u, float usual) const noexcept {
   v.error = static_cast<float>(u - v.prediction);
   v.deviation = static_cast<float>(u - s.level) - usual;
   // A wandering stream has shown only a part of its range so far: be as unsure as that.
-  const double persistence = std::clamp(s.predictor.persistence(), 0.0, 0.9995);
-  v.wander = static_cast<float>(std::sqrt(
-      1 + 4 / (1 - persistence) / static_cast<double>(std::clamp(s.learnt, 16U, kSlowest))));
+  const float persistence = std::clamp(s.persistence, 0.0F, 0.9995F);
+  const auto learnt = static_cast<float>(std::clamp(s.learnt, 16U, kSlowest));
+  v.wander = std::sqrt(1 + 4 / (1 - persistence) / learnt);
   const auto over = [&s](Statistic which, float value) {
     return value / std::max(s.spreads[which].value(), kSpreadMin);
   };
@@ -190,9 +193,11 @@ void Auto::absorb(const View& view, double u, bool learn, bool learn_tails) noex
   if (periodic) s.period_distance += (distance_one_period_ago(u) - s.period_distance) / 4;
   if (learn) {
     if (s.learnt < kSlowest) ++s.learnt;
-    const float rate = pace(s.learnt);
+    const float share = learn_tails && view.raw > kStrange ? kStrangeShare : 1.0F;
+    const float rate = share * pace(s.learnt);
     if (s.settle == 0) {
-      s.predictor.learn(error);
+      s.predictor.learn(static_cast<double>(share * error));
+      s.persistence += rate * (static_cast<float>(s.predictor.persistence()) - s.persistence);
       s.spreads[kError].learn(std::abs(view.error), rate);
       s.long_variance += rate * (std::min(square(view.error), square(limit)) - s.long_variance);
       s.spreads[kNoise].learn(std::abs(view.noise_ratio), rate);
@@ -203,12 +208,12 @@ void Auto::absorb(const View& view, double u, bool learn, bool learn_tails) noex
     s.spreads[kMean].learn(std::abs(s.short_mean), rate);
     if (periodic) {
       if (s.period_rows < kSlowest) ++s.period_rows;
-      s.spreads[kPeriod].learn(s.period_distance, pace(s.period_rows));
+      s.spreads[kPeriod].learn(s.period_distance, share * pace(s.period_rows));
     }
     if (learn_tails) {
       for (std::size_t i = 0; i < kStatistics; ++i) {
         const bool counts = (i != kPeriod || (periodic && s.period_rows > 16)) && s.settle == 0;
-        if (counts) s.tails[i].learn(view.log_z[i]);
+        if (counts) s.tails[i].learn(view.log_z[i], share);
       }
     }
   }

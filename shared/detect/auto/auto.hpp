@@ -68,6 +68,7 @@ class Auto final : public Detector {
     double level = 0;
     double seen_low = 0;  ///< what readings reached, in u; relaxes towards the present
     double seen_high = 0;
+    float persistence = 0;  ///< slow: a drift must not pass for a wandering stream
     float short_mean = 0;
     float short_variance = 0;
     float long_variance = 0;
@@ -85,7 +86,7 @@ class Auto final : public Detector {
     template <class A>
     void fields(A& archive) {
       archive(ring, predictor, profile, tails, spreads, centre, scale, level, seen_low, seen_high);
-      archive(short_mean);
+      archive(persistence, short_mean);
       archive(short_variance, long_variance, period_distance, period, period_rows, learnt, missing);
       archive(cut_run, settle, next_search, rows, ring_next);
     }

@@ -36,16 +36,18 @@ class TailScale {
     return over < known ? kAtQuantile + kDecade * over / excess_
                         : kKnown * std::exp(std::min(over - known, 7.0F));
   }
-  void learn(float log_z) noexcept {
+  /// `share` below 1 learns that much less from it.
+  void learn(float log_z, float share) noexcept {
     if (count_ < 1'000'000) ++count_;
     if (count_ == 1) log_quantile_ = log_z;
-    const float pace =
-        std::max(0.002F, 1.0F / (8.0F + static_cast<float>(count_))) * std::max(excess_, 0.1F);
+    const float pace = share * std::max(0.002F, 1.0F / (8.0F + static_cast<float>(count_))) *
+                       std::max(excess_, 0.1F);
     // The usual stochastic quantile: up by q, down by 1 - q, balanced at the quantile.
     log_quantile_ += log_z > log_quantile_ ? 4 * pace * 0.85F : -4 * pace * 0.15F;
     if (log_z > log_quantile_) {
       const float excess = std::min(log_z - log_quantile_, 4 * excess_);
-      const float rate = std::max(0.004F, 1.0F / (12.0F + 0.15F * static_cast<float>(count_)));
+      const float rate =
+          share * std::max(0.004F, 1.0F / (12.0F + 0.15F * static_cast<float>(count_)));
       excess_ = std::clamp(excess_ + rate * (excess - excess_), 0.05F, 2.0F);
     }
   }
