@@ -7,7 +7,7 @@ namespace lapwing::sync {
 
 Agent::Agent(const AgentLimits& limits, const Position& position, std::uint64_t seed)
     : limits_(limits),
-      jitter_(limits.answer_timeout, limits.answer_timeout_max, seed),
+      random_(seed),
       epoch_(position.epoch),
       watermark_(position.acked_seq),
       next_seq_(position.next_seq),
@@ -19,7 +19,6 @@ Actions Agent::connected(std::string connection_id, Ticks now) {
   Actions actions;
   connection_id_ = std::move(connection_id);
   timeouts_ = 0;
-  jitter_.reset();
   greet(actions, now);
   return actions;
 }
@@ -51,7 +50,6 @@ Actions Agent::welcomed(const wire::Welcome& welcome, Ticks now) {
     return actions;
   }
   timeouts_ = 0;
-  jitter_.reset();
   if (welcome.batch_records_max > 0) {
     records_max_ = std::min(limits_.batch_records_max, welcome.batch_records_max);
   }
@@ -84,7 +82,6 @@ Actions Agent::acked(const wire::Ack& ack, Ticks now) {
   if (ack.epoch != epoch_ || ack.watermark >= next_seq_) return actions;
   if (ack.watermark > watermark_) {
     timeouts_ = 0;
-    jitter_.reset();
     advance(actions, ack.watermark);
     while (!in_flight_.empty() && in_flight_.front() <= watermark_) in_flight_.pop_front();
     sent_through_ = std::max(sent_through_, watermark_);
@@ -200,8 +197,13 @@ void Agent::advance(Actions& actions, std::uint64_t watermark) {
 void Agent::arm(Actions& actions, Ticks at) { actions.push_back(ArmTimer{at}); }
 
 Ticks Agent::answer_deadline(Ticks now) {
-  // At least the plain timeout, so that a slow hub is not flooded; the jitter is on top.
-  return now + limits_.answer_timeout + jitter_.next();
+  // At least the plain timeout, so that a slow hub is not flooded; full jitter on top, growing with
+  // every timeout in a row.
+  const Micros top =
+      std::min(limits_.answer_timeout_max,
+               limits_.answer_timeout * (std::int64_t{1} << std::min(timeouts_, 16U)));
+  const Micros jitter(std::uniform_int_distribution<std::int64_t>(0, top.count())(random_));
+  return now + limits_.answer_timeout + jitter;
 }
 
 }  // namespace lapwing::sync

@@ -3,7 +3,6 @@
 /// No sockets, clocks or threads; the uplink carries the actions out.
 #pragma once
 
-#include "shared/base/backoff.hpp"
 #include "shared/base/time.hpp"
 #include "shared/wire/messages.hpp"
 
@@ -11,6 +10,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <random>
 #include <string>
 #include <variant>
 #include <vector>
@@ -115,7 +115,7 @@ class Agent {
   Ticks answer_deadline(Ticks now);
 
   AgentLimits limits_;
-  Backoff jitter_;
+  std::mt19937_64 random_;
   Phase phase_ = Phase::offline;
   std::string connection_id_;
   std::uint64_t epoch_;

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The agent's durable queue of records. The rules:
+///
+/// - A record is in the queue of memory, then committed (WAL, synchronous=FULL, many in one
+///   transaction), then the high-water mark beside the database is synced; only then may it be
+///   sent.
+/// - It is deleted only when the hub acknowledged it. Losing a deletion in a crash is harmless.
+/// - Sequence numbers only grow and are never used twice, whatever the database forgets.
+/// - The outbox is bounded in bytes; what is given up leaves a loss range, sent like a record.
+/// - A failed sync is never retried: the database is closed, opened anew and checked.
+#pragma once
+
+#include "agent/outbox/config.hpp"
+#include "agent/outbox/database.hpp"
+#include "shared/base/result.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace lapwing {
+class Metrics;
+}
+
+namespace lapwing::agent {
+
+struct OutboxFigures {
+  std::uint64_t records = 0;   ///< committed and not acknowledged
+  std::uint64_t bytes = 0;     ///< they take
+  std::uint64_t next_seq = 1;  ///< the next record gets it
+  std::uint64_t acked_seq = 0;
+  std::uint64_t dropped_total = 0;  ///< given up since the start
+  bool writable = true;             ///< false while commits fail
+  std::string problem;              ///< why
+};
+
+/// Threads: every function may be called from any thread; one thread of its own writes.
+class Outbox {
+ public:
+  /// Opens or creates the outbox in `folder`. Errors: io, denied, limit, unsupported (written by a
+  /// newer version).
+  static Result<std::unique_ptr<Outbox>> open(const OutboxConfig& config,
+                                              const std::filesystem::path& folder,
+                                              Metrics& metrics);
+  ~Outbox();
+  Outbox(const Outbox&) = delete;
+  Outbox& operator=(const Outbox&) = delete;
+
+  /// Queues records to be committed, in order. Waits while the queue is full; while the disk is
+  /// full the records are given up instead, counted, and leave a loss range. After stop(): dropped.
+  void submit(std::vector<OutboxRecord> records);
+  /// Returns when everything submitted before is committed (or given up).
+  void flush();
+  /// Commits what is queued and ends the thread. Repeatable.
+  void stop();
+
+  /// As committed. What the uplink starts from.
+  [[nodiscard]] HighWaterMark position() const;
+  [[nodiscard]] OutboxFigures figures() const;
+  /// Called on the writing thread after each commit with the new next_seq. Set before use; empty
+  /// clears it and waits for a call that is under way.
+  void on_commit(std::function<void(std::uint64_t next_seq)> listener);
+
+  /// Committed entries from `from_seq` on; see OutboxReader::read.
+  Result<std::vector<wire::RecordEntry>> read(std::uint64_t from_seq, std::uint32_t records_max,
+                                              std::uint64_t bytes_max);
+  /// The hub has everything up to `seq`: forgotten with one of the next commits.
+  void forget_through(std::uint64_t seq);
+  /// Durable when it returns.
+  Result<void> adopt(std::uint64_t epoch, std::uint64_t watermark);
+
+ private:
+  class Impl;
+  explicit Outbox(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lapwing::agent
