@@ -117,7 +117,8 @@ class Client {
   void stop();
 
   /// Hands a message to the broker connection; never blocks. Errors: io (not connected), limit
-  /// (inflight_max reached), bad_input (topic).
+  /// (inflight_max is reached, or at QoS 1 and MQTT 5 the broker's receive maximum: mosquitto's
+  /// max_inflight_messages, 20 unless configured), bad_input (topic).
   Result<void> publish(std::string_view topic, std::string_view payload, int qos,
                        bool retain = false);
   [[nodiscard]] bool connected() const noexcept;

@@ -14,6 +14,11 @@ int seconds_of(Micros time, int least) {
                   static_cast<int>(std::chrono::duration_cast<std::chrono::seconds>(time).count()));
 }
 
+/// Our own count is the bound; the library's must not come first.
+int inflight_of(const Options& options) {
+  return static_cast<int>(std::min<std::size_t>(options.inflight_max + 1, 65535));
+}
+
 std::string reason_text(int code) {
   const char* text = MQTTReasonCode_toString(static_cast<MQTTReasonCodes>(code));
   return text == nullptr ? "reason code " + std::to_string(code) : text;
@@ -99,8 +104,18 @@ struct Callbacks {
   }
   static void good5(void* context, MQTTAsync_successData5* data) {
     const bool present = data != nullptr && data->alt.connect.sessionPresent != 0;
-    with(context,
-         [&](Connection& self) { self.finish({.good = true, .session_present = present}); });
+    // How many QoS 1 messages the broker takes at once; 65535 where it does not say. Beyond it the
+    // library holds messages back for a second each time, so publish() keeps below.
+    const int told = data == nullptr ? -1
+                                     : MQTTProperties_getNumericValue(
+                                           &data->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM);
+    with(context, [&](Connection& self) {
+      if (told > 0) self.window_ = std::min(self.window_.load(), static_cast<std::size_t>(told));
+      self.finish({.good = true, .session_present = present});
+    });
+  }
+  static void ended5(void* context, MQTTAsync_successData5*) {
+    with(context, [&](Connection& self) { self.finish({.good = true}); });
   }
   static void subscribed(void* context, MQTTAsync_successData* data) {
     with(context, [&](Connection& self) {
@@ -169,7 +184,10 @@ struct Callbacks {
 };
 
 Connection::Connection(const Options& options, const Handlers& handlers)
-    : options_(options), handlers_(handlers), gate_(CallbackGate::open(this)) {}
+    : options_(options),
+      handlers_(handlers),
+      gate_(CallbackGate::open(this)),
+      window_(options.inflight_max) {}
 
 Connection::~Connection() {
   if (handle_ != nullptr) {
@@ -184,6 +202,7 @@ Result<bool> Connection::connect(const std::optional<Will>& will) {
   MQTTAsync_createOptions create = MQTTAsync_createOptions_initializer;
   create.MQTTVersion = v5 ? MQTTVERSION_5 : MQTTVERSION_3_1_1;
   create.sendWhileDisconnected = 0;
+  create.maxBufferedMessages = inflight_of(options_);  // else 100
   const std::string url = std::string(options_.tls ? "ssl://" : "tcp://") + options_.host + ":" +
                           std::to_string(options_.port);
   MQTTAsync handle = nullptr;
@@ -200,7 +219,7 @@ Result<bool> Connection::connect(const std::optional<Will>& will) {
   if (v5) connect = MQTTAsync_connectOptions_initializer5;
   connect.keepAliveInterval = seconds_of(options_.keep_alive, 1);
   connect.connectTimeout = seconds_of(options_.connect_timeout, 1);
-  connect.maxInflight = static_cast<int>(std::min<std::size_t>(options_.inflight_max + 1, 65535));
+  connect.maxInflight = inflight_of(options_);
   connect.automaticReconnect = 0;
   connect.context = gate_;
   MQTTProperties properties = MQTTProperties_initializer;
@@ -318,7 +337,7 @@ void Connection::disconnect(Micros flush_for) {
   options.timeout = static_cast<int>(flush_for.count() / 1000);  // ms, for messages in flight
   options.context = gate_;
   if (options_.version == Version::v5) {
-    options.onSuccess5 = &Callbacks::good5;
+    options.onSuccess5 = &Callbacks::ended5;
     options.onFailure5 = &Callbacks::bad5;
   } else {
     options.onSuccess = &Callbacks::good;
@@ -335,10 +354,11 @@ void Connection::disconnect(Micros flush_for) {
 Result<void> Connection::publish(std::string_view topic, std::string_view payload, int qos,
                                  bool retain) {
   if (!connected_) return Error{Errc::io, "not connected to " + options_.host};
-  if (inflight_.fetch_add(1) >= options_.inflight_max) {
+  const std::size_t bound = qos == 0 ? options_.inflight_max : window_.load();
+  if (inflight_.fetch_add(1) >= bound) {
     inflight_.fetch_sub(1);
-    return Error{Errc::limit, "the broker has not taken " + std::to_string(options_.inflight_max) +
-                                  " earlier messages yet"};
+    return Error{Errc::limit,
+                 "the broker has not taken " + std::to_string(bound) + " earlier messages yet"};
   }
   MQTTAsync_message message = MQTTAsync_message_initializer;
   message.payload = const_cast<char*>(payload.data());  // copied by the library

@@ -54,6 +54,7 @@ class Connection {
   void* handle_ = nullptr;
   std::atomic<bool> connected_{false};
   std::atomic<std::size_t> inflight_{0};
+  std::atomic<std::size_t> window_;  // how many at QoS 1 and 2
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
