@@ -29,6 +29,8 @@ constexpr double kMemoryInAnchors = 100;
 constexpr double kTailPower = 0.75;
 constexpr double kPriorWeight = 6;
 constexpr double kPriorSlope = 0.22;
+constexpr double kDueTimes = 4;
+constexpr double kFirstAlarm = 0.25;
 constexpr double kFaultCountReach = 0.3;
 
 constexpr double kRowQuantile = 0.98;
@@ -98,6 +100,7 @@ float Calibration::step(float raw, bool calibrating) noexcept {
   if (++time_ >= kTimeRebase) rebase_time();
   const float level = std::log(raw + offset_) - log_unit_;
   float score = 0;
+  float share = 1;
   bool paused = false;
   if (!calibrating) {
     if (open_ && time_ - exceeded_at_ > kHold) close();
@@ -114,16 +117,19 @@ float Calibration::step(float raw, bool calibrating) noexcept {
         opened_at_ = time_;
         opened_threshold_ = threshold_;
         peak_ = 0;
-        debt_ += 1;
+        opened_weight_ = weight_of_alarm();
+        share = opened_weight_;
+        debt_ += static_cast<double>(opened_weight_);
       }
       exceeded_at_ = time_;
     }
     if (open_) peak_ = std::max(peak_, level - opened_threshold_);
     paused = open_ && time_ - opened_at_ > 2 * kHold;
     if (!paused) debt_ -= alarm_rate_;
+    alarms_ -= alarms_ * std::min(0.01F, static_cast<float>(weight_ / exposure_));
     debt_ = std::clamp(debt_, kDebtMin, kDebtMax) * (1 - alarm_rate_ / kDebtMemory);
   }
-  count_shadows(level, calibrating ? level : std::min(level, threshold_), paused);
+  count_shadows(level, calibrating ? level : std::min(level, threshold_), share, paused);
   if (!open_) {
     const double pace =
         excess_mean_ * std::max(3 / kRowMemory, 1.0 / (20 + static_cast<double>(time_)));
@@ -138,14 +144,14 @@ float Calibration::step(float raw, bool calibrating) noexcept {
 }
 
 /// Onsets that every level up to `counted` would have had; a level seen above stays latched.
-void Calibration::count_shadows(float level, float counted, bool paused) noexcept {
+void Calibration::count_shadows(float level, float counted, float share, bool paused) noexcept {
   const auto entry = [this](float at) {
     const float place = std::floor((at - table_floor_) / kLevelStep);
     return static_cast<int>(std::clamp(place, -1.0F, static_cast<float>(kLevels - 1)));
   };
   const int latched = entry(level);
   const int counting = paused ? -1 : entry(counted);
-  const auto weight = static_cast<float>(weight_);
+  const auto weight = share * static_cast<float>(weight_);
   for (int i = 0; i <= latched; ++i) {
     const auto at = static_cast<std::size_t>(i);
     const bool onset = i <= counting && time_ - quiet_since_[at] > kHold;
@@ -232,6 +238,16 @@ void Calibration::shift_table() noexcept {
   }
 }
 
+/// How much an alarm that opens now says about the normal tail. Where hardly any false alarm is due
+/// yet (a fast stream, not long watched) it is more likely a fault, and a fault must not raise the
+/// threshold for the next one; several in a row are doubted less and less.
+float Calibration::weight_of_alarm() noexcept {
+  alarms_ += 1;
+  const double due = kDueTimes * alarm_rate_ * exposure_ / weight_;
+  return static_cast<float>(
+      std::min(1.0, std::max(due, kFirstAlarm * static_cast<double>(alarms_))));
+}
+
 /// One count for the levels just above the threshold: a huge fault cannot lift the whole table.
 void Calibration::close() noexcept {
   open_ = false;
@@ -244,7 +260,7 @@ void Calibration::close() noexcept {
   const int to =
       static_cast<int>(std::clamp(std::floor(place(opened_threshold_ + reach)), -1.0F, last));
   for (int i = from; i <= to; ++i) {
-    shadow_[static_cast<std::size_t>(i)] += static_cast<float>(weight_);
+    shadow_[static_cast<std::size_t>(i)] += opened_weight_ * static_cast<float>(weight_);
   }
 }
 

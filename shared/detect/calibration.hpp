@@ -42,7 +42,7 @@ class Calibration {
             quiet_since_);
     archive(table_floor_, log_unit_, excess_mean_, offset_, row_floor_, threshold_, solved_, tail_);
     archive(time_, scored_, buffered_, buffer_, ready_, open_, opened_at_, exceeded_at_);
-    archive(opened_threshold_, peak_);
+    archive(opened_threshold_, peak_, alarms_, opened_weight_);
   }
   /// False when numbers read from a snapshot cannot be this object's.
   [[nodiscard]] bool plausible() const noexcept;
@@ -54,9 +54,10 @@ class Calibration {
 
   void begin() noexcept;
   float step(float raw, bool calibrating) noexcept;
-  void count_shadows(float level, float counted, bool paused) noexcept;
+  void count_shadows(float level, float counted, float share, bool paused) noexcept;
   void solve() noexcept;
   void shift_table() noexcept;
+  [[nodiscard]] float weight_of_alarm() noexcept;
   void close() noexcept;
   void rebase_time() noexcept;
   [[nodiscard]] double position(double count) const noexcept;
@@ -88,6 +89,8 @@ class Calibration {
   std::int32_t exceeded_at_ = 0;
   float opened_threshold_ = 0;
   float peak_ = 0;
+  float alarms_ = 0;         ///< opened lately; forgotten over the readings seen so far
+  float opened_weight_ = 1;  ///< how much the open alarm counts as a false one
 };
 
 }  // namespace lapwing::detect

@@ -28,7 +28,9 @@ constexpr double kBearingRumble = 0.7;  // mm/s in a healthy bearing
 constexpr double kBubbleRumble = 3.2;   // mm/s
 
 /// To the sensor's resolution.
-double rounded(double value, double step) { return std::round(value / step) * step; }
+double rounded(double value, double steps_per_unit) {
+  return std::round(value * steps_per_unit) / steps_per_unit;
+}
 
 double flow_at(double head, double resistance) {
   return std::sqrt(std::max(0.0, head - kStaticHead) / (kPumpCurve + kSystemCurve * resistance));
@@ -81,12 +83,12 @@ Readings Pump::step(double seconds, const Condition& condition) {
   const double hydraulic = kDensity * kGravity * head * flow_ / 3600 / kEfficiency;
   const double current = (hydraulic + friction) / (std::numbers::sqrt3 * kVolts * kPowerFactor);
 
-  return {rounded(speed + 0.6 * normal(), 0.01),
-          rounded(flow_ + 0.12 * normal(), 0.001),
-          rounded(pressure + 0.006 * normal(), 0.0001),
-          rounded(temperature_ + 0.08 * normal(), 0.001),
-          rounded(std::max(0.0, vibration * (1 + 0.05 * normal())), 0.0001),
-          rounded(current + 0.02 * normal(), 0.0001)};
+  return {rounded(speed + 0.6 * normal(), 100),
+          rounded(flow_ + 0.12 * normal(), 1000),
+          rounded(pressure + 0.006 * normal(), 10000),
+          rounded(temperature_ + 0.08 * normal(), 1000),
+          rounded(std::max(0.0, vibration * (1 + 0.05 * normal())), 10000),
+          rounded(current + 0.02 * normal(), 10000)};
 }
 
 }  // namespace lapwing::demo
