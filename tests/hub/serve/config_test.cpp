@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/config.hpp"
+
+#include "shared/base/config.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace lapwing::hub {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Loaded {
+  HubConfig config;
+  std::vector<config::Problem> problems;
+};
+
+Loaded load(const std::string& text) {
+  auto document = config::Document::parse(text, "hub.toml");
+  auto root = document.root();
+  Loaded loaded{HubConfig::read(root), {}};
+  loaded.problems = document.finish();
+  return loaded;
+}
+
+TEST(HubConfig, NeedsNothingButAFolder) {
+  const auto loaded = load("[hub]\ndata_dir = \"/srv/hub\"\n");
+  EXPECT_TRUE(loaded.problems.empty());
+  EXPECT_EQ(loaded.config.database_file(), "/srv/hub/hub.db");
+  EXPECT_EQ(loaded.config.mqtt.ca_file, "/srv/hub/ca.pem");
+  EXPECT_EQ(loaded.config.mqtt.key_file, "/srv/hub/hub.key");
+  EXPECT_EQ(loaded.config.http.key_file, "/srv/hub/server.key");
+  EXPECT_EQ(loaded.config.http.address, "127.0.0.1");
+  EXPECT_EQ(loaded.config.http.port, 8443);
+  EXPECT_TRUE(loaded.config.http.tls);
+}
+
+TEST(HubConfig, ReadsAddressesOfBothFamilies) {
+  auto loaded = load("[http]\nlisten = \"0.0.0.0:80\"\n");
+  EXPECT_EQ(loaded.config.http.address, "0.0.0.0");
+  EXPECT_EQ(loaded.config.http.port, 80);
+  loaded = load("[http]\nlisten = \"[::1]:0\"\n");
+  EXPECT_TRUE(loaded.problems.empty());
+  EXPECT_EQ(loaded.config.http.address, "::1");
+  EXPECT_EQ(loaded.config.http.port, 0);
+  for (const auto* bad : {"8443", ":8443", "127.0.0.1:", "127.0.0.1:70000", "::1:80", "x:-1", ""}) {
+    SCOPED_TRACE(bad);
+    EXPECT_EQ(load(std::string("[http]\nlisten = \"") + bad + "\"\n").problems.size(), 1U);
+  }
+}
+
+TEST(HubConfig, RefusesPlainHttpBeyondLoopback) {
+  EXPECT_TRUE(load("[http]\ntls = false\n").problems.empty());
+  const auto loaded = load("[http]\ntls = false\nlisten = \"0.0.0.0:80\"\n");
+  ASSERT_EQ(loaded.problems.size(), 1U);
+  EXPECT_THAT(loaded.problems[0].text(), HasSubstr("hub.toml:2: http.tls"));
+}
+
+TEST(HubConfig, ReportsEveryProblemAtOnce) {
+  const auto loaded = load(
+      "[store]\nreaders = 0\nhistry = \"7d\"\n[ingest]\nsilence = \"1s\"\nbatch_bytes = \"1GiB\"\n"
+      "[log]\nlevel = \"loud\"\n[mqtt]\nport = \"x\"\n[nonsense]\n");
+  EXPECT_EQ(loaded.problems.size(), 7U);
+  std::string all;
+  for (const auto& problem : loaded.problems) all += problem.text() + "\n";
+  EXPECT_THAT(all,
+              HasSubstr("store.histry: is not a key of this section; did you mean \"history\""));
+  EXPECT_THAT(all, HasSubstr("hub.toml:2: store.readers"));
+}
+
+}  // namespace
+}  // namespace lapwing::hub

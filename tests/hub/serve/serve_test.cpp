@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The program `lapwing-hub`: starts, refuses what it must, ends cleanly.
+#include "hub/fleet/init.hpp"
+#include "tests/support/broker.hpp"
+#include "tests/support/process.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+namespace lapwing::hub {
+namespace {
+
+using lapwing::testing::free_port;
+using lapwing::testing::Process;
+using lapwing::testing::TempDir;
+using ::testing::HasSubstr;
+
+class HubProgram : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    options_ = {.directory = folder_.path() / "hub",
+                .tenant = "acme",
+                .hosts = {"localhost"},
+                .mqtt_port = free_port(),
+                .http_port = free_port(),
+                .run_as_root = ::geteuid() == 0};
+    ASSERT_TRUE(init(options_, now()));
+  }
+  std::string toml() const { return (options_.directory / "hub.toml").string(); }
+  static Process serve(const std::string& config) {
+    return Process({LAPWING_HUB_PROGRAM, "serve", "--config", config});
+  }
+
+  TempDir folder_;
+  InitOptions options_;
+};
+
+TEST_F(HubProgram, ServesWithoutABrokerAndEndsCleanlyOnSigterm) {
+  auto hub = serve(toml());
+  ASSERT_TRUE(hub.wait_for("hub serves")) << hub.err();
+  EXPECT_EQ(hub.stop(), 0) << hub.err();
+  EXPECT_THAT(hub.err(), HasSubstr("hub stops"));
+}
+
+TEST_F(HubProgram, ServesAFolderOnlyOnce) {
+  auto hub = serve(toml());
+  ASSERT_TRUE(hub.wait_for("hub serves")) << hub.err();
+  auto second = serve(toml());
+  EXPECT_EQ(second.wait(), 1);
+  EXPECT_THAT(second.err(), HasSubstr("another lapwing-hub serves this folder"));
+  EXPECT_TRUE(hub.running());
+}
+
+TEST_F(HubProgram, ServesAgainAfterItWasKilled) {
+  auto hub = serve(toml());
+  ASSERT_TRUE(hub.wait_for("hub serves")) << hub.err();
+  hub.kill();
+  auto next = serve(toml());
+  EXPECT_TRUE(next.wait_for("hub serves")) << next.err();
+}
+
+TEST_F(HubProgram, RefusesAWrongConfigurationWithEveryProblem) {
+  const auto bad = folder_.put("bad.toml", "[store]\nreaders = 0\n[ingest]\nsilense = \"1m\"\n");
+  auto hub = serve(bad.string());
+  EXPECT_EQ(hub.wait(), 78);
+  EXPECT_THAT(hub.err(), HasSubstr("bad.toml:2: store.readers"));
+  EXPECT_THAT(hub.err(), HasSubstr("did you mean \"silence\""));
+  auto missing = serve((folder_.path() / "none.toml").string());
+  EXPECT_EQ(missing.wait(), 78);
+  EXPECT_THAT(missing.err(), HasSubstr("none.toml"));
+}
+
+TEST_F(HubProgram, NamesACertificateThatIsMissing) {
+  std::filesystem::remove(options_.directory / "hub.pem");
+  auto hub = serve(toml());
+  EXPECT_EQ(hub.wait(), 78);
+  EXPECT_THAT(hub.err(), HasSubstr("hub.pem"));
+}
+
+TEST_F(HubProgram, NamesADatabaseItCannotUse) {
+  folder_.put("hub/hub.db", std::string(9000, 'x'));
+  auto hub = serve(toml());
+  EXPECT_EQ(hub.wait(), 1);
+  EXPECT_THAT(hub.err(), HasSubstr("hub.db"));
+}
+
+TEST(HubCommandLine, ExitsWith2OnWrongUsage) {
+  EXPECT_EQ(Process({LAPWING_HUB_PROGRAM}).wait(), 2);
+  EXPECT_EQ(Process({LAPWING_HUB_PROGRAM, "srve"}).wait(), 2);
+  EXPECT_EQ(Process({LAPWING_HUB_PROGRAM, "serve", "--confg", "x"}).wait(), 2);
+  EXPECT_EQ(Process({LAPWING_HUB_PROGRAM, "--help"}).wait(), 0);
+  EXPECT_EQ(Process({LAPWING_HUB_PROGRAM, "version"}).wait(), 0);
+}
+
+}  // namespace
+}  // namespace lapwing::hub
