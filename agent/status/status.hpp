@@ -32,7 +32,8 @@ struct StatusConfig {
   static StatusConfig read(config::Section& section);
 };
 
-struct SourceStatus {
+/// Of one source; agent/source has a fuller SourceStatus of its own.
+struct SourceSummary {
   std::string name;
   std::string kind;        ///< mqtt, host, csv
   bool connected = false;  ///< it takes readings in now
@@ -69,7 +70,7 @@ struct AgentStatus {
   std::uint64_t refused_total = 0;  ///< readings beyond streams_max
   std::uint64_t anomalies_open = 0;
   std::uint64_t quarantined_total = 0;
-  std::vector<SourceStatus> sources;
+  std::vector<SourceSummary> sources;
   OutboxStatus outbox;
   UplinkStatus uplink;
 };

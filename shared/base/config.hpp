@@ -43,7 +43,7 @@ struct Problem {
   [[nodiscard]] std::string text() const;
 };
 
-/// One key of the generated reference.
+/// One key of the generated reference; a table has the type `table` or `tables`.
 struct KeyReference {
   std::string section;  ///< `outbox`, `watch[]`, `source[].json`
   std::string key;
@@ -84,6 +84,8 @@ class Section {
   std::vector<std::string> texts(Key key, std::vector<std::string> fallback);
 
   [[nodiscard]] bool has(std::string_view key) const;
+  /// In a reference document: everything is read so that all keys are listed.
+  [[nodiscard]] bool describing() const noexcept;
   /// A table inside this one; absent: an empty one whose keys give their fallbacks.
   Section table(Key key);
   /// An array of tables, in order; absent: none. In a reference document: one.
@@ -124,8 +126,8 @@ class Document {
   Document& operator=(Document&&) noexcept;
 
   [[nodiscard]] Section root();
-  /// Every problem so far and every key nobody read, in the order of the files. Call after all
-  /// modules read their sections.
+  /// Every problem so far and every key nobody read, by file and line. Call after all modules read
+  /// their sections.
   [[nodiscard]] std::vector<Problem> finish();
   /// For a reference document: what was read, in reading order.
   [[nodiscard]] const std::vector<KeyReference>& keys() const;

@@ -17,6 +17,7 @@ namespace lapwing::config {
 
 struct State {
   toml::table root;
+  std::string file;              ///< the main file, as the user named it
   std::filesystem::path folder;  ///< of the main file: relative paths start here
   bool describing = false;
   std::vector<Problem> problems;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 
 extern char** environ;  // NOLINT: POSIX names it
 
@@ -201,6 +202,16 @@ void report_unknown(State& state, const toml::table& table, const std::string& p
   }
 }
 
+/// File and line of a place, to sort by.
+std::pair<std::string_view, std::uint64_t> order_of(std::string_view place) {
+  const std::size_t colon = place.rfind(':');
+  std::uint64_t line = 0;
+  if (colon != std::string_view::npos) {
+    std::from_chars(place.data() + colon + 1, place.data() + place.size(), line);
+  }
+  return {place.substr(0, line == 0 ? std::string_view::npos : colon), line};
+}
+
 }  // namespace
 
 std::string place_of(const toml::node& node) {
@@ -232,6 +243,7 @@ Document& Document::operator=(Document&&) noexcept = default;
 Document Document::load(const std::filesystem::path& file, const Environment& environment) {
   Document document;
   State& state = *document.state_;
+  state.file = file.string();
   state.folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
   read_into(state, file, environment);
   std::error_code ignored;
@@ -249,6 +261,7 @@ Document Document::load(const std::filesystem::path& file, const Environment& en
 Document Document::parse(std::string_view text, std::string_view name,
                          const Environment& environment) {
   Document document;
+  document.state_->file = name;
   document.state_->folder = ".";
   parse_into(*document.state_, text, std::string(name), environment);
   override_from(*document.state_, environment);
@@ -267,7 +280,11 @@ Section Document::root() {
 
 std::vector<Problem> Document::finish() {
   if (!state_->describing) report_unknown(*state_, state_->root, "");
-  return std::exchange(state_->problems, {});
+  auto problems = std::exchange(state_->problems, {});
+  std::stable_sort(problems.begin(), problems.end(), [](const Problem& a, const Problem& b) {
+    return order_of(a.place) < order_of(b.place);
+  });
+  return problems;
 }
 
 const std::vector<KeyReference>& Document::keys() const { return state_->keys; }

@@ -278,9 +278,14 @@ bool Section::has(std::string_view key) const {
   return table_ != nullptr && static_cast<const toml::table*>(table_)->contains(key);
 }
 
+bool Section::describing() const noexcept { return state_->describing; }
+
 Section Section::table(Key key) {
   state_->known[table_].emplace_back(key.name);
   const std::string inner = dotted(path_, key.name);
+  if (state_->describing) {
+    state_->keys.push_back({inner, "", "table", "", "", "", std::string(key.help)});
+  }
   const toml::node* found =
       table_ == nullptr ? nullptr : static_cast<const toml::table*>(table_)->get(key.name);
   if (found != nullptr && !found->is_table()) {
@@ -293,7 +298,10 @@ Section Section::table(Key key) {
 std::vector<Section> Section::tables(Key key) {
   state_->known[table_].emplace_back(key.name);
   const std::string inner = dotted(path_, key.name);
-  if (state_->describing) return {Section(state_, nullptr, inner + "[]")};
+  if (state_->describing) {
+    state_->keys.push_back({inner + "[]", "", "tables", "", "", "", std::string(key.help)});
+    return {Section(state_, nullptr, inner + "[]")};
+  }
   const toml::node* found =
       table_ == nullptr ? nullptr : static_cast<const toml::table*>(table_)->get(key.name);
   if (found == nullptr) return {};
@@ -316,7 +324,7 @@ void Section::problem(std::string_view key, std::string what) {
   const auto* table = static_cast<const toml::table*>(table_);
   const toml::node* node = table == nullptr ? nullptr : table->get(key);
   if (node == nullptr) node = table;
-  std::string place = node == nullptr ? place_of(state_->root) : place_of(*node);
+  std::string place = node == nullptr || node == &state_->root ? state_->file : place_of(*node);
   state_->problems.push_back({std::move(place), dotted(path_, key), std::move(what)});
 }
 
