@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Anomalies and their live feed.
+#include "hub/store/lists_text.hpp"
+#include "hub/store/sqlite_pages.hpp"
+#include "hub/store/sqlite_reads.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace lapwing::hub::reads {
+namespace {
+
+constexpr const char* kAnomalyColumns =
+    "SELECT a.anomaly_no, d.device, a.id, a.phase, a.severity, a.reason, a.stream, a.watch,"
+    " a.detector, a.onset, a.peak_time, a.end_us, a.peak_score, a.peak_value, a.expected, a.lower,"
+    " a.upper, a.text, a.contributions, a.tags, a.received_at, a.updated_at";
+constexpr int kAnomalyColumnCount = 22;
+
+AnomalyRow anomaly_row(const SqliteRow& row) {
+  AnomalyRow a;
+  a.device = row.text(1);
+  auto& r = a.record;
+  r.id = row.count(2);
+  r.phase = static_cast<wire::Phase>(row.integer(3));
+  r.severity = static_cast<wire::Severity>(row.integer(4));
+  r.reason = static_cast<wire::Reason>(row.integer(5));
+  r.stream = row.text(6);
+  r.watch = row.text(7);
+  r.detector = row.text(8);
+  r.onset = from_micros(row.integer(9));
+  r.peak_time = from_micros(row.integer(10));
+  r.end = instant(row, 11);
+  r.peak_score = row.number(12);
+  r.peak_value = row.number(13);
+  r.band = {row.number(14), row.number(15), row.number(16)};
+  r.text = row.text(17);
+  r.contributions = contributions_from(row.view(18));
+  r.tags = tags_from(row.view(19));
+  a.received_at = from_micros(row.integer(20));
+  a.updated_at = from_micros(row.integer(21));
+  return a;
+}
+
+}  // namespace
+
+Result<Page<AnomalyRow>> anomalies(SqliteConnection& db, std::string_view tenant,
+                                   const AnomalyFilter& filter, const PageRequest& page) {
+  Page<AnomalyRow> out;
+  const auto tenant_no = tenant_number(db, tenant);
+  auto before_onset = kLast;
+  auto before_number = kLast;
+  if (!page.cursor.empty()) {
+    const auto parts = read_cursor(page.cursor, 2);
+    if (!parts) return parts.error();
+    const auto onset = cursor_number((*parts)[0]);
+    const auto number = cursor_number((*parts)[1]);
+    if (!onset) return onset.error();
+    if (!number) return number.error();
+    before_onset = *onset;
+    before_number = *number;
+  }
+  if (!tenant_no) {
+    if (db.failed()) return db.failure();
+    return out;
+  }
+  std::int64_t device_no = 0;
+  if (filter.device) {
+    const auto numbers = device_numbers(db, {std::string(tenant), *filter.device});
+    if (db.failed()) return db.failure();
+    if (!numbers) return out;
+    device_no = numbers->device_no;
+  }
+  // Only fixed pieces: one prepared statement for each combination of filters.
+  std::string sql = kAnomalyColumns;
+  sql +=
+      " FROM anomalies a JOIN devices d ON d.tenant_no=a.tenant_no AND d.device_no=a.device_no"
+      " WHERE a.tenant_no=?1 AND (a.onset, a.anomaly_no) < (?2, ?3)";
+  if (filter.from) sql += " AND a.onset >= ?4";
+  if (filter.to) sql += " AND a.onset < ?5";
+  if (filter.device) sql += " AND a.device_no = ?6";
+  if (filter.stream) sql += " AND a.stream = ?7";
+  if (filter.open) sql += *filter.open ? " AND a.phase < 3" : " AND a.phase = 3";
+  if (filter.severity) sql += " AND a.severity = ?8";
+  if (filter.reason) sql += " AND a.reason = ?9";
+  // ?10 is the limit; naming it keeps every combination's parameter count the same.
+  sql += " ORDER BY a.onset DESC, a.anomaly_no DESC LIMIT ?10";
+  const auto rows = page_rows(page);
+  std::int64_t last_number = 0;
+  db.rows(
+      sql,
+      [&](const SqliteRow& row) {
+        if (out.items.size() < rows) last_number = row.integer(0);
+        out.items.push_back(anomaly_row(row));
+      },
+      *tenant_no, before_onset, before_number, filter.from ? to_micros(*filter.from) : 0,
+      filter.to ? to_micros(*filter.to) : 0, device_no, filter.stream.value_or(""),
+      filter.severity ? static_cast<int>(*filter.severity) : 0,
+      filter.reason ? static_cast<int>(*filter.reason) : 0, rows + 1);
+  if (db.failed()) return db.failure();
+  close_page(out, rows, [&](const AnomalyRow& a) {
+    return make_cursor({std::to_string(to_micros(a.record.onset)), std::to_string(last_number)});
+  });
+  return out;
+}
+
+Result<AnomalyRow> anomaly(SqliteConnection& db, const DeviceKey& key, std::uint64_t id) {
+  const auto numbers = device_numbers(db, key);
+  if (!numbers) return numbers.error();
+  std::optional<AnomalyRow> found;
+  db.rows(
+      std::string(kAnomalyColumns) +
+          " FROM anomalies a JOIN devices d ON d.tenant_no=a.tenant_no"
+          " AND d.device_no=a.device_no"
+          " WHERE a.tenant_no=? AND a.device_no=? AND a.id=?",
+      [&](const SqliteRow& row) { found = anomaly_row(row); }, numbers->tenant_no,
+      numbers->device_no, id);
+  if (db.failed()) return db.failure();
+  if (!found) return Error{Errc::not_found, "device " + key.device + " has no such anomaly"};
+  return *std::move(found);
+}
+
+Result<std::vector<FeedRow>> feed(SqliteConnection& db, std::string_view tenant,
+                                  const FeedQuery& query) {
+  std::vector<FeedRow> out;
+  const auto tenant_no = tenant_number(db, tenant);
+  if (tenant_no && query.after < static_cast<std::uint64_t>(kLast)) {
+    const auto limit = std::clamp<std::size_t>(query.limit, 1, 5000);
+    db.rows(
+        std::string(kAnomalyColumns) +
+            ", f.seq, f.phase FROM feed f JOIN anomalies a ON a.anomaly_no=f.anomaly_no"
+            " JOIN devices d ON d.tenant_no=a.tenant_no AND d.device_no=a.device_no"
+            " WHERE f.tenant_no=?1 AND f.seq > ?2 AND (?3 IS NULL OR d.device = ?3)"
+            " ORDER BY f.seq LIMIT ?4",
+        [&](const SqliteRow& row) {
+          out.push_back({row.count(kAnomalyColumnCount),
+                         static_cast<wire::Phase>(row.integer(kAnomalyColumnCount + 1)),
+                         anomaly_row(row)});
+        },
+        *tenant_no, query.after, query.device, limit);
+  }
+  if (db.failed()) return db.failure();
+  return out;
+}
+
+Result<FeedBounds> feed_bounds(SqliteConnection& db, std::string_view tenant) {
+  FeedBounds bounds;
+  // Two scalar subqueries: SQLite turns each into one seek.
+  db.rows(
+      "SELECT (SELECT min(seq) FROM feed WHERE tenant_no = t.tenant_no),"
+      " (SELECT max(seq) FROM feed WHERE tenant_no = t.tenant_no) FROM tenants t WHERE tenant = ?",
+      [&](const SqliteRow& row) {
+        bounds.oldest = row.count(0);
+        bounds.newest = row.count(1);
+      },
+      tenant);
+  if (db.failed()) return db.failure();
+  return bounds;
+}
+
+}  // namespace lapwing::hub::reads

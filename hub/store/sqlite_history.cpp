@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Score history: one stream's points, from a table that is ordered by minute before stream.
+#include "hub/store/sqlite_pages.hpp"
+#include "hub/store/sqlite_reads.hpp"
+#include "hub/store/sqlite_schema.hpp"
+
+#include <algorithm>
+
+namespace lapwing::hub::reads {
+namespace {
+
+HistoryPoint history_point(const SqliteRow& row) {
+  return {from_micros(row.integer(2)),
+          from_micros(row.integer(3)),
+          row.count(4),
+          row.number(5),
+          row.number(6),
+          row.number(7),
+          row.number(8),
+          row.number(9),
+          {row.number(10), row.number(11), row.number(12)}};
+}
+
+/// Walks one stream's points through the minutes of its device; minutes without any are skipped.
+class HistoryWalk {
+ public:
+  HistoryWalk(SqliteConnection& db, DeviceNumbers numbers, std::int64_t stream)
+      : db_(db), numbers_(numbers), stream_(stream) {}
+
+  /// Points with from <= begin < to, oldest first.
+  void forward(std::int64_t from, std::int64_t to, std::size_t limit,
+               std::vector<HistoryPoint>& out) {
+    if (to <= from) return;
+    auto minute = minute_of(from);
+    while (!db_.failed() && out.size() < limit && minute <= minute_of(to - 1)) {
+      const auto found = seek(
+          "SELECT minute, stream_no FROM history WHERE tenant_no=? AND device_no=?"
+          " AND (minute, stream_no) >= (?, ?) ORDER BY minute, stream_no LIMIT 1",
+          minute);
+      if (!found) return;
+      if (*found == At{minute, stream_}) {
+        read(
+            "SELECT minute, stream_no, begin_us, end_us, readings, value_min, value_mean,"
+            " value_max, score_mean, score_max, expected, lower, upper FROM history"
+            " WHERE tenant_no=? AND device_no=? AND minute=? AND stream_no=? AND begin_us >= ?"
+            " AND begin_us < ? ORDER BY begin_us LIMIT ?",
+            minute, from, to, limit, out);
+        ++minute;
+      } else {
+        // Only later streams in this minute, or another minute: look there for this stream.
+        minute = found->minute == minute ? minute + 1 : found->minute;
+      }
+    }
+  }
+
+  /// Points with begin < to, newest first.
+  void backward(std::int64_t to, std::size_t limit, std::vector<HistoryPoint>& out) {
+    auto minute = minute_of(to - 1);
+    while (!db_.failed() && out.size() < limit) {
+      const auto found = seek(
+          "SELECT minute, stream_no FROM history WHERE tenant_no=? AND device_no=?"
+          " AND (minute, stream_no) <= (?, ?) ORDER BY minute DESC, stream_no DESC LIMIT 1",
+          minute);
+      if (!found) return;
+      if (*found == At{minute, stream_}) {
+        read(
+            "SELECT minute, stream_no, begin_us, end_us, readings, value_min, value_mean,"
+            " value_max, score_mean, score_max, expected, lower, upper FROM history"
+            " WHERE tenant_no=? AND device_no=? AND minute=? AND stream_no=? AND begin_us >= ?"
+            " AND begin_us < ? ORDER BY begin_us DESC LIMIT ?",
+            minute, std::numeric_limits<std::int64_t>::min(), to, limit, out);
+        --minute;
+      } else {
+        minute = found->minute == minute ? minute - 1 : found->minute;
+      }
+    }
+  }
+
+ private:
+  struct At {
+    std::int64_t minute = 0;
+    std::int64_t stream = 0;
+    friend bool operator==(const At&, const At&) = default;
+  };
+
+  std::optional<At> seek(std::string_view sql, std::int64_t minute) {
+    std::optional<At> found;
+    db_.rows(
+        sql,
+        [&](const SqliteRow& row) {
+          found = At{row.integer(0), row.integer(1)};
+        },
+        numbers_.tenant_no, numbers_.device_no, minute, stream_);
+    return found;
+  }
+
+  void read(std::string_view sql, std::int64_t minute, std::int64_t from, std::int64_t to,
+            std::size_t limit, std::vector<HistoryPoint>& out) {
+    db_.rows(
+        sql, [&](const SqliteRow& row) { out.push_back(history_point(row)); }, numbers_.tenant_no,
+        numbers_.device_no, minute, stream_, from, to, limit - out.size());
+  }
+
+  SqliteConnection& db_;
+  DeviceNumbers numbers_;
+  std::int64_t stream_;
+};
+
+}  // namespace
+
+Result<std::vector<HistoryPoint>> history(SqliteConnection& db, const DeviceKey& key,
+                                          const HistoryQuery& query) {
+  const auto numbers = device_numbers(db, key);
+  if (!numbers) return numbers.error();
+  std::optional<std::int64_t> stream;
+  db.rows(
+      "SELECT stream_no FROM streams WHERE tenant_no=?1 AND device_no=?2 AND stream=?3"
+      " AND (?4 = '' OR watch = ?4) ORDER BY last_time DESC LIMIT 1",
+      [&](const SqliteRow& row) { stream = row.integer(0); }, numbers->tenant_no,
+      numbers->device_no, query.stream, query.watch);
+  if (db.failed()) return db.failure();
+  if (!stream) {
+    return Error{Errc::not_found, "device " + key.device + " has no stream " + query.stream};
+  }
+  const auto limit = std::clamp<std::size_t>(query.limit, 1, 10'000);
+  const auto to = query.to ? to_micros(*query.to) : kLast;
+  std::vector<HistoryPoint> points;
+  HistoryWalk walk(db, *numbers, *stream);
+  if (query.from) {
+    walk.forward(to_micros(*query.from), to, limit, points);
+  } else if (to > std::numeric_limits<std::int64_t>::min()) {
+    walk.backward(to, limit, points);
+    std::reverse(points.begin(), points.end());
+  }
+  if (db.failed()) return db.failure();
+  return points;
+}
+
+}  // namespace lapwing::hub::reads

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The part of the ingest transaction that derives what people look at: anomalies, feed, streams,
+/// score history.
+#include "hub/store/lists_text.hpp"
+#include "hub/store/sqlite_ingest.hpp"
+#include "hub/store/sqlite_schema.hpp"
+
+#include <optional>
+#include <utility>
+
+namespace lapwing::hub {
+namespace {
+
+constexpr std::size_t kStreamsCachedMax = 500'000;
+
+}  // namespace
+
+void SqliteIngest::store_anomaly(Storing& s, const IncomingRecord& record,
+                                 const wire::AnomalyRecord& a) {
+  auto& device = s.device;
+  bool known = false;
+  bool older = false;
+  bool was_open = false;
+  std::int64_t number = 0;
+  db_.rows(
+      "SELECT anomaly_no, phase, (phase, epoch, seq) >= (?, ?, ?) FROM anomalies"
+      " WHERE tenant_no=? AND device_no=? AND id=?",
+      [&](const SqliteRow& row) {
+        known = true;
+        number = row.integer(0);
+        was_open = row.integer(1) < static_cast<int>(wire::Phase::closed);
+        older = row.integer(2) != 0;
+      },
+      static_cast<int>(a.phase), s.epoch, record.seq, device.tenant_no, device.device_no, a.id);
+  if (older) return;
+  std::optional<std::int64_t> end;
+  if (a.end) end = to_micros(*a.end);
+  const auto tags = tags_text(a.tags);
+  const auto contributions = contributions_text(a.contributions);
+  if (known) {
+    db_.run(
+        "UPDATE anomalies SET phase=?, epoch=?, seq=?, severity=?, reason=?, stream=?, watch=?,"
+        " detector=?, onset=?, peak_time=?, end_us=?, peak_score=?, peak_value=?, expected=?,"
+        " lower=?, upper=?, text=?, contributions=?, tags=?, updated_at=? WHERE anomaly_no=?",
+        static_cast<int>(a.phase), s.epoch, record.seq, static_cast<int>(a.severity),
+        static_cast<int>(a.reason), a.stream, a.watch, a.detector, to_micros(a.onset),
+        to_micros(a.peak_time), end, a.peak_score, a.peak_value, a.band.expected, a.band.lower,
+        a.band.upper, a.text, contributions, tags, to_micros(s.received_at), number);
+  } else {
+    db_.run(
+        "INSERT INTO anomalies(tenant_no, device_no, id, phase, epoch, seq, severity, reason,"
+        " stream, watch, detector, onset, peak_time, end_us, peak_score, peak_value, expected,"
+        " lower, upper, text, contributions, tags, received_at, updated_at)"
+        " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        device.tenant_no, device.device_no, a.id, static_cast<int>(a.phase), s.epoch, record.seq,
+        static_cast<int>(a.severity), static_cast<int>(a.reason), a.stream, a.watch, a.detector,
+        to_micros(a.onset), to_micros(a.peak_time), end, a.peak_score, a.peak_value,
+        a.band.expected, a.band.lower, a.band.upper, a.text, contributions, tags,
+        to_micros(s.received_at), to_micros(s.received_at));
+    number = db_.last_row();
+  }
+  db_.run("INSERT INTO feed VALUES(?,?,?,?)", device.tenant_no, ++writer_.feed_seq, number,
+          static_cast<int>(a.phase));
+  ++s.counts.anomalies;
+  const int change = (a.phase != wire::Phase::closed ? 1 : 0) - (known && was_open ? 1 : 0);
+  device.anomalies_open += change;
+  const auto stream = stream_number(device, a.stream, a.watch, a.tags);
+  if (stream != 0) device.stream_work[stream].open_change += change;
+}
+
+void SqliteIngest::store_summary(Storing& s, const wire::SummaryRecord& summary) {
+  auto& device = s.device;
+  ++s.counts.summaries;
+  const auto stream = stream_number(device, summary.stream, summary.watch, summary.tags);
+  if (stream == 0) return;
+  writer_.history_rows +=
+      db_.run("INSERT INTO history VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+              device.tenant_no, device.device_no, minute_of(to_micros(summary.begin)), stream,
+              to_micros(summary.begin), to_micros(summary.end), summary.readings, summary.value_min,
+              summary.value_mean, summary.value_max, summary.score_mean, summary.score_max,
+              summary.band.expected, summary.band.lower, summary.band.upper);
+  auto& latest = device.stream_work[stream];
+  if (latest.seen && to_micros(summary.end) < latest.last_time) return;
+  latest.seen = true;
+  latest.last_time = to_micros(summary.end);
+  latest.last_value = summary.value_mean;
+  latest.band = summary.band;
+  latest.last_score = summary.score_max;
+}
+
+void SqliteIngest::load_streams(DeviceWork& device) {
+  auto& cache = writer_.streams_of_device;
+  if (writer_.streams_cached > kStreamsCachedMax) {
+    cache.clear();
+    writer_.streams_cached = 0;
+    for (auto& [key, other] : devices_) other.known_streams = nullptr;
+  }
+  const auto [at, fresh] = cache.try_emplace(device.device_no);
+  device.known_streams = &at->second;
+  if (!fresh) return;
+  db_.rows(
+      "SELECT stream_no, stream, watch, tags FROM streams WHERE tenant_no=? AND device_no=?",
+      [&](const SqliteRow& row) {
+        auto key = row.text(1);
+        key += '\0';
+        key += row.view(2);
+        at->second.emplace(std::move(key), SqliteWriter::Stream{row.integer(0), row.text(3)});
+        ++writer_.streams_cached;
+      },
+      device.tenant_no, device.device_no);
+}
+
+/// The stream's number, making its row when new; 0 when the device has too many.
+std::int64_t SqliteIngest::stream_number(DeviceWork& device, const std::string& stream,
+                                         const std::string& watch,
+                                         const std::vector<wire::Tag>& tags) {
+  if (device.known_streams == nullptr) load_streams(device);
+  stream_key_.assign(stream);
+  stream_key_ += '\0';
+  stream_key_ += watch;
+  auto at = device.known_streams->find(stream_key_);
+  if (at == device.known_streams->end()) {
+    if (device.streams >= kStreamsPerDeviceMax) return 0;
+    ++device.streams;
+    at = device.known_streams->emplace(stream_key_, SqliteWriter::Stream{device.streams, {}}).first;
+    ++writer_.streams_cached;
+    db_.run("INSERT INTO streams(tenant_no, device_no, stream_no, stream, watch) VALUES(?,?,?,?,?)",
+            device.tenant_no, device.device_no, at->second.stream_no, stream, watch);
+  }
+  if (!tags.empty()) {
+    auto text = tags_text(tags);
+    if (text != at->second.tags) {
+      db_.run("UPDATE streams SET tags=? WHERE tenant_no=? AND device_no=? AND stream_no=?", text,
+              device.tenant_no, device.device_no, at->second.stream_no);
+      at->second.tags = std::move(text);
+    }
+  }
+  return at->second.stream_no;
+}
+
+void SqliteIngest::write_streams(DeviceWork& device) {
+  for (const auto& [stream, w] : device.stream_work) {
+    if (w.seen) {
+      db_.run(
+          "UPDATE streams SET last_time=?1, last_value=?2, expected=?3, lower=?4, upper=?5,"
+          " last_score=?6 WHERE tenant_no=?7 AND device_no=?8 AND stream_no=?9"
+          " AND last_time <= ?1",
+          w.last_time, w.last_value, w.band.expected, w.band.lower, w.band.upper, w.last_score,
+          device.tenant_no, device.device_no, stream);
+    }
+    if (w.open_change != 0) {
+      db_.run(
+          "UPDATE streams SET anomalies_open = anomalies_open + ?"
+          " WHERE tenant_no=? AND device_no=? AND stream_no=?",
+          w.open_change, device.tenant_no, device.device_no, stream);
+    }
+  }
+}
+
+}  // namespace lapwing::hub

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+/// What people look at: anomalies, feed, streams, history.
+#include "tests/hub/store/store_contract.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <random>
+#include <set>
+#include <thread>
+
+namespace lapwing::hub {
+
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+// --- anomalies and the feed ----------------------------------------------------------------------
+
+TEST_P(StoreContract, MergesAnAnomalyByPhaseWhateverTheOrder) {
+  put(key_, 1, {anomaly(3, 5, wire::Phase::closed, t0_)});
+  put(key_, 1, {anomaly(1, 5, wire::Phase::opened, t0_), anomaly(2, 5, wire::Phase::updated, t0_)},
+      3, t0_ + minutes(1));
+  const auto row = store_->anomaly(key_, 5);
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->record.phase, wire::Phase::closed);
+  EXPECT_TRUE(row->record.end);
+  EXPECT_EQ(row->updated_at, t0_);
+  EXPECT_EQ(store_->device(key_)->anomalies_open, 0U);
+  EXPECT_EQ(store_->feed(kTenant, {})->size(), 1U) << "older steps are no news";
+  EXPECT_EQ(store_->anomalies(kTenant, {}, {})->items.size(), 1U);
+}
+
+TEST_P(StoreContract, KeepsEveryFieldOfAnAnomaly) {
+  const auto record = anomaly(1, 0xfedcba9876543210ULL, wire::Phase::opened, t0_, "plant/ü");
+  put(key_, 1, {record}, 1);
+  const auto row = store_->anomaly(key_, 0xfedcba9876543210ULL);
+  ASSERT_TRUE(row);
+  const auto& want = std::get<wire::AnomalyRecord>(record.body);
+  const auto& got = row->record;
+  EXPECT_EQ(row->device, key_.device);
+  EXPECT_EQ(got.id, want.id);
+  EXPECT_EQ(got.severity, want.severity);
+  EXPECT_EQ(got.reason, want.reason);
+  EXPECT_EQ(got.stream, want.stream);
+  EXPECT_EQ(got.watch, want.watch);
+  EXPECT_EQ(got.detector, want.detector);
+  EXPECT_EQ(got.onset, want.onset);
+  EXPECT_EQ(got.peak_time, want.peak_time);
+  EXPECT_EQ(got.end, want.end);
+  EXPECT_EQ(got.peak_score, want.peak_score);
+  EXPECT_EQ(got.peak_value, want.peak_value);
+  EXPECT_EQ(got.band.upper, want.band.upper);
+  EXPECT_EQ(got.text, want.text);
+  ASSERT_EQ(got.contributions.size(), 1U);
+  EXPECT_EQ(got.contributions[0].stream, "plant/ü");
+  EXPECT_EQ(got.tags, want.tags);
+  EXPECT_EQ(row->received_at, t0_);
+  EXPECT_EQ(store_->anomaly(key_, 1).error().code, Errc::not_found);
+}
+
+TEST_P(StoreContract, KeepsUnknownNumbersUnknown) {
+  auto record = anomaly(1, 1, wire::Phase::opened, t0_);
+  auto& a = std::get<wire::AnomalyRecord>(record.body);
+  a.peak_value = wire::kUnknown;
+  a.band = {};
+  put(key_, 1, {record}, 1);
+  EXPECT_TRUE(std::isnan(store_->anomaly(key_, 1)->record.peak_value));
+  EXPECT_TRUE(std::isnan(store_->anomaly(key_, 1)->record.band.lower));
+}
+
+TEST_P(StoreContract, ListsAnomaliesNewestFirstInPagesThatNeitherRepeatNorMiss) {
+  std::vector<OwnedRecord> records;
+  for (std::uint64_t i = 1; i <= 25; ++i) {  // two share each onset
+    records.push_back(anomaly(i, i, wire::Phase::opened, t0_ + minutes(i / 2)));
+  }
+  put(key_, 1, records, 25);
+  std::vector<std::uint64_t> seen;
+  PageRequest page{.limit = 4};
+  for (int pages = 0; pages < 10; ++pages) {
+    const auto got = store_->anomalies(kTenant, {}, page);
+    ASSERT_TRUE(got);
+    for (const auto& row : got->items) seen.push_back(row.record.id);
+    if (!got->next_cursor) break;
+    page.cursor = *got->next_cursor;
+    // A newer one arrives between two pages.
+    const std::uint64_t id = 100 + static_cast<std::uint64_t>(pages);
+    put(key_, 1,
+        {anomaly(26 + static_cast<std::uint64_t>(pages), id, wire::Phase::opened, t0_ + hours(1))},
+        26 + static_cast<std::uint64_t>(pages));
+  }
+  ASSERT_EQ(seen.size(), 25U);
+  EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end(), std::greater<>()));
+  EXPECT_EQ(std::set(seen.begin(), seen.end()).size(), 25U);
+}
+
+TEST_P(StoreContract, FiltersAnomalies) {
+  const DeviceKey other{kTenant, "press-2"};
+  enrol(other);
+  put(key_, 1,
+      {anomaly(1, 1, wire::Phase::opened, t0_, "a"),
+       anomaly(2, 2, wire::Phase::closed, t0_ + hours(1), "b")},
+      2);
+  auto stuck = anomaly(1, 3, wire::Phase::opened, t0_ + hours(2), "a");
+  std::get<wire::AnomalyRecord>(stuck.body).reason = wire::Reason::stuck;
+  std::get<wire::AnomalyRecord>(stuck.body).severity = wire::Severity::critical;
+  put(other, 1, {stuck}, 1);
+  const auto ids = [&](const AnomalyFilter& filter) {
+    std::vector<std::uint64_t> out;
+    const auto got = store_->anomalies(kTenant, filter, {});
+    EXPECT_TRUE(got);
+    if (!got) return out;
+    for (const auto& row : got->items) out.push_back(row.record.id);
+    return out;
+  };
+  using Ids = std::vector<std::uint64_t>;
+  EXPECT_EQ(ids({}), (Ids{3, 2, 1}));
+  EXPECT_EQ(ids({.device = "press-2"}), (Ids{3}));
+  EXPECT_EQ(ids({.device = "nobody"}), Ids{});
+  EXPECT_EQ(ids({.stream = "a"}), (Ids{3, 1}));
+  EXPECT_EQ(ids({.open = true}), (Ids{3, 1}));
+  EXPECT_EQ(ids({.open = false}), (Ids{2}));
+  EXPECT_EQ(ids({.severity = wire::Severity::critical}), (Ids{3}));
+  EXPECT_EQ(ids({.reason = wire::Reason::unusual}), (Ids{2, 1}));
+  EXPECT_EQ(ids({.from = t0_ + hours(1)}), (Ids{3, 2}));
+  EXPECT_EQ(ids({.to = t0_ + hours(1)}), (Ids{1}));
+  EXPECT_EQ(
+      ids({.device = "press-1", .stream = "a", .open = true, .from = t0_, .to = t0_ + hours(9)}),
+      (Ids{1}));
+}
+
+TEST_P(StoreContract, AnnouncesEveryStepInTheFeedInOrder) {
+  put(key_, 1, {anomaly(1, 5, wire::Phase::opened, t0_)}, 1);
+  const auto first = store_->feed(kTenant, {});
+  ASSERT_EQ(first->size(), 1U);
+  put(key_, 1, {anomaly(2, 5, wire::Phase::updated, t0_), anomaly(3, 5, wire::Phase::closed, t0_)},
+      3);
+  const auto later = store_->feed(kTenant, {.after = first->back().seq});
+  ASSERT_EQ(later->size(), 2U);
+  EXPECT_EQ((*later)[0].phase, wire::Phase::updated);
+  EXPECT_EQ((*later)[1].phase, wire::Phase::closed);
+  EXPECT_LT((*later)[0].seq, (*later)[1].seq);
+  EXPECT_EQ((*later)[1].anomaly.record.id, 5U);
+  EXPECT_EQ(store_->feed(kTenant, {.after = 0, .device = "other"})->size(), 0U);
+  EXPECT_EQ(store_->feed(kTenant, {.limit = 1})->size(), 1U);
+  EXPECT_EQ(store_->feed_bounds(kTenant)->newest, later->back().seq);
+  EXPECT_EQ(store_->feed_bounds("nobody")->newest, 0U);
+}
+
+TEST_P(StoreContract, CommitTellsTheNewestFeedSeq) {
+  auto transaction = store_->begin_ingest();
+  put_in(**transaction, key_, 1, {anomaly(1, 5, wire::Phase::opened, t0_)}, 1, t0_);
+  const auto newest = (*transaction)->commit();
+  ASSERT_TRUE(newest);
+  EXPECT_EQ(*newest, store_->feed_bounds(kTenant)->newest);
+}
+
+TEST_P(StoreContract, CountsOpenAnomaliesOfDevicesAndStreams) {
+  put(key_, 1,
+      {anomaly(1, 5, wire::Phase::opened, t0_, "a"), anomaly(2, 6, wire::Phase::opened, t0_, "b"),
+       anomaly(3, 6, wire::Phase::closed, t0_, "b")},
+      3);
+  EXPECT_EQ(store_->device(key_)->anomalies_open, 1U);
+  EXPECT_EQ(store_->totals()->anomalies_open, 1U);
+  const auto streams = store_->streams(key_, {});
+  ASSERT_EQ(streams->items.size(), 2U);
+  EXPECT_EQ(streams->items[0].anomalies_open, 1U);
+  EXPECT_EQ(streams->items[1].anomalies_open, 0U);
+}
+
+// --- streams and history -------------------------------------------------------------------------
+
+TEST_P(StoreContract, ShowsTheLatestOfEachStream) {
+  put(key_, 1,
+      {summary(1, "b", t0_, 1), summary(2, "a", t0_, 5), summary(3, "b", t0_ + minutes(1), 2)}, 3);
+  put(key_, 1, {summary(4, "b", t0_ - minutes(1), 9)}, 4);  // late, older
+  const auto got = store_->streams(key_, {});
+  ASSERT_EQ(got->items.size(), 2U);
+  EXPECT_EQ(got->items[0].stream, "a");
+  EXPECT_EQ(got->items[1].stream, "b");
+  EXPECT_EQ(got->items[1].last_value, 2);
+  EXPECT_EQ(got->items[1].band.upper, 4);
+  EXPECT_EQ(got->items[1].last_score, 0.5);
+  EXPECT_EQ(got->items[1].last_time, t0_ + minutes(1) + seconds(10));
+  EXPECT_EQ(got->items[1].tags, (std::vector<wire::Tag>{{"site", "north"}}));
+  EXPECT_EQ(store_->device(key_)->streams, 2U);
+  const auto page = store_->streams(key_, {.limit = 1});
+  ASSERT_TRUE(page->next_cursor);
+  const auto rest = store_->streams(key_, {.limit = 1, .cursor = *page->next_cursor});
+  ASSERT_EQ(rest->items.size(), 1U);
+  EXPECT_EQ(rest->items[0].stream, "b");
+  EXPECT_FALSE(rest->next_cursor);
+  EXPECT_EQ(store_->streams({kTenant, "nobody"}, {}).error().code, Errc::not_found);
+}
+
+TEST_P(StoreContract, TellsHistoryOldestFirst) {
+  std::vector<OwnedRecord> records;
+  std::uint64_t seq = 0;
+  for (int i = 0; i < 50; ++i) {  // 25 s apart, three streams, and an hour of silence in between
+    const auto at = t0_ + seconds(25) * i + (i >= 30 ? hours(1) : hours(0));
+    for (const auto* stream : {"a", "b", "c"}) {
+      if (i % 7 == 3 && *stream == 'b') continue;
+      records.push_back(summary(++seq, stream, at, i));
+    }
+  }
+  put(key_, 1, records, seq);
+  const auto values = [&](const HistoryQuery& query) {
+    std::vector<int> out;
+    const auto got = store_->history(key_, query);
+    EXPECT_TRUE(got);
+    if (!got) return out;
+    EXPECT_TRUE(std::is_sorted(got->begin(), got->end(),
+                               [](const auto& l, const auto& r) { return l.begin < r.begin; }));
+    for (const auto& point : *got) out.push_back(static_cast<int>(point.value_mean));
+    return out;
+  };
+  EXPECT_EQ(values({.stream = "a"}).size(), 50U);
+  EXPECT_EQ(values({.stream = "b"}).size(), 43U);
+  EXPECT_EQ(values({.stream = "c", .limit = 3}), (std::vector{47, 48, 49})) << "the newest";
+  EXPECT_EQ(values({.stream = "a", .from = t0_ + seconds(25), .limit = 2}), (std::vector{1, 2}));
+  EXPECT_EQ(values({.stream = "a", .from = t0_, .to = t0_ + seconds(50)}), (std::vector{0, 1}));
+  EXPECT_EQ(values({.stream = "a", .to = t0_ + seconds(51), .limit = 2}), (std::vector{1, 2}));
+  EXPECT_EQ(values({.stream = "b", .from = t0_ + minutes(20), .to = t0_ + minutes(40)}).size(), 0U);
+  EXPECT_EQ(values({.stream = "b", .from = t0_ + seconds(25 * 29), .limit = 2}),
+            (std::vector{29, 30}))
+      << "across the silence";
+  EXPECT_EQ(store_->history(key_, {.stream = "z"}).error().code, Errc::not_found);
+  const auto point = store_->history(key_, {.stream = "a", .limit = 1})->at(0);
+  EXPECT_EQ(point.readings, 10U);
+  EXPECT_EQ(point.value_min, 48);
+  EXPECT_EQ(point.value_max, 50);
+  EXPECT_EQ(point.score_max, 0.5);
+  EXPECT_TRUE(std::isnan(point.score_mean));
+  EXPECT_EQ(point.band.lower, 47);
+}
+
+TEST_P(StoreContract, SurvivesTimesFromWrongClocks) {
+  put(key_, 1,
+      {summary(1, "a", from_micros(-5'000'000)), summary(2, "a", from_micros(0)),
+       summary(3, "a", from_micros(4'102'444'800'000'000)), summary(4, "a", t0_)},
+      4);
+  EXPECT_EQ(store_->history(key_, {.stream = "a"})->size(), 4U);
+  EXPECT_EQ(
+      store_->history(key_, {.stream = "a", .from = from_micros(-6'000'000), .to = from_micros(1)})
+          ->size(),
+      2U);
+  EXPECT_EQ(store_->history(key_, {.stream = "a", .from = Time::min(), .to = Time::max()})->size(),
+            4U);
+  EXPECT_EQ(store_->history(key_, {.stream = "a", .from = Time::max(), .to = Time::min()})->size(),
+            0U);
+}
+
+TEST_P(StoreContract, KeepsTwoWatchesOfOneStreamApart) {
+  put(key_, 1,
+      {summary(1, "a", t0_, 1, "fast"), summary(2, "a", t0_, 2, "slow"),
+       summary(3, "a", t0_ + minutes(1), 3, "slow")},
+      3);
+  EXPECT_EQ(store_->streams(key_, {})->items.size(), 2U);
+  EXPECT_EQ(store_->history(key_, {.stream = "a", .watch = "fast"})->size(), 1U);
+  EXPECT_EQ(store_->history(key_, {.stream = "a"})->size(), 2U) << "the watch that reported last";
+}
+
+}  // namespace lapwing::hub
