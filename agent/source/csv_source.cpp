@@ -153,21 +153,21 @@ class CsvSource final : public Source {
     return state_ == SourceState::finished || state_ == SourceState::failed;
   }
 
-  [[nodiscard]] SourceStatus status() const override {
-    SourceStatus status;
-    status.name = config_.name;
-    status.kind = "csv";
-    status.state = state_;
+  [[nodiscard]] SourceHealth health() const override {
+    SourceHealth health;
+    health.name = config_.name;
+    health.kind = "csv";
+    health.state = state_;
     const std::lock_guard lock(mutex_);
-    status.detail = detail_;
-    if (intake_ == nullptr) return status;
+    health.detail = detail_;
+    if (intake_ == nullptr) return health;
     const Intake::Totals totals = intake_->totals();
-    status.messages = totals.messages;
-    status.readings = totals.readings;
-    status.refused = totals.refused;
-    status.bytes = totals.bytes;
-    status.last_message = totals.last_message;
-    return status;
+    health.messages = totals.messages;
+    health.readings = totals.readings;
+    health.refused = totals.refused;
+    health.bytes = totals.bytes;
+    health.last_message = totals.last_message;
+    return health;
   }
 
  private:
@@ -191,7 +191,7 @@ class CsvSource final : public Source {
     if (read == Read::end) state_ = SourceState::finished;
     if (read == Read::failed) state_ = SourceState::failed;
     if (read != Read::stopped) {
-      log::info("csv source ended", {{"source", config_.name}, {"readings", status().readings}});
+      log::info("csv source ended", {{"source", config_.name}, {"readings", health().readings}});
     }
   }
 

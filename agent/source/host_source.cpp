@@ -57,16 +57,16 @@ class HostSource final : public Source {
     state_ = SourceState::stopped;
   }
 
-  [[nodiscard]] SourceStatus status() const override {
-    SourceStatus status;
-    status.name = config_.name;
-    status.kind = "host";
-    status.state = state_;
-    status.messages = samples_;
-    status.readings = readings_;
-    status.refused = refused_;
-    status.last_message = from_micros(last_);
-    return status;
+  [[nodiscard]] SourceHealth health() const override {
+    SourceHealth health;
+    health.name = config_.name;
+    health.kind = "host";
+    health.state = state_;
+    health.messages = samples_;
+    health.readings = readings_;
+    health.refused = refused_;
+    health.last_message = from_micros(last_);
+    return health;
   }
 
  private:

@@ -75,21 +75,21 @@ class MqttSource final : public Source {
     set_state(SourceState::stopped, "");
   }
 
-  [[nodiscard]] SourceStatus status() const override {
-    SourceStatus status;
-    status.name = config_.name;
-    status.kind = "mqtt";
+  [[nodiscard]] SourceHealth health() const override {
+    SourceHealth health;
+    health.name = config_.name;
+    health.kind = "mqtt";
     const Intake::Totals totals = intake_.totals();
-    status.messages = totals.messages + too_large_;
-    status.readings = totals.readings;
-    status.refused = totals.refused + too_large_;
-    status.bytes = totals.bytes;
-    status.last_message = totals.last_message;
-    status.waits = waits_;
+    health.messages = totals.messages + too_large_;
+    health.readings = totals.readings;
+    health.refused = totals.refused + too_large_;
+    health.bytes = totals.bytes;
+    health.last_message = totals.last_message;
+    health.waits = waits_;
     const std::lock_guard lock(state_mutex_);
-    status.state = state_;
-    status.detail = detail_;
-    return status;
+    health.state = state_;
+    health.detail = detail_;
+    return health;
   }
 
  private:

@@ -25,7 +25,7 @@ enum class SourceState : std::uint8_t { stopped, starting, running, waiting, fin
 [[nodiscard]] std::string_view to_string(SourceState state) noexcept;
 
 /// How a source does, for the status API.
-struct SourceStatus {
+struct SourceHealth {
   std::string name;
   std::string kind;
   SourceState state = SourceState::stopped;
@@ -43,7 +43,7 @@ struct SourceStatus {
 /// Errors: start() fails only for what waiting cannot mend (bad_config, not_found); an absent
 /// broker
 ///   is `waiting`, not an error.
-/// Threads: start() and stop() from one thread; status() and finished() from any. The readings of a
+/// Threads: start() and stop() from one thread; health() and finished() from any. The readings of a
 ///   source are submitted from one thread.
 class Source {
  public:
@@ -54,7 +54,7 @@ class Source {
   virtual Result<void> start() = 0;
   /// Idempotent; returns when no more readings will be submitted. Stop sources before the engine.
   virtual void stop() noexcept = 0;
-  [[nodiscard]] virtual SourceStatus status() const = 0;
+  [[nodiscard]] virtual SourceHealth health() const = 0;
   /// True when a source that ends (a file) has handed on everything.
   [[nodiscard]] virtual bool finished() const { return false; }
 

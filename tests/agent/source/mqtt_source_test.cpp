@@ -97,9 +97,9 @@ class MqttSourceTest : public ::testing::Test {
   }
   static void wait_for_state(const Source& source, SourceState state) {
     const auto end = std::chrono::steady_clock::now() + kPatience;
-    while (source.status().state != state) {
+    while (source.health().state != state) {
       ASSERT_LT(std::chrono::steady_clock::now(), end)
-          << to_string(source.status().state) << " " << source.status().detail;
+          << to_string(source.health().state) << " " << source.health().detail;
       std::this_thread::sleep_for(5ms);
     }
   }
@@ -128,8 +128,8 @@ TEST_F(MqttSourceTest, ReceivesWhatItsFiltersTakeInOrderWithBothVersions) {
     source->stop();
     const auto readings = gate.readings();
     for (std::size_t i = 0; i < 300; ++i) EXPECT_EQ(readings[before + i].value, i);
-    EXPECT_EQ(source->status().messages, 301U);
-    EXPECT_EQ(source->status().state, SourceState::stopped);
+    EXPECT_EQ(source->health().messages, 301U);
+    EXPECT_EQ(source->health().state, SourceState::stopped);
   }
   EXPECT_THAT(namer.names, ::testing::ElementsAre("a/1/t", "b/x/y/v"));
 }
@@ -138,7 +138,7 @@ TEST_F(MqttSourceTest, WaitsForABrokerThatIsAbsentAtStart) {
   auto source = make();
   ASSERT_TRUE(source->start().has_value());
   wait_for_state(*source, SourceState::waiting);
-  EXPECT_THAT(source->status().detail, HasSubstr(std::to_string(broker.port())));
+  EXPECT_THAT(source->health().detail, HasSubstr(std::to_string(broker.port())));
   ASSERT_TRUE(broker.start());
   wait_for_state(*source, SourceState::running);
   Publisher publisher(broker.port());
@@ -194,7 +194,7 @@ TEST_F(MqttSourceTest, QuarantinesBadPayloadsAndGoesOn) {
   EXPECT_EQ(quarantine.total(), 7U);
   EXPECT_EQ(quarantine.total(Refusal::too_large), 1U);
   EXPECT_EQ(quarantine.total(Refusal::name), 2U);
-  EXPECT_EQ(source->status().refused, 7U);
+  EXPECT_EQ(source->health().refused, 7U);
 }
 
 TEST_F(MqttSourceTest, HoldsItsBrokerBackWhileTheEngineIsFullAndLosesNothing) {
@@ -210,10 +210,10 @@ TEST_F(MqttSourceTest, HoldsItsBrokerBackWhileTheEngineIsFullAndLosesNothing) {
     for (std::size_t i = 0; i < kMessages; ++i) publisher.publish("t", std::to_string(i));
   });
   const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (source->status().waits == 0 && std::chrono::steady_clock::now() < end) {
+  while (source->health().waits == 0 && std::chrono::steady_clock::now() < end) {
     std::this_thread::sleep_for(5ms);
   }
-  EXPECT_GT(source->status().waits, 0U);
+  EXPECT_GT(source->health().waits, 0U);
   EXPECT_EQ(gate.readings().size(), 0U);
   gate.set_open(true);
   EXPECT_TRUE(gate.wait_for(kMessages));
@@ -236,14 +236,14 @@ TEST_F(MqttSourceTest, StopsWhileItHoldsItsBrokerBack) {
                             .c_str()),
             0);
   const auto end = std::chrono::steady_clock::now() + kPatience;
-  while (source->status().waits == 0 && std::chrono::steady_clock::now() < end) {
+  while (source->health().waits == 0 && std::chrono::steady_clock::now() < end) {
     std::this_thread::sleep_for(5ms);
   }
-  EXPECT_GT(source->status().waits, 0U);
+  EXPECT_GT(source->health().waits, 0U);
   std::thread stopper([&] { source->stop(); });
   gate.set_open(true);
   stopper.join();
-  EXPECT_EQ(source->status().state, SourceState::stopped);
+  EXPECT_EQ(source->health().state, SourceState::stopped);
 }
 
 class TlsSourceTest : public MqttSourceTest {
@@ -284,7 +284,7 @@ TEST_F(TlsSourceTest, NamesAnAuthorityThatDidNotSignTheBroker) {
                      file("key_file", "agent.key"));
   ASSERT_TRUE(source->start().has_value()) << "a wrong authority may be mended while we wait";
   wait_for_state(*source, SourceState::waiting);
-  EXPECT_THAT(source->status().detail, HasSubstr("other.pem"));
+  EXPECT_THAT(source->health().detail, HasSubstr("other.pem"));
 }
 
 TEST_F(TlsSourceTest, RefusesToStartWithoutItsKeyFile) {

@@ -250,8 +250,8 @@ TEST_F(SourceTest, ReplaysAFileInOrderAcrossChunks) {
     ASSERT_EQ(reading.value, i);
     ASSERT_EQ(to_micros(reading.time), (1'700'000'000LL + i) * 1'000'000);
   }
-  EXPECT_EQ(source->status().state, SourceState::finished);
-  EXPECT_EQ(source->status().readings, 2U * kRows);
+  EXPECT_EQ(source->health().state, SourceState::finished);
+  EXPECT_EQ(source->health().readings, 2U * kRows);
   EXPECT_EQ(quarantine.total(), 0U);
 }
 
@@ -305,12 +305,12 @@ TEST_F(SourceTest, SamplesTheHost) {
   auto source = make("kind = \"host\"\ninterval = \"100ms\"\nhostname = \"m/1\"\n");
   ASSERT_TRUE(source->start().has_value());
   ASSERT_TRUE(sink.wait_for(10));
-  EXPECT_EQ(source->status().state, SourceState::running);
+  EXPECT_EQ(source->health().state, SourceState::running);
   source->stop();
-  EXPECT_EQ(source->status().state, SourceState::stopped);
+  EXPECT_EQ(source->health().state, SourceState::stopped);
   EXPECT_TRUE(namer.ids.contains("host/m_1/memory/used_percent"));
   const auto count = sink.readings().size();
-  EXPECT_EQ(source->status().readings, count);
+  EXPECT_EQ(source->health().readings, count);
   ASSERT_TRUE(source->start().has_value()) << "a source can be started again";
   ASSERT_TRUE(sink.wait_for(count + 1));
 }
