@@ -326,12 +326,6 @@ void Connection::disconnect(Micros flush_for) {
     changed_.wait_for(lock, std::chrono::milliseconds(5));
   }
   if (!connected_.exchange(false)) return;
-  {
-    // The library drops what it has not sent yet (the broker's receive maximum holds it back) and
-    // looks at what is in flight once a second only: so wait here, before it is told.
-    std::unique_lock waiting(mutex_);
-    changed_.wait_for(waiting, flush_for, [this] { return inflight_.load() == 0; });
-  }
   MQTTAsync_disconnectOptions options = MQTTAsync_disconnectOptions_initializer;
   if (options_.version == Version::v5) options = MQTTAsync_disconnectOptions_initializer5;
   options.timeout = static_cast<int>(flush_for.count() / 1000);  // ms, for messages in flight
