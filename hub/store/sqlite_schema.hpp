@@ -76,7 +76,9 @@ CREATE TABLE anomalies(
 CREATE UNIQUE INDEX anomalies_by_id ON anomalies(tenant_no, device_no, id);
 CREATE INDEX anomalies_by_onset ON anomalies(tenant_no, onset);
 CREATE INDEX anomalies_by_device ON anomalies(tenant_no, device_no, onset);
+CREATE INDEX anomalies_by_stream ON anomalies(tenant_no, stream, onset);
 CREATE INDEX anomalies_open ON anomalies(tenant_no, onset) WHERE phase < 3;
+CREATE INDEX anomalies_open_by_device ON anomalies(tenant_no, device_no, onset) WHERE phase < 3;
 CREATE INDEX anomalies_closed ON anomalies(tenant_no, updated_at) WHERE phase = 3;
 
 CREATE TABLE feed(
