@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/uplink/config.hpp"
+
+#include "shared/base/config.hpp"
+
+namespace lapwing::agent {
+
+UplinkConfig UplinkConfig::read(config::Section section) {
+  using std::chrono::hours;
+  using std::chrono::minutes;
+  using std::chrono::seconds;
+  UplinkConfig c;
+  c.host =
+      section.text({"host", "host name of the hub's broker; without it the agent works alone"}, "");
+  c.port = static_cast<std::uint16_t>(
+      section.integer({"port", "port of the hub's broker (MQTT over TLS)"}, c.port, 1, 65535));
+  c.ca = section.path({"ca", "certificate of the hub's authority (PEM)"}, "");
+  c.certificate = section.path(
+      {"certificate", "this device's certificate (PEM), from `lapwing-agent enrol`"}, "");
+  c.key = section.path({"key", "its private key (PEM)"}, "");
+  c.batch_records_max = static_cast<std::uint32_t>(section.integer(
+      {"batch_records_max", "records in one message", "records"}, c.batch_records_max, 1, 10'000));
+  c.batch_bytes_max =
+      section.bytes({"batch_bytes_max", "bytes in one message, before compression", "bytes"},
+                    c.batch_bytes_max, 4096, std::uint64_t{1} << 20);
+  c.pace_bytes_per_second = section.bytes(
+      {"pace", "most bytes of records sent in a second, before compression; 0 is no limit",
+       "bytes per second"},
+      0, 0, std::uint64_t{1} << 30);
+  c.live_backlog = static_cast<std::uint64_t>(section.integer(
+      {"live_backlog",
+       "records behind from which new ones are also sent at once, ahead of the backlog", "records"},
+      static_cast<std::int64_t>(c.live_backlog), 100, 1'000'000'000));
+  c.answer_timeout = section.duration(
+      {"answer_timeout", "how long the hub may take to answer before it is asked again"},
+      c.answer_timeout, std::chrono::milliseconds(100), minutes(5));
+  c.status_interval =
+      section.duration({"status_interval", "how often the device reports its own figures"},
+                       c.status_interval, seconds(1), hours(1));
+  c.keep_alive = section.duration(
+      {"keep_alive", "MQTT keep-alive: a dead connection is noticed after 1.5 times this"},
+      c.keep_alive, seconds(5), minutes(10));
+  c.reconnect_max = section.duration({"reconnect_max", "longest wait between attempts to connect"},
+                                     c.reconnect_max, seconds(1), hours(1));
+  if (!c.host.empty()) {
+    for (const auto& [name, file] :
+         {std::pair{"ca", &c.ca}, {"certificate", &c.certificate}, {"key", &c.key}}) {
+      if (file->empty()) {
+        section.problem(name,
+                        "is missing; with a host it is required: `lapwing-agent enrol` makes it");
+      }
+    }
+  }
+  return c;
+}
+
+}  // namespace lapwing::agent

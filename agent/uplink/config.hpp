@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+/// `[uplink]` of the agent's configuration.
+#pragma once
+
+#include "shared/base/time.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+namespace lapwing::config {
+class Section;
+}
+
+namespace lapwing::agent {
+
+/// Plain data; restart to change. Without a host the agent works alone and keeps its records.
+struct UplinkConfig {
+  std::string host;                                   ///< of the hub's broker; empty: no hub
+  std::uint16_t port = 8883;                          ///< [1, 65535]
+  std::filesystem::path ca;                           ///< PEM, the hub's authority
+  std::filesystem::path certificate;                  ///< PEM, names this device: <tenant>/<device>
+  std::filesystem::path key;                          ///< PEM
+  std::uint32_t batch_records_max = 500;              ///< [1, 10000]
+  std::uint64_t batch_bytes_max = 96 * 1024;          ///< [4 KiB, 1 MiB], before compression
+  std::uint64_t pace_bytes_per_second = 0;            ///< [0, 1 GiB]; 0: no limit
+  std::uint64_t live_backlog = 2000;                  ///< records, [100, 1e9]
+  Micros answer_timeout = std::chrono::seconds(5);    ///< [100 ms, 5 min]
+  Micros status_interval = std::chrono::seconds(30);  ///< [1 s, 1 h]
+  Micros keep_alive = std::chrono::seconds(20);       ///< [5 s, 10 min]
+  Micros reconnect_max = std::chrono::seconds(30);    ///< [1 s, 1 h]
+
+  [[nodiscard]] bool enabled() const { return !host.empty(); }
+  static UplinkConfig read(config::Section section);
+};
+
+}  // namespace lapwing::agent

@@ -1,0 +1,455 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/uplink/uplink.hpp"
+
+#include "shared/base/ids.hpp"
+#include "shared/base/log.hpp"
+#include "shared/base/metrics.hpp"
+#include "shared/mqtt/client.hpp"
+#include "shared/sync/agent.hpp"
+#include "shared/trust/certificate.hpp"
+#include "shared/wire/codec.hpp"
+#include "shared/wire/frame.hpp"
+
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <variant>
+
+namespace lapwing::agent {
+namespace {
+
+constexpr std::size_t kEventsMax = 4096;  // further answers are dropped: timers ask again
+constexpr std::size_t kInflightMax = 64;
+
+struct Connected {
+  std::string connection_id;
+};
+struct Lost {
+  Error reason;
+};
+using Event = std::variant<Connected, Lost, wire::Welcome, wire::Ack>;
+
+struct Instruments {
+  explicit Instruments(Metrics& m)
+      : connected(m.gauge("uplink_connected", "1 while the hub takes records")),
+        backlog(
+            m.gauge("uplink_backlog_records", "Records committed and not acknowledged by the hub")),
+        batches(m.counter("uplink_batches_total", "Batches sent, repeated ones included")),
+        records(m.counter("uplink_records_sent_total", "Records sent, repeated ones included")),
+        acked(m.counter("uplink_records_acked_total", "Records acknowledged by the hub")),
+        live(m.counter("uplink_live_copies_total", "Records sent ahead of a backlog")),
+        resends(
+            m.gauge("uplink_resends", "Times the uplink went back to the last acknowledgement")),
+        bytes(m.counter("uplink_bytes_sent_total", "Bytes of records sent, compressed")),
+        dropped(m.counter("uplink_answers_dropped_total",
+                          "Answers of the hub beyond the queue's bound")) {}
+  Gauge& connected;
+  Gauge& backlog;
+  Counter& batches;
+  Counter& records;
+  Counter& acked;
+  Counter& live;
+  Gauge& resends;
+  Counter& bytes;
+  Counter& dropped;
+};
+
+sync::AgentLimits limits_of(const UplinkConfig& config) {
+  sync::AgentLimits limits;
+  limits.batch_records_max = config.batch_records_max;
+  limits.batch_bytes_max = static_cast<std::uint32_t>(config.batch_bytes_max);
+  limits.live_backlog = config.live_backlog;
+  limits.answer_timeout = config.answer_timeout;
+  limits.answer_timeout_max = std::max(config.answer_timeout, limits.answer_timeout_max);
+  limits.pace_bytes_per_second = config.pace_bytes_per_second;
+  return limits;
+}
+
+sync::Agent::Position position_of(const HighWaterMark& mark) {
+  return {mark.epoch, mark.acked_seq, mark.next_seq};
+}
+
+}  // namespace
+
+class Uplink::Impl {
+ public:
+  Impl(const UplinkConfig& config, wire::Identity who, Outbox& outbox, Metrics& metrics,
+       std::string version, FillStatus fill_status)
+      : config_(config),
+        identity_(std::move(who)),
+        outbox_(outbox),
+        version_(std::move(version)),
+        fill_status_(std::move(fill_status)),
+        meters_(metrics),
+        instance_id_(random_id()),
+        started_(now()),
+        agent_(limits_of(config), position_of(outbox.position()), random_u64()),
+        client_(options(), handlers()) {
+    client_.subscribe({{wire::down_filter(identity_), 1}});
+  }
+
+  ~Impl() { stop(); }
+
+  Result<void> start() {
+    if (auto begun = client_.start(); !begun) return within("uplink", std::move(begun).error());
+    thread_ = std::thread([this] { run(); });
+    outbox_.on_commit([this](std::uint64_t next) {
+      {
+        const std::lock_guard lock(mutex_);
+        committed_ = std::max(committed_, next);
+      }
+      wake_.notify_one();
+    });
+    return {};
+  }
+
+  void stop() {
+    if (!thread_.joinable()) return;
+    outbox_.on_commit(nullptr);
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+    }
+    wake_.notify_one();
+    thread_.join();
+    client_.stop();
+    const std::lock_guard lock(mutex_);
+    figures_.connected = false;
+    figures_.state = "stopped";
+  }
+
+  UplinkFigures figures() const {
+    const std::lock_guard lock(mutex_);
+    return figures_;
+  }
+
+  const wire::Identity& identity() const { return identity_; }
+
+ private:
+  mqtt::Options options() const {
+    mqtt::Options o;
+    o.host = config_.host;
+    o.port = config_.port;
+    o.client_id = wire::to_string(identity_);
+    o.version = mqtt::Version::v5;  // 3.1.1 would answer success to a refused publish
+    o.tls = mqtt::Tls{
+        .ca_file = config_.ca, .certificate_file = config_.certificate, .key_file = config_.key};
+    o.keep_alive = config_.keep_alive;
+    o.inflight_max = kInflightMax;
+    o.packet_bytes_max = 2U << 20;
+    o.backoff_max = config_.reconnect_max;
+    return o;
+  }
+
+  mqtt::Handlers handlers() {
+    mqtt::Handlers h;
+    h.make_will = [this]() -> std::optional<mqtt::Will> {
+      connection_id_ = random_id();  // on the client's thread, as is on_connected
+      wire::Status status;
+      status.connection_id = connection_id_;
+      status.online = false;
+      status.agent_version = version_;
+      wire::FrameWriter writer;
+      return mqtt::Will{.topic = wire::topic(identity_, wire::Channel::status),
+                        .payload = writer.seal(wire::encode(status))};
+    };
+    h.on_connected = [this](bool) { post(Connected{connection_id_}); };
+    h.on_disconnected = [this](const Error& reason) { post(Lost{reason}); };
+    h.on_message = [this](const mqtt::Message& message) { on_message(message); };
+    return h;
+  }
+
+  /// On the library's thread: decode the small answers, hand them over.
+  void on_message(const mqtt::Message& message) {
+    const auto topic = wire::parse_topic(message.topic);
+    if (!topic || topic->identity != identity_) return;
+    thread_local wire::FrameReader reader(
+        {.frame_bytes_max = 64 * 1024, .body_bytes_max = 64 * 1024});
+    const auto body = reader.open(message.payload);
+    if (!body) return log::warn("answer of the hub unreadable", {body.error()});
+    if (topic->channel == wire::Channel::welcome) {
+      auto welcome = wire::decode_welcome(*body);
+      if (!welcome) return log::warn("welcome unreadable", {welcome.error()});
+      post(std::move(*welcome));
+    } else if (topic->channel == wire::Channel::ack) {
+      auto ack = wire::decode_ack(*body);
+      if (!ack) return log::warn("acknowledgement unreadable", {ack.error()});
+      post(std::move(*ack));
+    }
+  }
+
+  void post(Event event) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (events_.size() >= kEventsMax) {
+        meters_.dropped.add();
+        return;
+      }
+      events_.push_back(std::move(event));
+    }
+    wake_.notify_one();
+  }
+
+  // --- the uplink's own thread
+  // ---------------------------------------------------------------------
+
+  void run() {
+    std::unique_lock lock(mutex_);
+    set_state("connecting", "");
+    while (!stopping_) {
+      const Ticks until = std::min(timer_.value_or(Ticks::max()), next_status_);
+      const auto ready = [this] { return stopping_ || !events_.empty() || committed_ > told_; };
+      if (until == Ticks::max()) {
+        wake_.wait(lock, ready);
+      } else {
+        wake_.wait_until(lock, until, ready);
+      }
+      std::vector<Event> events = std::exchange(events_, {});
+      const std::uint64_t committed = committed_;
+      lock.unlock();
+      for (Event& event : events) std::visit([this](auto& one) { handle(one); }, event);
+      if (committed > told_) {
+        told_ = committed;
+        carry_out(agent_.committed(committed, ticks_now()));
+      }
+      const Ticks at = ticks_now();
+      if (timer_ && at >= *timer_) {
+        timer_.reset();
+        carry_out(agent_.timer(at));
+      }
+      if (at >= next_status_) send_status(true);
+      lock.lock();
+      publish_figures();
+    }
+    lock.unlock();
+    send_status(false);
+  }
+
+  void handle(Connected& event) {
+    live_connection_ = event.connection_id;
+    log::info("uplink connected", {{"hub", config_.host}, {"device", wire::to_string(identity_)}});
+    set_state_locked("greeting", "");
+    carry_out(agent_.connected(event.connection_id, ticks_now()));
+  }
+
+  void handle(Lost& event) {
+    live_connection_.clear();
+    next_status_ = Ticks::max();
+    timer_.reset();
+    log::warn("uplink has no hub, trying again", {event.reason});
+    set_state_locked("connecting", event.reason.context);
+    carry_out(agent_.disconnected());
+  }
+
+  void handle(wire::Welcome& welcome) {
+    const bool was = agent_.streaming();
+    carry_out(agent_.welcomed(welcome, ticks_now()));
+    if (was || !agent_.streaming()) return;
+    if (!welcome.reason.empty()) log::warn("hub: " + welcome.reason);
+    log::info("uplink streams", {{"epoch", agent_.epoch()},
+                                 {"watermark", agent_.watermark()},
+                                 {"backlog", agent_.backlog()}});
+    set_state_locked("streaming", "");
+    send_status(true);
+  }
+
+  void handle(wire::Ack& ack) { carry_out(agent_.acked(ack, ticks_now())); }
+
+  void carry_out(sync::Actions actions) {
+    // An action may bring more (a batch that was sent allows the next); order is kept.
+    for (std::size_t i = 0; i < actions.size(); ++i) {
+      auto more = std::visit([this](const auto& action) { return perform(action); }, actions[i]);
+      actions.insert(actions.end(), more.begin(), more.end());
+    }
+  }
+
+  sync::Actions perform(const sync::SendHello&) {
+    const HighWaterMark mark = outbox_.position();
+    wire::Hello hello;
+    hello.connection_id = live_connection_;
+    hello.instance_id = instance_id_;
+    hello.database_id = mark.database_id;
+    hello.epoch = mark.epoch;
+    hello.next_seq = mark.next_seq;
+    hello.acked_seq = mark.acked_seq;
+    hello.acked_hash = mark.acked_hash;
+    hello.agent_version = version_;
+    hello.sent = now();
+    publish(wire::Channel::hello, wire::encode(hello));
+    return {};
+  }
+
+  sync::Actions perform(const sync::SendBatch& send) {
+    std::size_t bytes = 0;
+    std::uint64_t through = 0;
+    auto entries = outbox_.read(send.from_seq, send.records_max, send.bytes_max);
+    if (!entries) {
+      log::error("outbox cannot be read", {entries.error()});
+    } else if (!entries->empty()) {
+      const std::size_t count = entries->size();
+      const std::uint64_t last = entries->back().seq_last;
+      for (const auto& entry : *entries) bytes += entry.payload.size();
+      if (publish(wire::Channel::records, batch_of(std::move(*entries)))) {
+        through = last;
+        meters_.batches.add();
+        meters_.records.add(static_cast<double>(count));
+      }
+    }
+    return agent_.sent(through, bytes, ticks_now());
+  }
+
+  sync::Actions perform(const sync::SendLive& send) {
+    auto entries = outbox_.read(send.from_seq, send.records_max, send.bytes_max);
+    if (!entries || entries->empty()) return {};
+    const auto count = static_cast<double>(entries->size());
+    if (publish(wire::Channel::report, batch_of(std::move(*entries)))) meters_.live.add(count);
+    return {};
+  }
+
+  sync::Actions perform(const sync::DeleteThrough& done) {
+    if (done.seq > acked_) meters_.acked.add(static_cast<double>(done.seq - acked_));
+    acked_ = std::max(acked_, done.seq);
+    outbox_.forget_through(done.seq);
+    return {};
+  }
+
+  sync::Actions perform(const sync::AdoptEpoch& grant) {
+    acked_ = grant.watermark;
+    if (auto done = outbox_.adopt(grant.epoch, grant.watermark); !done) {
+      log::error("epoch cannot be kept", {done.error()});
+      client_.reconnect("the epoch could not be stored");
+    }
+    return {};
+  }
+
+  sync::Actions perform(const sync::ArmTimer& timer) {
+    timer_ = timer.at;
+    return {};
+  }
+
+  sync::Actions perform(const sync::Reconnect& again) {
+    log::warn("uplink reconnects", {{"reason", again.reason}});
+    client_.reconnect(again.reason);
+    return {};
+  }
+
+  sync::Actions perform(const sync::Halted& halt) {
+    const bool quarantined = halt.outcome == wire::HelloOutcome::quarantined;
+    log::error(quarantined ? "hub has quarantined this device" : "hub refuses this device",
+               {{"reason", halt.reason}});
+    set_state_locked(quarantined ? "quarantined" : "refused", halt.reason);
+    return {};
+  }
+
+  std::string batch_of(std::vector<wire::RecordEntry> entries) {
+    return wire::encode(wire::RecordBatch{agent_.epoch(), live_connection_, std::move(entries)});
+  }
+
+  bool publish(wire::Channel channel, std::string_view body) {
+    const std::string frame = writer_.seal(body);
+    const auto done = client_.publish(wire::topic(identity_, channel), frame, 1);
+    if (!done) {
+      log::debug("not sent", {{"channel", wire::to_string(channel)}, done.error()});
+      return false;
+    }
+    if (channel == wire::Channel::records) meters_.bytes.add(static_cast<double>(frame.size()));
+    return true;
+  }
+
+  void send_status(bool online) {
+    if (live_connection_.empty()) return;
+    wire::Status status;
+    status.connection_id = live_connection_;
+    status.online = online;
+    status.agent_version = version_;
+    status.started = started_;
+    status.sent = now();
+    const OutboxFigures outbox = outbox_.figures();
+    status.outbox_records = outbox.records;
+    status.outbox_bytes = outbox.bytes;
+    status.produced_seq = outbox.next_seq - 1;
+    if (fill_status_) fill_status_(status);
+    publish(wire::Channel::status, wire::encode(status));
+    next_status_ = ticks_now() + config_.status_interval;
+  }
+
+  void set_state(const char* state, std::string problem) {
+    figures_.state = state;
+    figures_.problem = std::move(problem);
+  }
+
+  void set_state_locked(const char* state, std::string problem) {
+    const std::lock_guard lock(mutex_);
+    set_state(state, std::move(problem));
+  }
+
+  void publish_figures() {
+    figures_.connected = agent_.streaming();
+    figures_.epoch = agent_.epoch();
+    figures_.watermark = agent_.watermark();
+    figures_.backlog = agent_.backlog();
+    meters_.connected.set(agent_.streaming() ? 1 : 0);
+    meters_.backlog.set(static_cast<double>(figures_.backlog));
+    meters_.resends.set(static_cast<double>(agent_.resends()));
+  }
+
+  const UplinkConfig config_;
+  const wire::Identity identity_;
+  Outbox& outbox_;
+  const std::string version_;
+  const FillStatus fill_status_;
+  Instruments meters_;
+  const std::string instance_id_;
+  const Time started_;
+
+  // Of the uplink's thread.
+  sync::Agent agent_;
+  wire::FrameWriter writer_;
+  std::string live_connection_;
+  std::optional<Ticks> timer_;
+  Ticks next_status_ = Ticks::max();
+  std::uint64_t told_ = 0;
+  std::uint64_t acked_ = 0;
+
+  std::string connection_id_;  // of the client's thread
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_;
+  std::vector<Event> events_;
+  std::uint64_t committed_ = 0;
+  bool stopping_ = false;
+  UplinkFigures figures_;
+
+  std::thread thread_;
+  mqtt::Client client_;  // last: its callbacks reach everything above
+};
+
+Uplink::Uplink(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Uplink::~Uplink() = default;
+
+Result<std::unique_ptr<Uplink>> Uplink::make(const UplinkConfig& config, Outbox& outbox,
+                                             Metrics& metrics, std::string agent_version,
+                                             FillStatus fill_status) {
+  auto certificate = trust::Certificate::load(config.certificate);
+  if (!certificate) {
+    return Error{Errc::bad_config, "uplink.certificate: " + certificate.error().context +
+                                       "; run `lapwing-agent enrol`"};
+  }
+  auto identity = wire::parse_identity(certificate->info().common_name);
+  if (!identity) {
+    return Error{Errc::bad_config, "uplink.certificate: " + config.certificate.string() +
+                                       ": its name " + identity.error().context +
+                                       "; run `lapwing-agent enrol`"};
+  }
+  return std::unique_ptr<Uplink>(
+      new Uplink(std::make_unique<Impl>(config, std::move(*identity), outbox, metrics,
+                                        std::move(agent_version), std::move(fill_status))));
+}
+
+Result<void> Uplink::start() { return impl_->start(); }
+void Uplink::stop() { impl_->stop(); }
+UplinkFigures Uplink::figures() const { return impl_->figures(); }
+const wire::Identity& Uplink::identity() const { return impl_->identity(); }
+
+}  // namespace lapwing::agent

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Carries records to the hub: drives sync::Agent over one mqtt::Client and the outbox.
+#pragma once
+
+#include "agent/outbox/outbox.hpp"
+#include "agent/uplink/config.hpp"
+#include "shared/base/result.hpp"
+#include "shared/wire/messages.hpp"
+#include "shared/wire/topics.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace lapwing {
+class Metrics;
+}
+
+namespace lapwing::agent {
+
+struct UplinkFigures {
+  bool connected = false;  ///< the hub said welcome on this connection
+  std::string state;       ///< connecting, greeting, streaming, quarantined, refused, stopped
+  std::string problem;     ///< why it does not stream; empty when it does
+  std::uint64_t epoch = 0;
+  std::uint64_t watermark = 0;
+  std::uint64_t backlog = 0;  ///< records committed, not acknowledged
+};
+
+/// Threads: start and stop from one thread, figures from any. One thread of its own decides; the
+/// MQTT library's threads only hand it events.
+class Uplink {
+ public:
+  /// Fills in what the device reports of itself; called on the uplink's thread.
+  using FillStatus = std::function<void(wire::Status&)>;
+
+  /// Reads the device's identity from its certificate. Errors: bad_config (a file, named, with the
+  /// remedy). Borrows outbox and metrics, which must outlive it.
+  static Result<std::unique_ptr<Uplink>> make(const UplinkConfig& config, Outbox& outbox,
+                                              Metrics& metrics, std::string agent_version,
+                                              FillStatus fill_status);
+  ~Uplink();
+  Uplink(const Uplink&) = delete;
+  Uplink& operator=(const Uplink&) = delete;
+
+  /// Begins connecting in the background; a hub that is away is no error.
+  Result<void> start();
+  /// Tells the hub, disconnects, ends the thread. Repeatable.
+  void stop();
+  [[nodiscard]] UplinkFigures figures() const;
+  [[nodiscard]] const wire::Identity& identity() const;
+
+ private:
+  class Impl;
+  explicit Uplink(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lapwing::agent
