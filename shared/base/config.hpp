@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <initializer_list>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -129,6 +130,8 @@ class Document {
   /// Every problem so far and every key nobody read, by file and line. Call after all modules read
   /// their sections.
   [[nodiscard]] std::vector<Problem> finish();
+  /// A hash of each table or key at the top, values included: a change tells what was edited.
+  [[nodiscard]] std::map<std::string, std::size_t> fingerprints() const;
   /// For a reference document: what was read, in reading order.
   [[nodiscard]] const std::vector<KeyReference>& keys() const;
 

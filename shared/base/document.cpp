@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <functional>
+#include <sstream>
 
 extern char** environ;  // NOLINT: POSIX names it
 
@@ -285,6 +287,16 @@ std::vector<Problem> Document::finish() {
     return order_of(a.place) < order_of(b.place);
   });
   return problems;
+}
+
+std::map<std::string, std::size_t> Document::fingerprints() const {
+  std::map<std::string, std::size_t> prints;
+  for (const auto& [key, node] : state_->root) {
+    std::ostringstream text;
+    node.visit([&](const auto& value) { text << value; });
+    prints[std::string(key.str())] = std::hash<std::string>{}(text.str());
+  }
+  return prints;
 }
 
 const std::vector<KeyReference>& Document::keys() const { return state_->keys; }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The commands of `lapwing-agent` besides `run`.
+#pragma once
+
+#include "agent/replay/replay.hpp"
+
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+
+namespace CLI {
+class App;
+}
+
+namespace lapwing::agent {
+
+/// Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration.
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitConfig = 78;
+
+/// Says whether a configuration can be used; every problem in it goes to `err`.
+int run_check_config(const std::filesystem::path& config, std::ostream& out, std::ostream& err);
+
+/// A file through one stream's pipeline. With `config` the watch comes from there: the one named
+/// `watch`, else the first.
+struct ReplayCommand {
+  ReplayOptions options;
+  std::filesystem::path config;
+  std::string watch;
+  bool json = false;
+};
+int run_replay(const ReplayCommand& command, std::ostream& out, std::ostream& err);
+
+int run_detectors(std::ostream& out);
+
+/// What the outbox holds; it may be in use by a running agent.
+struct OutboxCommand {
+  std::filesystem::path config = "agent.toml";
+  std::filesystem::path data_dir;  ///< not empty: instead of the configuration's
+  bool json = false;
+};
+int run_outbox_stats(const OutboxCommand& command, std::ostream& out, std::ostream& err);
+/// Every record as one line of JSON, oldest first.
+int run_outbox_export(const OutboxCommand& command, std::ostream& out, std::ostream& err);
+
+/// Makes a key, has the hub certify it, and writes the identity into a folder.
+struct EnrolCommand {
+  std::string hub;                ///< https://host:port
+  std::filesystem::path ca_file;  ///< authority of the hub's certificate; empty: the system's
+  std::string token;              ///< one-time; empty: read from `token_file` or the environment
+  std::filesystem::path token_file;
+  std::filesystem::path directory = ".";
+  bool replace = false;  ///< an identity that is there is replaced
+};
+int run_enrol(const EnrolCommand& command, std::ostream& out, std::ostream& err);
+
+/// Looks for what would keep an agent from working; prints one line a check, with the remedy.
+int run_doctor(const std::filesystem::path& config, std::ostream& out, std::ostream& err);
+
+/// Adds the commands to the program. Parsing runs the one that was given; `exit_code`, which must
+/// outlive the parsing, is its result.
+void add_commands(CLI::App& app, int& exit_code);
+
+}  // namespace lapwing::agent

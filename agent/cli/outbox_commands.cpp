@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cli/commands.hpp"
+#include "agent/config.hpp"
+#include "agent/outbox/database.hpp"
+#include "shared/wire/codec.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <memory>
+#include <ostream>
+#include <utility>
+#include <variant>
+
+namespace lapwing::agent {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::uint32_t kRecordsRead = 1000;
+constexpr std::uint64_t kBytesRead = std::uint64_t{4} << 20;
+
+std::string_view word(wire::RecordClass record_class) {
+  switch (record_class) {
+    case wire::RecordClass::anomaly:
+      return "anomaly";
+    case wire::RecordClass::summary:
+      return "summary";
+    case wire::RecordClass::loss:
+      return "loss";
+    case wire::RecordClass::model_report:
+      return "model_report";
+  }
+  return "unknown";
+}
+
+std::string_view word(wire::Phase phase) {
+  return phase == wire::Phase::opened    ? "opened"
+         : phase == wire::Phase::updated ? "updated"
+                                         : "closed";
+}
+
+std::string_view word(wire::Severity severity) {
+  return severity == wire::Severity::minor   ? "minor"
+         : severity == wire::Severity::major ? "major"
+                                             : "critical";
+}
+
+std::string_view word(wire::Reason reason) {
+  switch (reason) {
+    case wire::Reason::unusual:
+      return "unusual";
+    case wire::Reason::out_of_range:
+      return "out_of_range";
+    case wire::Reason::stuck:
+      return "stuck";
+    case wire::Reason::gap:
+      return "gap";
+    case wire::Reason::rate:
+      return "rate";
+    case wire::Reason::not_a_number:
+      return "not_a_number";
+    case wire::Reason::clock:
+      return "clock";
+  }
+  return "unusual";
+}
+
+std::string_view word(wire::LossReason reason) {
+  switch (reason) {
+    case wire::LossReason::quota:
+      return "quota";
+    case wire::LossReason::corrupt:
+      return "corrupt";
+    case wire::LossReason::vanished:
+      return "vanished";
+    case wire::LossReason::poison:
+      return "poison";
+  }
+  return "quota";
+}
+
+json number(double value) { return std::isfinite(value) ? json(value) : json(); }
+
+json to_json(const std::vector<wire::Tag>& tags) {
+  json out = json::object();
+  for (const auto& tag : tags) out[tag.key] = tag.value;
+  return out;
+}
+
+void add_band(json& out, const wire::Band& band) {
+  out["expected"] = number(band.expected);
+  out["lower"] = number(band.lower);
+  out["upper"] = number(band.upper);
+}
+
+json body_to_json(const wire::AnomalyRecord& a) {
+  char id[17];
+  std::snprintf(id, sizeof id, "%016llx", static_cast<unsigned long long>(a.id));
+  json out{{"id", id},
+           {"phase", word(a.phase)},
+           {"severity", word(a.severity)},
+           {"reason", word(a.reason)},
+           {"stream", a.stream},
+           {"watch", a.watch},
+           {"detector", a.detector},
+           {"onset", to_rfc3339(a.onset)},
+           {"peak_time", to_rfc3339(a.peak_time)},
+           {"end", a.end ? json(to_rfc3339(*a.end)) : json()},
+           {"peak_score", number(a.peak_score)},
+           {"peak_value", number(a.peak_value)},
+           {"text", a.text},
+           {"tags", to_json(a.tags)}};
+  add_band(out, a.band);
+  return out;
+}
+
+json body_to_json(const wire::SummaryRecord& s) {
+  json out{{"stream", s.stream},
+           {"watch", s.watch},
+           {"begin", to_rfc3339(s.begin)},
+           {"end", to_rfc3339(s.end)},
+           {"readings", s.readings},
+           {"value_min", number(s.value_min)},
+           {"value_mean", number(s.value_mean)},
+           {"value_max", number(s.value_max)},
+           {"score_mean", number(s.score_mean)},
+           {"score_max", number(s.score_max)},
+           {"tags", to_json(s.tags)}};
+  add_band(out, s.band);
+  return out;
+}
+
+json body_to_json(const wire::LossRecord& loss) {
+  return {{"loss_reason", word(loss.reason)},
+          {"seq_first", loss.seq_first},
+          {"seq_last", loss.seq_last}};
+}
+
+json body_to_json(const wire::ModelReport& report) {
+  return {{"model", report.model},
+          {"version", report.version},
+          {"state", report.state},
+          {"detail", report.detail}};
+}
+
+/// One line of the export; a record that cannot be read says so instead.
+json to_json(const wire::RecordEntry& entry) {
+  json out{{"seq", entry.seq}, {"class", word(entry.record_class)}};
+  if (entry.seq_last != entry.seq) out["seq_last"] = entry.seq_last;
+  const auto body = wire::decode_record(entry.payload);
+  if (!body) {
+    out["unreadable"] = body.error().context;
+    return out;
+  }
+  out.update(std::visit([](const auto& record) { return body_to_json(record); }, *body));
+  return out;
+}
+
+/// A bad configuration is told and gives kExitConfig.
+struct Opened {
+  std::unique_ptr<OutboxReader> reader;
+  std::filesystem::path folder;
+  int exit_code = 0;
+};
+
+Opened open(const OutboxCommand& command, std::ostream& err) {
+  Opened opened{.folder = command.data_dir};
+  if (opened.folder.empty()) {
+    const auto loaded = load_config(command.config);
+    for (const auto& problem : loaded.problems) err << problem.text() << '\n';
+    if (!loaded.problems.empty()) {
+      opened.exit_code = kExitConfig;
+      return opened;
+    }
+    opened.folder = loaded.config.data_dir;
+  }
+  auto reader = OutboxReader::open(opened.folder);
+  if (!reader) {
+    err << "lapwing-agent: " << reader.error().context << '\n';
+    opened.exit_code = kExitFailed;
+    return opened;
+  }
+  opened.reader = *std::move(reader);
+  return opened;
+}
+
+int failed(const Error& error, std::ostream& err) {
+  err << "lapwing-agent: " << error.context << '\n';
+  return kExitFailed;
+}
+
+}  // namespace
+
+int run_outbox_stats(const OutboxCommand& command, std::ostream& out, std::ostream& err) {
+  const auto opened = open(command, err);
+  if (opened.reader == nullptr) return opened.exit_code;
+  const auto position = opened.reader->position();
+  if (!position) return failed(position.error(), err);
+  const auto counts = opened.reader->counts();
+  if (!counts) return failed(counts.error(), err);
+  const auto losses = opened.reader->losses(position->acked_seq + 1, position->next_seq);
+  if (!losses) return failed(losses.error(), err);
+  std::uint64_t lost = 0;
+  for (const auto& range : *losses) lost += range.seq_last - range.seq_first + 1;
+  json report{{"folder", opened.folder.string()},
+              {"database_id", position->database_id},
+              {"epoch", position->epoch},
+              {"next_seq", position->next_seq},
+              {"acknowledged", position->acked_seq},
+              {"lost", lost}};
+  json classes = json::object();
+  for (const auto& count : *counts) {
+    classes[std::string(word(count.record_class))] = {{"records", count.records},
+                                                      {"bytes", count.bytes}};
+  }
+  report["waiting"] = classes;
+  if (command.json) {
+    out << report.dump(2) << '\n';
+    return 0;
+  }
+  out << "outbox        " << opened.folder.string() << '\n'
+      << "database id   " << position->database_id << '\n'
+      << "epoch         " << position->epoch << (position->epoch == 0 ? " (never met a hub)" : "")
+      << '\n'
+      << "records made  " << position->next_seq - 1 << '\n'
+      << "acknowledged  " << position->acked_seq << '\n'
+      << "given up      " << lost << " not yet told to the hub\n";
+  for (const auto& count : *counts) {
+    out << "waiting       " << count.records << ' ' << word(count.record_class) << ", "
+        << count.bytes << " bytes\n";
+  }
+  return 0;
+}
+
+int run_outbox_export(const OutboxCommand& command, std::ostream& out, std::ostream& err) {
+  const auto opened = open(command, err);
+  if (opened.reader == nullptr) return opened.exit_code;
+  const auto position = opened.reader->position();
+  if (!position) return failed(position.error(), err);
+  std::uint64_t next = position->acked_seq + 1;
+  while (next < position->next_seq) {
+    const auto entries = opened.reader->read(next, position->next_seq, kRecordsRead, kBytesRead);
+    if (!entries) return failed(entries.error(), err);
+    if (entries->empty()) break;
+    for (const auto& entry : *entries) {
+      out << to_json(entry).dump(-1, ' ', false, json::error_handler_t::replace) << '\n';
+    }
+    next = entries->back().seq_last + 1;
+  }
+  return 0;
+}
+
+}  // namespace lapwing::agent
