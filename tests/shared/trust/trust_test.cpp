@@ -68,7 +68,8 @@ TEST(Authority, RefusesNamesThatAreNoHost) {
   const auto authority = make_authority();
   const auto key = PrivateKey::generate().value();
   // The comma and colon would otherwise add other entries to the certificate.
-  for (const std::string name : {"a,DNS:evil", "a b", "", "URI:x", std::string(300, 'a').c_str()}) {
+  for (const std::string& name :
+       std::vector<std::string>{"a,DNS:evil", "a b", "", "URI:x", std::string(300, 'a')}) {
     const auto made = authority.issue_server(key, {name}, {.now = kNow, .lifetime = kYear});
     ASSERT_FALSE(made) << name;
     EXPECT_EQ(made.error().code, Errc::bad_input);
