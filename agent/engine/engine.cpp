@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/engine/engine.hpp"
+
+#include "agent/engine/shard.hpp"
+#include "agent/engine/snapshot_file.hpp"
+#include "shared/base/log.hpp"
+#include "shared/base/metrics.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <unordered_map>
+
+namespace lapwing::agent {
+namespace {
+
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept {
+    return std::hash<std::string_view>{}(text);
+  }
+};
+
+}  // namespace
+
+class Engine::Impl {
+ public:
+  Impl(const EngineConfig& config, std::vector<detect::WatchConfig> watches,
+       std::filesystem::path folder, Outbox& outbox, Metrics& metrics)
+      : config_(config),
+        watches_(std::move(watches)),
+        folder_(std::move(folder)),
+        device_(outbox.position().database_id),
+        streams_gauge_(metrics.gauge("streams", "Streams known")),
+        queue_gauge_(
+            metrics.gauge("anomaly_processing_queue_size", "Readings waiting to be scored")),
+        refused_counter_(
+            metrics.counter("streams_refused_total", "Stream names refused at streams_max")) {
+    for (std::size_t i = 0; i < config_.shard_count(); ++i) {
+      shards_.push_back(std::make_unique<Shard>(config_, i, snapshot_file(i), outbox, metrics));
+    }
+  }
+
+  Result<void> start() {
+    restore();
+    for (auto& shard : shards_) shard->start();
+    started_ = true;
+    return {};
+  }
+
+  void stop() {
+    for (auto& shard : shards_) shard->stop();
+    if (!started_.exchange(false)) return;
+    std::error_code ignored;  // files of shards that are no more: their streams live elsewhere now
+    for (std::size_t i = shards_.size(); std::filesystem::remove(snapshot_file(i), ignored); ++i) {
+    }
+  }
+
+  Result<StreamId> stream_for(std::string_view name, std::span<const wire::Tag> tags) {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = ids_.find(name); known != ids_.end()) return StreamId{known->second};
+    return add(name, tags, {});
+  }
+
+  Result<void> submit(std::span<const Reading> readings) {
+    const auto count = static_cast<std::uint32_t>(shards_.size());
+    thread_local std::vector<std::vector<Shard::Item>> parts;
+    parts.resize(count);
+    for (auto& part : parts) part.clear();
+    for (const Reading& reading : readings) {
+      parts[reading.stream.value % count].push_back(
+          {reading.stream.value / count, reading.time, reading.value});
+    }
+    std::size_t queued = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (!parts[i].empty() && !shards_[i]->submit(parts[i])) {
+        return Error{Errc::shutting_down, "the engine stops"};
+      }
+      queued += parts[i].size();
+    }
+    queue_gauge_.set(static_cast<double>(queued));
+    return {};
+  }
+
+  void flush() {
+    for (auto& shard : shards_) shard->flush();
+  }
+
+  std::vector<StreamView> streams(std::string_view after, std::size_t limit) const {
+    std::vector<StreamView> all;
+    for (const auto& shard : shards_) {
+      auto part = shard->views();
+      std::move(part.begin(), part.end(), std::back_inserter(all));
+    }
+    std::erase_if(all, [&](const StreamView& view) { return view.name <= after; });
+    const auto by_name = [](const StreamView& a, const StreamView& b) { return a.name < b.name; };
+    const std::size_t wanted = std::min(limit, all.size());
+    std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(wanted), all.end(),
+                      by_name);
+    all.resize(wanted);
+    return all;
+  }
+
+  EngineFigures figures() const {
+    EngineFigures figures;
+    for (const auto& shard : shards_) {
+      figures.readings_total += shard->readings_total();
+      figures.anomalies_open += shard->anomalies_open();
+      figures.queued += shard->queued();
+    }
+    const std::lock_guard lock(mutex_);
+    figures.streams = ids_.size();
+    figures.refused_streams_total = refused_;
+    return figures;
+  }
+
+ private:
+  std::filesystem::path snapshot_file(std::size_t shard) const {
+    return folder_ / ("streams-" + std::to_string(shard) + ".snapshot");
+  }
+
+  /// With the lock. `state` is a saved pipeline's, or empty.
+  Result<StreamId> add(std::string_view name, std::span<const wire::Tag> tags,
+                       std::span<const std::byte> state) {
+    if (ids_.size() >= config_.streams_max) {
+      ++refused_;
+      refused_counter_.add();
+      log::warn("too many streams; raise engine.streams_max or watch fewer topics",
+                {{"streams_max", config_.streams_max}});
+      return Error{Errc::limit, "at most " + std::to_string(config_.streams_max) +
+                                    " streams are kept (engine.streams_max)"};
+    }
+    auto stream = std::make_unique<Stream>();
+    stream->name = name;
+    stream->tags.assign(tags.begin(), tags.end());
+    if (const auto* watch = detect::watch_for(watches_, name)) {
+      auto pipeline =
+          detect::Pipeline::make(*watch, std::hash<std::string>{}(device_ + stream->name));
+      if (!pipeline) return std::move(pipeline).error();
+      stream->pipeline = std::move(*pipeline);
+      if (!state.empty()) {
+        if (auto restored = stream->pipeline->restore(state); !restored) {
+          log::warn("saved detector state does not fit; the stream warms up anew",
+                    {{"stream", stream->name}, restored.error()});
+        }
+      }
+    }
+    const auto id = static_cast<std::uint32_t>(ids_.size());
+    shards_[id % shards_.size()]->add(std::move(stream));
+    ids_.emplace(name, id);
+    streams_gauge_.set(static_cast<double>(ids_.size()));
+    return StreamId{id};
+  }
+
+  void restore() {
+    const std::lock_guard lock(mutex_);
+    std::size_t restored = 0;
+    constexpr std::size_t kShardsMax = 64;
+    for (std::size_t i = 0; i < kShardsMax; ++i) {
+      const auto done = read_snapshot(snapshot_file(i), [&](SnapshotEntry& entry) {
+        if (ids_.contains(entry.name) || detect::watch_for(watches_, entry.name) == nullptr) return;
+        if (add(entry.name, entry.tags, entry.state)) ++restored;
+      });
+      if (!done && done.error().code == Errc::not_found) break;
+      if (!done)
+        log::warn("saved detector state unreadable; its streams warm up anew", {done.error()});
+    }
+    if (restored > 0) log::info("detector state restored", {{"streams", restored}});
+  }
+
+  const EngineConfig config_;
+  const std::vector<detect::WatchConfig> watches_;
+  const std::filesystem::path folder_;
+  const std::string device_;
+  Gauge& streams_gauge_;
+  Gauge& queue_gauge_;
+  Counter& refused_counter_;
+  std::vector<std::unique_ptr<Shard>> shards_;
+  std::atomic<bool> started_{false};
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> ids_;
+  std::uint64_t refused_ = 0;
+};
+
+Engine::Engine(const EngineConfig& config, std::vector<detect::WatchConfig> watches,
+               std::filesystem::path folder, Outbox& outbox, Metrics& metrics)
+    : impl_(
+          std::make_unique<Impl>(config, std::move(watches), std::move(folder), outbox, metrics)) {}
+Engine::~Engine() { stop(); }
+Result<void> Engine::start() { return impl_->start(); }
+void Engine::stop() { impl_->stop(); }
+Result<StreamId> Engine::stream_for(std::string_view name, std::span<const wire::Tag> tags) {
+  return impl_->stream_for(name, tags);
+}
+Result<void> Engine::submit(std::span<const Reading> readings) { return impl_->submit(readings); }
+void Engine::flush() { impl_->flush(); }
+std::vector<StreamView> Engine::streams(std::string_view after, std::size_t limit) const {
+  return impl_->streams(after, limit);
+}
+EngineFigures Engine::figures() const { return impl_->figures(); }
+
+}  // namespace lapwing::agent

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Readings in, records out: names streams, spreads them over shards, scores every reading.
+///
+/// Streams live on one shard each (spread evenly as they appear), so their state needs no lock and
+/// their order is kept. At most streams_max are kept: further names get Errc::limit, which the
+/// intake counts as refused readings and goes on.
+#pragma once
+
+#include "agent/decode/reading.hpp"
+#include "agent/engine/config.hpp"
+#include "agent/outbox/outbox.hpp"
+#include "shared/base/result.hpp"
+#include "shared/detect/pipeline.hpp"
+#include "shared/detect/watch.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lapwing {
+class Metrics;
+}
+
+namespace lapwing::agent {
+
+/// One watched stream, as it is now.
+struct StreamView {
+  std::string name;
+  std::string watch;
+  std::string detector;
+  detect::StreamState state;
+  std::vector<wire::Tag> tags;
+};
+
+struct EngineFigures {
+  std::uint64_t streams = 0;
+  std::uint64_t readings_total = 0;
+  std::uint64_t refused_streams_total = 0;  ///< names refused at streams_max
+  std::uint64_t anomalies_open = 0;
+  std::uint64_t queued = 0;  ///< readings waiting
+};
+
+/// Threads: every function may be called from any thread, start and stop from one.
+class Engine final : public StreamNamer, public ReadingSink {
+ public:
+  /// Borrows outbox and metrics. Detector state is kept in `folder`.
+  Engine(const EngineConfig& config, std::vector<detect::WatchConfig> watches,
+         std::filesystem::path folder, Outbox& outbox, Metrics& metrics);
+  ~Engine() override;
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  /// Restores saved streams and begins to score. A damaged snapshot is told in the log; its streams
+  /// warm up anew.
+  Result<void> start();
+  /// Scores what waits, hands the records on, saves the state. Repeatable.
+  void stop();
+
+  Result<StreamId> stream_for(std::string_view name, std::span<const wire::Tag> tags) override;
+  Result<void> submit(std::span<const Reading> readings) override;
+  /// Returns when everything submitted before has been scored.
+  void flush();
+
+  /// By name, after `after`: at most `limit`. Waits at most for the batch that a shard is scoring.
+  [[nodiscard]] std::vector<StreamView> streams(std::string_view after, std::size_t limit) const;
+  [[nodiscard]] EngineFigures figures() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace lapwing::agent

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/engine/shard.hpp"
+
+#include "agent/engine/snapshot_file.hpp"
+#include "shared/base/log.hpp"
+#include "shared/base/metrics.hpp"
+#include "shared/wire/codec.hpp"
+
+#include <algorithm>
+
+namespace lapwing::agent {
+namespace {
+
+constexpr Micros kTick = std::chrono::seconds(1);
+
+/// The first multiple of `interval` after `at`: all agents' intervals end at the same instants.
+Time next_boundary(Time at, Micros interval) {
+  const auto count = at.time_since_epoch() / interval;
+  return Time(interval * (count + 1));
+}
+
+}  // namespace
+
+Shard::Shard(const EngineConfig& config, std::size_t index, std::filesystem::path snapshot,
+             Outbox& outbox, Metrics& metrics)
+    : config_(config),
+      index_(index),
+      snapshot_(std::move(snapshot)),
+      outbox_(outbox),
+      predictions_(metrics.counter("predictions_total", "Readings scored")),
+      detections_(metrics.counter("anomaly_detections_total", "Anomalies opened")),
+      unwatched_(metrics.counter("unwatched_readings_total", "Readings of streams no watch takes")),
+      waits_(metrics.counter("engine_waits_total",
+                             "Times a source waited because a shard's queue was full")),
+      duration_(metrics.histogram("prediction_duration_seconds",
+                                  "Scoring time of one reading, by batch mean",
+                                  {1e-7, 2e-7, 5e-7, 1e-6, 2e-6, 5e-6, 1e-5, 1e-4, 1e-3})) {}
+
+Shard::~Shard() { stop(); }
+
+void Shard::start() {
+  summary_begin_ = now();
+  next_summary_ = next_boundary(summary_begin_, config_.summary_interval);
+  next_tick_ = ticks_now() + kTick;
+  next_snapshot_ = ticks_now() + config_.snapshot_interval;
+  thread_ = std::thread([this] { run(); });
+}
+
+void Shard::stop() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  work_.notify_all();
+  room_.notify_all();
+  thread_.join();
+  if (publisher_.joinable()) publisher_.join();
+}
+
+void Shard::add(std::unique_ptr<Stream> stream) {
+  const std::lock_guard lock(mutex_);
+  arrivals_.push_back(std::move(stream));
+}
+
+bool Shard::submit(std::span<const Item> items) {
+  std::unique_lock lock(mutex_);
+  if (inbox_.size() >= config_.queue_readings_max && !stopping_) {
+    waits_.add();
+    room_.wait(lock, [this] { return inbox_.size() < config_.queue_readings_max || stopping_; });
+  }
+  if (stopping_) return false;
+  const bool was_empty = inbox_.empty();
+  inbox_.insert(inbox_.end(), items.begin(), items.end());
+  submitted_ += items.size();
+  lock.unlock();
+  if (was_empty) work_.notify_one();
+  return true;
+}
+
+void Shard::flush() {
+  std::unique_lock lock(mutex_);
+  const std::uint64_t target = submitted_;
+  idle_.wait(lock, [&] { return scored_ >= target || !thread_.joinable(); });
+}
+
+std::vector<StreamView> Shard::views() const {
+  std::vector<StreamView> views;
+  const std::lock_guard lock(state_mutex_);
+  views.reserve(streams_.size());
+  for (const auto& stream : streams_) {
+    if (!stream->pipeline) continue;
+    const detect::StreamState state = stream->pipeline->state();
+    const auto& watch = stream->pipeline->watch();
+    views.push_back({stream->name, watch.name, watch.detector, state, stream->tags});
+  }
+  return views;
+}
+
+std::size_t Shard::queued() const {
+  const std::lock_guard lock(mutex_);
+  return inbox_.size();
+}
+
+void Shard::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    const auto until = std::min(
+        {next_tick_, next_snapshot_, ticks_now() + std::max(Micros(0), next_summary_ - now())});
+    work_.wait_until(lock, until, [this] { return stopping_ || !inbox_.empty(); });
+    const bool last = stopping_;
+    batch_.clear();
+    std::swap(batch_, inbox_);
+    auto arrivals = std::exchange(arrivals_, {});
+    lock.unlock();
+    room_.notify_all();
+    {
+      const std::lock_guard state_lock(state_mutex_);
+      for (auto& stream : arrivals) {
+        if (stream->pipeline) open_ += stream->pipeline->state().anomalies_open;  // restored ones
+        streams_.push_back(std::move(stream));
+      }
+      const Time at = now();
+      score(at);
+      if (last) {
+        write_summaries(at);
+      } else {
+        periodic(at);
+      }
+    }
+    if (!records_.empty()) outbox_.submit(std::exchange(records_, {}));
+    if (last || ticks_now() >= next_snapshot_) save_snapshot();
+    lock.lock();
+    scored_ += batch_.size();
+    idle_.notify_all();
+    if (last) return;
+  }
+}
+
+/// Scores the batch in its order, runs of one stream together.
+void Shard::score(Time at) {
+  if (batch_.empty()) return;
+  const Ticks began = ticks_now();
+  std::size_t unwatched = 0;
+  for (std::size_t i = 0; i < batch_.size();) {
+    const std::uint32_t id = batch_[i].stream;
+    samples_.clear();
+    for (; i < batch_.size() && batch_[i].stream == id; ++i) {
+      samples_.push_back({batch_[i].time, batch_[i].value});
+    }
+    Stream& stream = *streams_[id];
+    if (!stream.pipeline) {
+      unwatched += samples_.size();
+      continue;
+    }
+    stream.pipeline->push(samples_, at, events_);
+    if (!events_.empty()) collect(stream);
+  }
+  const auto count = static_cast<double>(batch_.size());
+  readings_ += batch_.size();
+  predictions_.add(count - static_cast<double>(unwatched));
+  if (unwatched > 0) unwatched_.add(static_cast<double>(unwatched));
+  duration_.observe(std::chrono::duration<double>(ticks_now() - began).count() / count);
+}
+
+void Shard::periodic(Time at) {
+  if (ticks_now() >= next_tick_) {
+    next_tick_ = ticks_now() + kTick;
+    for (auto& stream : streams_) {
+      if (!stream->pipeline) continue;
+      stream->pipeline->tick(at, events_);
+      if (!events_.empty()) collect(*stream);
+    }
+  }
+  if (at >= next_summary_) {
+    write_summaries(next_boundary(at, config_.summary_interval) - config_.summary_interval);
+  } else if (next_summary_ - at > 2 * config_.summary_interval) {  // the clock was set back
+    summary_begin_ = at;
+    next_summary_ = next_boundary(at, config_.summary_interval);
+  }
+}
+
+void Shard::write_summaries(Time end) {
+  for (auto& stream : streams_) {
+    if (!stream->pipeline) continue;
+    wire::SummaryRecord summary = stream->pipeline->summary(summary_begin_, end);
+    if (summary.readings == 0) continue;
+    summary.stream = stream->name;
+    summary.watch = stream->pipeline->watch().name;
+    summary.tags = stream->tags;
+    records_.push_back({wire::RecordClass::summary, end, wire::encode_record(std::move(summary))});
+  }
+  summary_begin_ = end;
+  next_summary_ = next_boundary(end, config_.summary_interval);
+}
+
+/// Turns a stream's new events into records.
+void Shard::collect(Stream& stream) {
+  for (const detect::Event& event : events_) {
+    if (event.phase == wire::Phase::opened) {
+      ++open_;
+      detections_.add();
+    } else if (event.phase == wire::Phase::closed && open_ > 0) {
+      --open_;
+    }
+    auto record = detect::to_record(event, stream.pipeline->watch(), stream.name, stream.tags);
+    records_.push_back(
+        {wire::RecordClass::anomaly, event.onset, wire::encode_record(std::move(record))});
+  }
+  events_.clear();
+}
+
+void Shard::save_snapshot() {
+  next_snapshot_ = ticks_now() + config_.snapshot_interval;
+  if (publishing_) return;  // the disk is behind: the next one will do
+  auto writer = SnapshotWriter::begin(snapshot_);
+  if (!writer) return log::warn("detector state cannot be saved", {writer.error()});
+  for (const auto& stream : streams_) {
+    if (!stream->pipeline) continue;
+    bytes_.clear();
+    stream->pipeline->snapshot(bytes_);
+    writer->add(stream->name, stream->tags, bytes_);
+  }
+  if (auto done = writer->finish(); !done)
+    return log::warn("detector state cannot be saved", {done.error()});
+  if (publisher_.joinable()) publisher_.join();
+  publishing_ = true;
+  publisher_ = std::thread([this] {
+    if (auto done = SnapshotWriter::publish(snapshot_); !done) {
+      log::warn("detector state cannot be saved", {done.error()});
+    }
+    publishing_ = false;
+  });
+}
+
+}  // namespace lapwing::agent

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+/// One scoring thread and the streams that live on it.
+#pragma once
+
+#include "agent/decode/reading.hpp"
+#include "agent/engine/config.hpp"
+#include "agent/engine/engine.hpp"
+#include "agent/outbox/outbox.hpp"
+#include "shared/detect/pipeline.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace lapwing {
+class Counter;
+class Histogram;
+class Metrics;
+}  // namespace lapwing
+
+namespace lapwing::agent {
+
+/// A stream as its shard keeps it. Without a pipeline nobody watches it: its readings are counted.
+struct Stream {
+  std::string name;
+  std::vector<wire::Tag> tags;
+  std::unique_ptr<detect::Pipeline> pipeline;
+};
+
+/// Threads: add, submit, views and totals from any thread; the rest is its own thread's.
+class Shard {
+ public:
+  Shard(const EngineConfig& config, std::size_t index, std::filesystem::path snapshot,
+        Outbox& outbox, Metrics& metrics);
+  ~Shard();
+  Shard(const Shard&) = delete;
+  Shard& operator=(const Shard&) = delete;
+
+  void start();
+  /// Scores what waits, ends the interval, saves the state.
+  void stop();
+
+  /// The next stream of this shard: local index = the number of streams added before.
+  void add(std::unique_ptr<Stream> stream);
+  /// Waits while the queue is full; false when stopping. `local` are (index, reading) in order.
+  struct Item {
+    std::uint32_t stream = 0;
+    Time time{};
+    double value = 0;
+  };
+  bool submit(std::span<const Item> items);
+  /// Returns when everything submitted before has been scored and its records handed to the outbox.
+  void flush();
+
+  [[nodiscard]] std::vector<StreamView> views() const;
+  [[nodiscard]] std::uint64_t readings_total() const { return readings_; }
+  [[nodiscard]] std::uint64_t anomalies_open() const { return open_; }
+  [[nodiscard]] std::size_t queued() const;
+
+ private:
+  void run();
+  void score(Time now);
+  void periodic(Time now);
+  void write_summaries(Time end);
+  void collect(Stream& stream);
+  void save_snapshot();
+
+  const EngineConfig& config_;
+  const std::size_t index_;
+  const std::filesystem::path snapshot_;
+  Outbox& outbox_;
+  Counter& predictions_;
+  Counter& detections_;
+  Counter& unwatched_;
+  Counter& waits_;
+  Histogram& duration_;
+
+  mutable std::mutex state_mutex_;  // held for a batch; guards streams_ and their state
+  std::vector<std::unique_ptr<Stream>> streams_;
+
+  // Of the shard's thread.
+  std::vector<Item> batch_;
+  std::vector<detect::Sample> samples_;
+  std::vector<detect::Event> events_;
+  std::vector<OutboxRecord> records_;
+  std::vector<std::byte> bytes_;
+  Time summary_begin_{};
+  Time next_summary_{};
+  Ticks next_tick_{};
+  Ticks next_snapshot_{};
+
+  mutable std::mutex mutex_;  // guards what follows
+  std::condition_variable work_;
+  std::condition_variable room_;
+  std::condition_variable idle_;
+  std::vector<Item> inbox_;
+  std::vector<std::unique_ptr<Stream>> arrivals_;
+  std::uint64_t submitted_ = 0;
+  std::uint64_t scored_ = 0;
+  bool stopping_ = false;
+
+  std::atomic<std::uint64_t> readings_{0};
+  std::atomic<std::uint64_t> open_{0};
+  std::thread thread_;
+  std::thread publisher_;  // makes a snapshot durable, off the scoring thread
+  std::atomic<bool> publishing_{false};
+};
+
+}  // namespace lapwing::agent

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/engine/engine.hpp"
+
+#include "agent/engine/snapshot_file.hpp"
+#include "shared/base/metrics.hpp"
+#include "shared/wire/codec.hpp"
+#include "tests/support/process.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <map>
+#include <thread>
+
+namespace lapwing::agent {
+namespace {
+
+using std::chrono::seconds;
+
+class EngineTest : public ::testing::Test {
+ protected:
+  void SetUp() override { open_outbox(); }
+
+  void open_outbox() {
+    auto opened = Outbox::open({}, folder_.path(), metrics_);
+    ASSERT_TRUE(opened) << opened.error().context;
+    outbox_ = std::move(*opened);
+  }
+
+  std::unique_ptr<Engine> make(EngineConfig config = {}) {
+    detect::WatchConfig watch;
+    watch.name = "all";
+    watch.streams = {"plant/#"};
+    watch.warmup = 60;
+    watch.gap_check = false;
+    auto engine =
+        std::make_unique<Engine>(config, std::vector{watch}, folder_.path(), *outbox_, metrics_);
+    EXPECT_TRUE(engine->start());
+    return engine;
+  }
+
+  StreamId id(Engine& engine, std::string_view name) {
+    auto given = engine.stream_for(name, {});
+    EXPECT_TRUE(given) << given.error().context;
+    return *given;
+  }
+
+  /// A sine with a little deterministic noise, one reading a second, ending about now.
+  std::vector<Reading> normal(StreamId stream, int count) {
+    std::vector<Reading> readings;
+    const Time first = now() - seconds(count);
+    for (int i = 0; i < count; ++i) {
+      const double noise = .05 * std::sin(i * 12.9898) * std::cos(i * 78.233);
+      readings.push_back({stream, first + seconds(i), 10 + std::sin(i * .2) + noise});
+    }
+    return readings;
+  }
+
+  /// Everything in the outbox, decoded.
+  std::vector<wire::RecordBody> records() {
+    outbox_->flush();
+    std::vector<wire::RecordBody> bodies;
+    for (std::uint64_t from = 1;;) {
+      auto entries = outbox_->read(from, 1000, 1 << 20);
+      EXPECT_TRUE(entries);
+      if (!entries || entries->empty()) return bodies;
+      for (const auto& entry : *entries) {
+        auto body = wire::decode_record(entry.payload);
+        EXPECT_TRUE(body);
+        bodies.push_back(std::move(*body));
+      }
+      from = entries->back().seq_last + 1;
+    }
+  }
+
+  lapwing::testing::TempDir folder_;
+  Metrics metrics_;
+  std::unique_ptr<Outbox> outbox_;
+};
+
+TEST_F(EngineTest, AReadingBecomesASummaryRecordWithItsStreamAndWatch) {
+  auto engine = make();
+  const auto stream = id(*engine, "plant/pump/flow");
+  ASSERT_TRUE(engine->submit(normal(stream, 100)));
+  engine->stop();
+  const auto bodies = records();
+  ASSERT_EQ(bodies.size(), 1U);
+  const auto& summary = std::get<wire::SummaryRecord>(bodies[0]);
+  EXPECT_EQ(summary.stream, "plant/pump/flow");
+  EXPECT_EQ(summary.watch, "all");
+  EXPECT_EQ(summary.readings, 100U);
+  EXPECT_NEAR(summary.value_mean, 10, .2);
+}
+
+TEST_F(EngineTest, AFaultBecomesAnAnomalyRecord) {
+  auto engine = make();
+  const auto stream = id(*engine, "plant/pump/flow");
+  auto readings = normal(stream, 600);
+  for (int i = 560; i < 600; ++i) readings[static_cast<std::size_t>(i)].value += 40;
+  ASSERT_TRUE(engine->submit(readings));
+  engine->flush();
+  EXPECT_EQ(engine->figures().anomalies_open, 1U);
+  const auto bodies = records();
+  ASSERT_FALSE(bodies.empty());
+  const auto& anomaly = std::get<wire::AnomalyRecord>(bodies[0]);
+  EXPECT_EQ(anomaly.phase, wire::Phase::opened);
+  EXPECT_EQ(anomaly.stream, "plant/pump/flow");
+  EXPECT_FALSE(anomaly.text.empty());
+}
+
+TEST_F(EngineTest, OneNameHasOneIdAndNamesBeyondTheMaximumAreRefused) {
+  EngineConfig config;
+  config.streams_max = 2;
+  auto engine = make(config);
+  const auto a = id(*engine, "plant/a");
+  EXPECT_EQ(a, id(*engine, "plant/a"));
+  EXPECT_NE(a, id(*engine, "plant/b"));
+  const auto refused = engine->stream_for("plant/c", {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::limit);
+  EXPECT_NE(refused.error().context.find("engine.streams_max"), std::string::npos);
+  EXPECT_EQ(engine->figures().refused_streams_total, 1U);
+  EXPECT_TRUE(engine->submit(normal(a, 10))) << "the others go on";
+}
+
+TEST_F(EngineTest, KeepsTheOrderOfEveryStreamOverShards) {
+  EngineConfig config;
+  config.shards = 3;
+  auto engine = make(config);
+  std::vector<Reading> readings;
+  const Time first = now() - seconds(1000);
+  std::vector<StreamId> streams;
+  for (int s = 0; s < 10; ++s) streams.push_back(id(*engine, "plant/s" + std::to_string(s)));
+  for (int i = 0; i < 1000; ++i) {
+    for (const auto stream : streams) readings.push_back({stream, first + seconds(i), double(i)});
+  }
+  ASSERT_TRUE(engine->submit(readings));
+  engine->flush();
+  for (const auto& view : engine->streams("", 100)) {
+    EXPECT_EQ(view.state.readings_total, 1000U);
+    EXPECT_EQ(view.state.dropped_total, 0U) << "a reading out of order would be dropped";
+    EXPECT_EQ(view.state.last_value, 999);
+  }
+}
+
+TEST_F(EngineTest, AStreamNobodyWatchesIsCountedNotScored) {
+  auto engine = make();
+  const auto stream = id(*engine, "office/lamp");
+  ASSERT_TRUE(engine->submit(normal(stream, 50)));
+  engine->flush();
+  EXPECT_TRUE(engine->streams("", 10).empty());
+  EXPECT_EQ(metrics_.counter("unwatched_readings_total", "").value(), 50);
+}
+
+TEST_F(EngineTest, ARestartNeedsNoWarmUp) {
+  auto engine = make();
+  ASSERT_TRUE(engine->submit(normal(id(*engine, "plant/pump/flow"), 300)));
+  engine->stop();
+  engine = make();
+  const auto views = engine->streams("", 10);
+  engine->flush();
+  const auto restored = engine->streams("", 10);
+  ASSERT_EQ(restored.size(), 1U);
+  EXPECT_EQ(restored[0].name, "plant/pump/flow");
+  EXPECT_TRUE(restored[0].state.warm);
+}
+
+TEST_F(EngineTest, ADamagedSnapshotIsRefusedAndTheStreamsWarmUpAnew) {
+  auto engine = make();
+  ASSERT_TRUE(engine->submit(normal(id(*engine, "plant/pump/flow"), 300)));
+  engine->stop();
+  const auto file = folder_.path() / "streams-0.snapshot";
+  ASSERT_TRUE(std::filesystem::exists(file));
+  {
+    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(200);
+    bytes.put('\x55');
+  }
+  engine = make();
+  const auto stream = id(*engine, "plant/pump/flow");
+  ASSERT_TRUE(engine->submit(normal(stream, 10)));
+  engine->flush();
+  ASSERT_EQ(engine->streams("", 10).size(), 1U);
+  EXPECT_FALSE(engine->streams("", 10)[0].state.warm);
+}
+
+TEST_F(EngineTest, AFullQueueHoldsTheSourceBackAndLosesNothing) {
+  EngineConfig config;
+  config.queue_readings_max = 1000;
+  auto engine = make(config);
+  const auto stream = id(*engine, "plant/fast");
+  const auto readings = normal(stream, 200'000);
+  for (std::size_t i = 0; i < readings.size(); i += 500) {
+    ASSERT_TRUE(engine->submit(std::span(readings).subspan(i, 500)));
+  }
+  engine->flush();
+  EXPECT_EQ(engine->figures().readings_total, readings.size());
+}
+
+TEST_F(EngineTest, AStopLetsAWaitingSourceGo) {
+  EngineConfig config;
+  config.queue_readings_max = 1000;
+  auto engine = make(config);
+  const auto stream = id(*engine, "plant/fast");
+  const auto readings = normal(stream, 5000);
+  std::thread source([&] {
+    while (engine->submit(readings)) {
+    }
+  });
+  while (engine->figures().readings_total < 10'000) std::this_thread::yield();
+  engine->stop();
+  source.join();
+}
+
+TEST(SnapshotFile, ReadsBackWhatWasWrittenAndStopsAtDamage) {
+  const lapwing::testing::TempDir folder;
+  const auto path = folder.path() / "s.snapshot";
+  auto writer = SnapshotWriter::begin(path);
+  ASSERT_TRUE(writer);
+  const std::vector<std::byte> state(100, std::byte{7});
+  const std::vector<wire::Tag> tags{{"site", "plant1"}};
+  for (int i = 0; i < 5; ++i) writer->add("stream" + std::to_string(i), tags, state);
+  ASSERT_TRUE(writer->finish());
+  ASSERT_TRUE(SnapshotWriter::publish(path));
+  int count = 0;
+  ASSERT_TRUE(read_snapshot(path, [&](SnapshotEntry& entry) {
+    EXPECT_EQ(entry.name, "stream" + std::to_string(count++));
+    EXPECT_EQ(entry.tags, tags);
+    EXPECT_EQ(entry.state, state);
+  }));
+  EXPECT_EQ(count, 5);
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
+  count = 0;
+  const auto cut = read_snapshot(path, [&](SnapshotEntry&) { ++count; });
+  ASSERT_FALSE(cut);
+  EXPECT_EQ(cut.error().code, Errc::corrupt);
+  EXPECT_EQ(count, 4);
+}
+
+}  // namespace
+}  // namespace lapwing::agent
