@@ -39,6 +39,7 @@ Shard::Shard(const EngineConfig& config, std::size_t index, std::filesystem::pat
 Shard::~Shard() { stop(); }
 
 void Shard::start() {
+  take_in(std::exchange(arrivals_, {}));  // restored ones; the thread does not run yet
   summary_begin_ = now();
   next_summary_ = next_boundary(summary_begin_, config_.summary_interval);
   next_tick_ = ticks_now() + kTick;
@@ -116,10 +117,7 @@ void Shard::run() {
     room_.notify_all();
     {
       const std::lock_guard state_lock(state_mutex_);
-      for (auto& stream : arrivals) {
-        if (stream->pipeline) open_ += stream->pipeline->state().anomalies_open;  // restored ones
-        streams_.push_back(std::move(stream));
-      }
+      take_in(std::move(arrivals));
       const Time at = now();
       score(at);
       if (last) {
@@ -134,6 +132,13 @@ void Shard::run() {
     scored_ += batch_.size();
     idle_.notify_all();
     if (last) return;
+  }
+}
+
+void Shard::take_in(std::vector<std::unique_ptr<Stream>> arrivals) {
+  for (auto& stream : arrivals) {
+    if (stream->pipeline) open_ += stream->pipeline->state().anomalies_open;
+    streams_.push_back(std::move(stream));
   }
 }
 

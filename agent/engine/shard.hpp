@@ -66,6 +66,7 @@ class Shard {
 
  private:
   void run();
+  void take_in(std::vector<std::unique_ptr<Stream>> arrivals);
   void score(Time now);
   void periodic(Time now);
   void write_summaries(Time end);
