@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/api/api.hpp"
+
+#include "hub/api/handlers.hpp"
+#include "hub/api/query.hpp"
+#include "shared/base/metrics.hpp"
+
+namespace lapwing::hub {
+
+std::string_view openapi_text();  // embedded
+
+namespace {
+
+using http::Method;
+using http::Response;
+
+struct Entry {
+  Operation operation;
+  Operate operate;
+};
+
+/// The only list of operations: routes, openapi_test and the middleware read it.
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> kEntries{
+      {{Method::get, "/api/v1/devices", "read", {"limit", "cursor"}}, &list_devices},
+      {{Method::get, "/api/v1/devices/{device}", "read", {}}, &get_device},
+      {{Method::post, "/api/v1/devices/{device}/revoke", "admin", {}}, &revoke_device},
+      {{Method::post, "/api/v1/devices/{device}/release", "admin", {}}, &release_device},
+      {{Method::get, "/api/v1/devices/{device}/streams", "read", {"limit", "cursor"}},
+       &list_streams},
+      {{Method::get,
+        "/api/v1/devices/{device}/history",
+        "read",
+        {"stream", "watch", "from", "to", "limit"}},
+       &get_history},
+      {{Method::get,
+        "/api/v1/anomalies",
+        "read",
+        {"device", "stream", "state", "severity", "reason", "from", "to", "limit", "cursor"}},
+       &list_anomalies},
+      {{Method::get, "/api/v1/anomalies/{device}/{id}", "read", {}}, &get_anomaly},
+      {{Method::get, "/api/v1/feed", "read", {"device"}}, &follow_feed},
+      {{Method::get, "/api/v1/tokens", "admin", {"limit", "cursor"}}, &list_tokens},
+      {{Method::post, "/api/v1/tokens", "admin", {}}, &make_token},
+      {{Method::del, "/api/v1/tokens/{id}", "admin", {}}, &end_token},
+      {{Method::post, "/api/v1/enrolments", "enrol", {}}, &make_enrolment},
+      {{Method::post, "/api/v1/enrol", "", {}}, &enrol},
+      {{Method::get, "/api/v1/openapi.json", "", {}}, &get_openapi},
+      {{Method::get, "/health/live", "", {}}, &health_live},
+      {{Method::get, "/health/ready", "", {}}, &health_ready},
+      {{Method::get, "/metrics", "", {}}, &metrics},
+  };
+  return kEntries;
+}
+
+Response health(std::string_view status, const std::vector<std::string_view>& reasons) {
+  std::string body = "{\"status\":\"" + std::string(status) + "\",\"reasons\":[";
+  for (const auto reason : reasons) {
+    if (body.back() != '[') body += ',';
+    body.append("\"").append(reason).append("\"");
+  }
+  auto response = http::json_response(body + "]}", reasons.empty() ? 200 : 503);
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+}  // namespace
+
+Response get_openapi(const Desk&, const Call& call) {
+  auto response = http::json_response(std::string(openapi_document()));
+  response.headers.emplace_back("Cache-Control", "no-cache");
+  return with_etag(call.request, std::move(response));
+}
+
+Response health_live(const Desk&, const Call&) { return health("live", {}); }
+
+Response health_ready(const Desk& desk, const Call&) {
+  std::vector<std::string_view> reasons;
+  if (!desk.parts.store.check()) reasons.emplace_back("the store does not answer");
+  if (desk.parts.ingest_ready && !desk.parts.ingest_ready()) {
+    reasons.emplace_back("ingest is not connected to the broker, or the store refuses records");
+  }
+  return health(reasons.empty() ? "ready" : "not ready", reasons);
+}
+
+Response metrics(const Desk& desk, const Call&) {
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+          .body = desk.parts.metrics.text()};
+}
+
+const std::vector<Operation>& operations() {
+  static const std::vector<Operation> kOperations = [] {
+    std::vector<Operation> list;
+    for (const auto& entry : entries()) list.push_back(entry.operation);
+    return list;
+  }();
+  return kOperations;
+}
+
+std::string_view openapi_document() { return openapi_text(); }
+
+class Api::Impl {
+ public:
+  Impl(const ApiParts& parts, const ApiOptions& options)
+      : parts_(parts),
+        options_(options),
+        authenticator_(parts.store, options.failures_max),
+        pump_(parts.store, parts.feed, parts.metrics) {}
+
+  Response answer(const Entry& entry, const http::Request& request) {
+    const Desk desk{parts_, options_, authenticator_, pump_};
+    TokenRow token;
+    if (!entry.operation.scope.empty()) {
+      auto admitted = authenticator_.admit(request, entry.operation.scope);
+      if (auto* refusal = std::get_if<Response>(&admitted)) return std::move(*refusal);
+      token = std::get<TokenRow>(std::move(admitted));
+    }
+    Query query(request);
+    query.only(entry.operation.query);
+    if (query.problem()) return http::problem(*query.problem(), request.path);
+    return entry.operate(desk, {request, token});
+  }
+
+ private:
+  const ApiParts parts_;
+  const ApiOptions options_;
+  Authenticator authenticator_;
+  FeedPump pump_;
+};
+
+Api::Api(const ApiParts& parts, const ApiOptions& options)
+    : impl_(std::make_unique<Impl>(parts, options)) {}
+Api::~Api() = default;
+
+void Api::add_routes(http::Router& router) {
+  for (const auto& entry : entries()) {
+    router.add(entry.operation.method, entry.operation.pattern,
+               [impl = impl_.get(), &entry](const http::Request& request) {
+                 return impl->answer(entry, request);
+               });
+  }
+}
+
+}  // namespace lapwing::hub

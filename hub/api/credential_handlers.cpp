@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/api/handlers.hpp"
+#include "hub/api/query.hpp"
+#include "hub/api/rows_json.hpp"
+#include "hub/fleet/tokens.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace lapwing::hub {
+namespace {
+
+using http::Response;
+using Json = nlohmann::ordered_json;
+
+constexpr std::int64_t kEnrolmentSeconds = 3'600;
+constexpr std::int64_t kSecondsMax = std::int64_t{100} * 365 * 24 * 3'600;
+
+/// A request's JSON object, read key by key; the first problem is kept.
+class Body {
+ public:
+  explicit Body(const http::Request& request) {
+    json_ = Json::parse(request.body, nullptr, false);
+    if (!json_.is_object()) {
+      wrong("the body is not a JSON object");
+      json_ = Json::object();
+    }
+  }
+
+  std::string text(const char* key) {
+    known_.emplace_back(key);
+    const auto at = json_.find(key);
+    if (at != json_.end() && at->is_string()) return at->get<std::string>();
+    wrong("\"" + std::string(key) + "\": a text is required");
+    return {};
+  }
+
+  std::vector<std::string> texts(const char* key) {
+    known_.emplace_back(key);
+    const auto at = json_.find(key);
+    std::vector<std::string> list;
+    if (at != json_.end() && at->is_array() && at->size() <= 16) {
+      for (const auto& one : *at) {
+        if (one.is_string()) list.push_back(one.get<std::string>());
+      }
+      if (list.size() == at->size()) return list;
+    }
+    wrong("\"" + std::string(key) + "\": a list of texts is required");
+    return {};
+  }
+
+  std::optional<std::int64_t> seconds(const char* key) {
+    known_.emplace_back(key);
+    const auto at = json_.find(key);
+    if (at == json_.end() || at->is_null()) return std::nullopt;
+    if (at->is_number_integer() && at->get<std::int64_t>() >= 1 &&
+        at->get<std::int64_t>() <= kSecondsMax) {
+      return at->get<std::int64_t>();
+    }
+    wrong("\"" + std::string(key) + "\": a whole number of seconds above 0 is wanted");
+    return std::nullopt;
+  }
+
+  /// Call last: also finds keys that nobody read.
+  const std::optional<Error>& problem() {
+    for (const auto& [key, value] : json_.items()) {
+      if (std::ranges::find(known_, key) == known_.end()) {
+        wrong("\"" + key.substr(0, 64) + "\": unknown key");
+      }
+    }
+    return problem_;
+  }
+
+ private:
+  void wrong(std::string what) {
+    if (!problem_) problem_ = Error{Errc::bad_input, std::move(what)};
+  }
+
+  Json json_;
+  std::vector<std::string> known_;
+  std::optional<Error> problem_;
+};
+
+Response refuse(const Call& call, const Error& error) {
+  return http::problem(error, call.request.path);
+}
+
+/// Holds a secret: kept by nobody on the way.
+Response secret_response(const Json& json, unsigned status) {
+  auto response =
+      http::json_response(json.dump(-1, ' ', false, Json::error_handler_t::replace), status);
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+}  // namespace
+
+Response list_tokens(const Desk& desk, const Call& call) {
+  Query query(call.request);
+  const auto page = query.page();
+  if (query.problem()) return refuse(call, *query.problem());
+  const auto tokens = desk.parts.store.tokens(call.token.tenant, page);
+  if (!tokens) return refuse(call, tokens.error());
+  auto response = http::json_response(to_json(*tokens));
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+Response make_token(const Desk& desk, const Call& call) {
+  Body body(call.request);
+  TokenRequest wanted{
+      .tenant = call.token.tenant, .name = body.text("name"), .scopes = body.texts("scopes")};
+  if (const auto seconds = body.seconds("expires_in_s")) {
+    wanted.lifetime = std::chrono::seconds(*seconds);
+  }
+  if (body.problem()) return refuse(call, *body.problem());
+  const auto made = create_token(desk.parts.store, wanted, call.token.id, now());
+  if (!made) return refuse(call, made.error());
+  auto json = Json::parse(to_json(made->row));
+  json["token"] = made->secret.reveal();
+  return secret_response(json, 201);
+}
+
+Response end_token(const Desk& desk, const Call& call) {
+  const auto done = revoke_token(desk.parts.store, call.token.tenant, call.request.parameter("id"),
+                                 call.token.id, now());
+  if (!done) return refuse(call, done.error());
+  return {.status = 204};
+}
+
+Response make_enrolment(const Desk& desk, const Call& call) {
+  Body body(call.request);
+  const auto device = body.text("device");
+  const auto seconds = body.seconds("expires_in_s").value_or(kEnrolmentSeconds);
+  if (body.problem()) return refuse(call, *body.problem());
+  const auto made = desk.parts.enrolment.permit(
+      {call.token.tenant, device}, std::chrono::seconds(seconds), call.token.id, now());
+  if (!made) return refuse(call, made.error());
+  return secret_response({{"device", made->row.device},
+                          {"expires_at", to_rfc3339(made->row.expires_at)},
+                          {"token", made->token.reveal()}},
+                         201);
+}
+
+Response enrol(const Desk& desk, const Call& call) {
+  if (desk.authenticator.blocked(call.request)) return too_many_failures(call.request.path);
+  Body body(call.request);
+  const auto token = body.text("token");
+  const auto csr = body.text("csr");
+  if (body.problem()) return refuse(call, *body.problem());
+  const auto enrolled = desk.parts.enrolment.enrol(token, csr, now());
+  if (!enrolled) {
+    if (enrolled.error().code == Errc::denied) desk.authenticator.failed(call.request);
+    return refuse(call, enrolled.error());
+  }
+  return secret_response(
+      {{"certificate", enrolled->certificate_pem},
+       {"ca", enrolled->authority_pem},
+       {"tenant", enrolled->key.tenant},
+       {"device", enrolled->key.device},
+       {"certificate_expires", to_rfc3339(enrolled->certificate_expires)},
+       {"mqtt", {{"host", desk.options.mqtt_host}, {"port", desk.options.mqtt_port}}}},
+      200);
+}
+
+}  // namespace lapwing::hub

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Inside of hub/api: one function per operation, called after token and query names were checked.
+#pragma once
+
+#include "hub/api/api.hpp"
+#include "hub/api/auth.hpp"
+#include "hub/api/feed_pump.hpp"
+#include "shared/http/message.hpp"
+
+namespace lapwing::hub {
+
+/// What handlers share. Borrowed.
+struct Desk {
+  const ApiParts& parts;
+  const ApiOptions& options;
+  Authenticator& authenticator;
+  FeedPump& pump;
+};
+
+/// One request with what the middleware found. `token` is empty where none is needed.
+struct Call {
+  const http::Request& request;
+  const TokenRow& token;
+};
+
+using Operate = http::Response (*)(const Desk&, const Call&);
+
+http::Response list_devices(const Desk& desk, const Call& call);
+http::Response get_device(const Desk& desk, const Call& call);
+http::Response revoke_device(const Desk& desk, const Call& call);
+http::Response release_device(const Desk& desk, const Call& call);
+http::Response list_streams(const Desk& desk, const Call& call);
+http::Response get_history(const Desk& desk, const Call& call);
+http::Response list_anomalies(const Desk& desk, const Call& call);
+http::Response get_anomaly(const Desk& desk, const Call& call);
+http::Response follow_feed(const Desk& desk, const Call& call);
+
+http::Response list_tokens(const Desk& desk, const Call& call);
+http::Response make_token(const Desk& desk, const Call& call);
+http::Response end_token(const Desk& desk, const Call& call);
+http::Response make_enrolment(const Desk& desk, const Call& call);
+http::Response enrol(const Desk& desk, const Call& call);
+
+http::Response get_openapi(const Desk& desk, const Call& call);
+http::Response health_live(const Desk& desk, const Call& call);
+http::Response health_ready(const Desk& desk, const Call& call);
+http::Response metrics(const Desk& desk, const Call& call);
+
+}  // namespace lapwing::hub

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/api/handlers.hpp"
+#include "hub/api/query.hpp"
+#include "hub/api/rows_json.hpp"
+
+#include <charconv>
+
+namespace lapwing::hub {
+namespace {
+
+using http::Response;
+
+/// Browsers and proxies keep nothing without asking; asking costs a 304.
+Response fresh(const Call& call, std::string body) {
+  auto response = http::json_response(std::move(body));
+  response.headers.emplace_back("Cache-Control", "private, no-cache");
+  return with_etag(call.request, std::move(response));
+}
+
+Response refuse(const Call& call, const Error& error) {
+  return http::problem(error, call.request.path);
+}
+
+/// `text` as a whole number; nullopt when it is anything else.
+std::optional<std::uint64_t> parse(std::string_view text, int base) {
+  std::uint64_t number = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number, base);
+  if (text.empty() || ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return number;
+}
+
+DeviceKey device_of(const Call& call) {
+  return {call.token.tenant, call.request.parameter("device")};
+}
+
+Response change_device(const Desk& desk, const Call& call, const char* action,
+                       const Result<void>& done) {
+  if (!done) return refuse(call, done.error());
+  const auto noted = desk.parts.store.add_audit({.tenant = call.token.tenant,
+                                                 .at = now(),
+                                                 .actor = call.token.id,
+                                                 .action = action,
+                                                 .subject = call.request.parameter("device"),
+                                                 .detail = ""});
+  if (!noted) return refuse(call, noted.error());
+  return {.status = 204};
+}
+
+}  // namespace
+
+Response list_devices(const Desk& desk, const Call& call) {
+  Query query(call.request);
+  const auto page = query.page();
+  if (query.problem()) return refuse(call, *query.problem());
+  const auto devices = desk.parts.store.devices(call.token.tenant, page);
+  return devices ? fresh(call, to_json(*devices)) : refuse(call, devices.error());
+}
+
+Response get_device(const Desk& desk, const Call& call) {
+  const auto device = desk.parts.store.device(device_of(call));
+  return device ? fresh(call, to_json(*device)) : refuse(call, device.error());
+}
+
+Response revoke_device(const Desk& desk, const Call& call) {
+  return change_device(desk, call, "device.revoke",
+                       desk.parts.store.revoke_device(device_of(call), now()));
+}
+
+Response release_device(const Desk& desk, const Call& call) {
+  return change_device(desk, call, "device.release",
+                       desk.parts.store.release_quarantine(device_of(call)));
+}
+
+Response list_streams(const Desk& desk, const Call& call) {
+  Query query(call.request);
+  const auto page = query.page();
+  if (query.problem()) return refuse(call, *query.problem());
+  const auto streams = desk.parts.store.streams(device_of(call), page);
+  return streams ? fresh(call, to_json(*streams)) : refuse(call, streams.error());
+}
+
+Response get_history(const Desk& desk, const Call& call) {
+  Query query(call.request);
+  const HistoryQuery wanted{.stream = query.required_text("stream"),
+                            .watch = query.text("watch").value_or(""),
+                            .from = query.time("from"),
+                            .to = query.time("to"),
+                            .limit = query.count("limit", 1'000, 10'000)};
+  if (query.problem()) return refuse(call, *query.problem());
+  const auto points = desk.parts.store.history(device_of(call), wanted);
+  return points ? fresh(call, history_json(wanted.stream, *points)) : refuse(call, points.error());
+}
+
+Response list_anomalies(const Desk& desk, const Call& call) {
+  Query query(call.request);
+  AnomalyFilter filter{.device = query.text("device"), .stream = query.text("stream")};
+  if (const auto state = query.word("state", kStates)) filter.open = *state == 0;
+  if (const auto severity = query.word("severity", kSeverities)) {
+    filter.severity = static_cast<wire::Severity>(*severity + 1);
+  }
+  if (const auto reason = query.word("reason", kReasons)) {
+    filter.reason = static_cast<wire::Reason>(*reason + 1);
+  }
+  filter.from = query.time("from");
+  filter.to = query.time("to");
+  const auto page = query.page();
+  if (query.problem()) return refuse(call, *query.problem());
+  const auto anomalies = desk.parts.store.anomalies(call.token.tenant, filter, page);
+  return anomalies ? fresh(call, to_json(*anomalies)) : refuse(call, anomalies.error());
+}
+
+Response get_anomaly(const Desk& desk, const Call& call) {
+  const auto id = parse(call.request.parameter("id"), 16);
+  if (!id) {
+    return refuse(call, {Errc::bad_input, "an anomaly's id is up to 16 hexadecimal digits"});
+  }
+  const auto anomaly = desk.parts.store.anomaly(device_of(call), *id);
+  return anomaly ? fresh(call, to_json(*anomaly)) : refuse(call, anomaly.error());
+}
+
+Response follow_feed(const Desk& desk, const Call& call) {
+  Query query(call.request);
+  FeedPump::Wanted wanted{.tenant = call.token.tenant, .device = query.text("device")};
+  if (const auto last = call.request.header("last-event-id"); last && !last->empty()) {
+    wanted.after = parse(*last, 10);
+    if (!wanted.after) {
+      return refuse(call, {Errc::bad_input, "Last-Event-ID is the id of an event of this feed"});
+    }
+  }
+  auto stream = desk.pump.subscribe(wanted);
+  if (!stream) return refuse(call, stream.error());
+  return {.stream = *std::move(stream)};
+}
+
+}  // namespace lapwing::hub
