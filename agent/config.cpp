@@ -114,7 +114,9 @@ AgentConfig AgentConfig::read(config::Section root, const std::filesystem::path&
                  "kind = \"mqtt\" or kind = \"host\"");
   }
   read_watches(c, root);
+  c.engine = EngineConfig::read(root.table({"engine", "Scoring: threads, bounds, how often"}));
   c.outbox = OutboxConfig::read(root.table({"outbox", "The durable queue of records"}));
+  c.uplink = UplinkConfig::read(root.table({"uplink", "The hub; `lapwing-agent enrol` writes it"}));
   auto quarantine = root.table({"quarantine", "What could not be read, kept to be looked at"});
   c.quarantine = QuarantineConfig::read(quarantine);
   auto status = root.table({"status", "The agent's own HTTP: health, metrics, streams"});

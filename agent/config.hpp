@@ -3,9 +3,11 @@
 #pragma once
 
 #include "agent/decode/quarantine.hpp"
+#include "agent/engine/config.hpp"
 #include "agent/outbox/config.hpp"
 #include "agent/source/source_config.hpp"
 #include "agent/status/status.hpp"
+#include "agent/uplink/config.hpp"
 #include "shared/base/config.hpp"
 #include "shared/base/log.hpp"
 #include "shared/detect/watch.hpp"
@@ -33,7 +35,9 @@ struct AgentConfig {
   std::vector<SourceConfig> sources;         ///< at least one
   std::vector<detect::WatchConfig> watches;  ///< none given: one, `default`, on every stream
   QuarantineConfig quarantine;
+  EngineConfig engine;
   OutboxConfig outbox;
+  UplinkConfig uplink;
   StatusConfig status;
 
   /// `folder` is the configuration file's. Problems are recorded in the document.

@@ -4,14 +4,16 @@
 #include "agent/outbox/database.hpp"
 #include "shared/base/files.hpp"
 #include "shared/base/ids.hpp"
-#include "shared/base/mutex.hpp"
 #include "shared/trust/certificate.hpp"
 #include "shared/trust/key.hpp"
+#include "shared/wire/topics.hpp"
 
 #include <arpa/inet.h>
 #include <cerrno>
 #include <chrono>
 #include <future>
+#include <memory>
+#include <mutex>
 #include <netinet/in.h>
 #include <optional>
 #include <sys/socket.h>
@@ -228,6 +230,24 @@ Findings check_source(const SourceConfig& source, Time at) {
     findings = check_certificates(subject, *options.tls, at);
   }
   auto reached = check_broker(subject + " broker", std::move(options));
+  findings.insert(findings.end(), reached.begin(), reached.end());
+  return findings;
+}
+
+Findings check_hub(const UplinkConfig& uplink, Time at) {
+  mqtt::Options options;
+  options.host = uplink.host;
+  options.port = uplink.port;
+  options.tls = mqtt::Tls{uplink.ca, uplink.certificate, uplink.key};
+  Findings findings = check_certificates("hub", *options.tls, at);
+  if (const auto certificate = trust::Certificate::load(uplink.certificate)) {
+    const auto identity = wire::parse_identity(certificate->info().common_name);
+    findings.push_back(identity
+                           ? ok("identity", "this device is " + wire::to_string(*identity))
+                           : fail("identity", identity.error().context,
+                                  "the certificate is no device's: lapwing-agent enrol makes one"));
+  }
+  auto reached = check_broker("hub", std::move(options));
   findings.insert(findings.end(), reached.begin(), reached.end());
   return findings;
 }

@@ -67,6 +67,12 @@ int run_doctor(const std::filesystem::path& config, std::ostream& out, std::ostr
   report.add(check_data(c));
   report.add(check_status(c.status));
   for (const auto& source : c.sources) report.add(check_source(source, at));
+  if (c.uplink.enabled()) {
+    report.add(check_hub(c.uplink, at));
+  } else {
+    report.add(
+        {{Grade::ok, "uplink", "none: the agent works alone, records stay in its outbox", {}}});
+  }
   return report.finish();
 }
 

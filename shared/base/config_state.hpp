@@ -22,11 +22,12 @@ struct State {
   bool describing = false;
   std::vector<Problem> problems;
   std::vector<KeyReference> keys;
-  std::map<const toml::node*, std::string> environment_text;  ///< values as the variable held them
-  std::map<const void*, std::vector<std::string>> known;      ///< keys read, by table
+  /// Nodes that variables set: the variable's name and its text as it was.
+  std::map<const toml::node*, std::pair<std::string, std::string>> environment;
+  std::map<const void*, std::vector<std::string>> known;  ///< keys read, by table
 };
 
-/// `agent.toml:12`, or where the node came from otherwise.
-[[nodiscard]] std::string place_of(const toml::node& node);
+/// `agent.toml:12`, or the variable that set the node.
+[[nodiscard]] std::string place_of(const State& state, const toml::node& node);
 
 }  // namespace lapwing::config

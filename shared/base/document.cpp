@@ -95,7 +95,7 @@ void expand_all(State& state, toml::node& node, const std::string& path,
     if (text->get().find('$') == std::string::npos) return;
     std::string what;
     std::string expanded = expand(text->get(), environment, what);
-    if (!what.empty()) state.problems.push_back({place_of(node), path, what});
+    if (!what.empty()) state.problems.push_back({place_of(state, node), path, what});
     text->get() = std::move(expanded);
   }
 }
@@ -175,7 +175,7 @@ void override_from(State& state, const Environment& environment) {
     }
     const toml::node* node =
         insert_parsed(*table, words.back(), value, "environment variable " + name);
-    state.environment_text[node] = value;
+    state.environment[node] = {name, value};
   }
 }
 
@@ -187,7 +187,7 @@ void report_unknown(State& state, const toml::table& table, const std::string& p
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       const auto meant = did_you_mean(name, known);
       state.problems.push_back(
-          {place_of(node), full,
+          {place_of(state, node), full,
            "is not a key of this section" + (meant ? "; did you mean \"" + *meant + "\"?" : ".")});
       continue;
     }
@@ -216,9 +216,11 @@ std::pair<std::string_view, std::uint64_t> order_of(std::string_view place) {
 
 }  // namespace
 
-std::string place_of(const toml::node& node) {
+std::string place_of(const State& state, const toml::node& node) {
+  const auto variable = state.environment.find(&node);
+  if (variable != state.environment.end()) return "environment variable " + variable->second.first;
   const auto& source = node.source();
-  if (!source.path) return "configuration";
+  if (!source.path) return state.file;
   if (source.path->starts_with("environment variable")) return *source.path;
   return source.begin.line == 0 ? *source.path
                                 : *source.path + ":" + std::to_string(source.begin.line);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,6 +99,22 @@ Result<void> write_file_atomic(const std::filesystem::path& path, std::string_vi
   if (directory.get() < 0) return system_error(folder, "open", errno);
   if (::fsync(directory.get()) != 0) return system_error(folder, "fsync", errno);
   return {};
+}
+
+Result<FileLock> FileLock::take(const std::filesystem::path& path) {
+  const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (file < 0) {
+    return system_error(path, "lock", errno);
+  }
+  if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
+    ::close(file);
+    return Error{Errc::exists, path.string() + " is held by another process; stop it first"};
+  }
+  return FileLock(file);
+}
+
+FileLock::~FileLock() {
+  if (file_ >= 0) ::close(file_);
 }
 
 }  // namespace lapwing

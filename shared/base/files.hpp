@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <utility>
 
 namespace lapwing {
 
@@ -19,5 +20,23 @@ Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t b
 /// file's (0600 for keys and tokens). Errors: denied, limit (disk full), io; the old file stays.
 Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view bytes,
                                ::mode_t mode = 0644);
+
+/// Held while the object lives: two processes on one data folder would spoil it.
+/// Ownership: movable. The kernel lets go when the process dies, however it dies.
+class FileLock {
+ public:
+  /// Creates the file if needed. Errors: exists (another process holds it), denied, io.
+  static Result<FileLock> take(const std::filesystem::path& path);
+  ~FileLock();
+  FileLock(FileLock&& other) noexcept : file_(std::exchange(other.file_, -1)) {}
+  FileLock& operator=(FileLock&& other) noexcept {
+    std::swap(file_, other.file_);
+    return *this;
+  }
+
+ private:
+  explicit FileLock(int file) : file_(file) {}
+  int file_;
+};
 
 }  // namespace lapwing

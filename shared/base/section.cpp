@@ -68,7 +68,8 @@ const void* Section::find(const Key& key, const Range& range) {
 }
 
 void Section::wrong(std::string_view key, const void* node, std::string what) {
-  state_->problems.push_back({place_of(*as_node(node)), dotted(path_, key), std::move(what)});
+  state_->problems.push_back(
+      {place_of(*state_, *as_node(node)), dotted(path_, key), std::move(what)});
 }
 
 std::int64_t Section::integer(Key key, std::int64_t fallback, std::int64_t min, std::int64_t max) {
@@ -118,8 +119,8 @@ std::string Section::text(Key key, std::string_view fallback) {
   const void* found = find(key, {"text", "", fallback.empty() ? "" : in_quotes(fallback)});
   if (found == nullptr) return std::string(fallback);
   if (const auto* value = as_node(found)->as_string()) return value->get();
-  const auto raw = state_->environment_text.find(as_node(found));
-  if (raw != state_->environment_text.end()) return raw->second;
+  const auto raw = state_->environment.find(as_node(found));
+  if (raw != state_->environment.end()) return raw->second.second;
   wrong(key.name, found, "is " + kind_of(*as_node(found)) + "; allowed: text in quotes");
   return std::string(fallback);
 }
@@ -324,7 +325,8 @@ void Section::problem(std::string_view key, std::string what) {
   const auto* table = static_cast<const toml::table*>(table_);
   const toml::node* node = table == nullptr ? nullptr : table->get(key);
   if (node == nullptr) node = table;
-  std::string place = node == nullptr || node == &state_->root ? state_->file : place_of(*node);
+  std::string place =
+      node == nullptr || node == &state_->root ? state_->file : place_of(*state_, *node);
   state_->problems.push_back({std::move(place), dotted(path_, key), std::move(what)});
 }
 

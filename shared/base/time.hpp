@@ -26,7 +26,8 @@ using Ticks = std::chrono::time_point<std::chrono::steady_clock, Micros>;
 
 /// RFC 3339 in UTC with microseconds: `2026-11-24T08:43:46.000000Z`.
 [[nodiscard]] std::string to_rfc3339(Time t);
-/// Reads RFC 3339 (any offset, `T` or space, up to nanoseconds, which are cut). Errors: bad_input.
+/// Reads RFC 3339 (any offset, `T` or space, up to nanoseconds, which are cut); also what sensors
+/// send instead: without an offset it is UTC, a date alone is its midnight. Errors: bad_input.
 [[nodiscard]] Result<Time> from_rfc3339(std::string_view text);
 
 }  // namespace lapwing
