@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/serve.hpp"
 
+#include "hub/api/api.hpp"
 #include "hub/cli/commands.hpp"
 #include "hub/config.hpp"
+#include "hub/fleet/enrolment.hpp"
 #include "hub/ingest/ingest.hpp"
 #include "hub/store/feed.hpp"
 #include "hub/store/sqlite_store.hpp"
+#include "hub/web/web.hpp"
 #include "shared/base/config.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/metrics.hpp"
 #include "shared/base/steps.hpp"
 #include "shared/base/systemd.hpp"
+#include "shared/http/server.hpp"
+#include "shared/trust/authority.hpp"
 
 #include <array>
 #include <cerrno>
@@ -25,6 +30,9 @@
 
 namespace lapwing::hub {
 namespace {
+
+/// Threads that answer requests; each may hold one of the store's read connections.
+constexpr unsigned kHttpWorkers = 4;
 
 /// Held while the hub serves: two hubs on one SQLite store would both number the feed.
 class DataLock {
@@ -101,6 +109,9 @@ struct Parts {
   std::unique_ptr<DataLock> lock;
   std::unique_ptr<Store> store;
   std::unique_ptr<Ingest> ingest;
+  std::unique_ptr<Enrolment> enrolment;
+  std::unique_ptr<Api> api;
+  std::unique_ptr<http::Server> server;
 };
 
 Result<void> open_store(Parts& parts) {
@@ -119,6 +130,88 @@ Result<void> start_ingest(Parts& parts) {
   auto started = parts.ingest->start();
   if (!started) parts.ingest.reset();
   return started;
+}
+
+/// Handlers wait for the store, so several of them run at once.
+constexpr unsigned kHttpWorkers = 4;
+
+Result<void> start_http(Parts& parts) {
+  const auto& config = parts.config;
+  auto authority = trust::Authority::load(config.data_dir / "ca.pem", config.data_dir / "ca.key");
+  if (!authority) return Error{Errc::bad_config, authority.error().context};
+  parts.enrolment = std::make_unique<Enrolment>(*parts.store, *std::move(authority));
+  parts.api = std::make_unique<Api>(
+      ApiParts{.store = *parts.store,
+               .feed = parts.feed,
+               .enrolment = *parts.enrolment,
+               .metrics = parts.metrics,
+               .ingest_ready = [&ingest = *parts.ingest] { return ingest.ready(); }},
+      ApiOptions{.mqtt_host = config.mqtt.public_host, .mqtt_port = config.mqtt.public_port});
+  http::Router router;
+  parts.api->add_routes(router);
+  router.add_files(web_files());
+  http::ServerOptions options{.address = config.http.address,
+                              .port = config.http.port,
+                              .workers = kHttpWorkers,
+                              .metrics = &parts.metrics};
+  if (config.http.tls) {
+    options.tls = http::TlsFiles{.certificate_file = config.http.certificate_file,
+                                 .key_file = config.http.key_file};
+  }
+  auto server = http::Server::start(std::move(options), std::move(router));
+  if (!server) return server.error();
+  parts.server = *std::move(server);
+  return write_file_atomic(parts.port_file(), std::to_string(parts.server->port()) + "\n");
+}
+
+void stop_http(Parts& parts) {
+  if (parts.server) parts.server->stop();
+  parts.server.reset();
+  parts.api.reset();
+  parts.enrolment.reset();
+  std::error_code ignored;
+  std::filesystem::remove(parts.port_file(), ignored);
+}
+
+Result<void> start_http(Parts& parts) {
+  const auto& config = parts.config;
+  auto authority = trust::Authority::load(config.mqtt.ca_file, config.data_dir / "ca.key");
+  if (!authority) return authority.error();
+  parts.enrolment = std::make_unique<Enrolment>(*parts.store, *std::move(authority));
+  parts.api = std::make_unique<Api>(
+      ApiParts{.store = *parts.store,
+               .feed = parts.feed,
+               .enrolment = *parts.enrolment,
+               .metrics = parts.metrics,
+               .ingest_ready = [&] { return parts.ingest->ready(); }},
+      ApiOptions{.mqtt_host = config.mqtt.public_host, .mqtt_port = config.mqtt.public_port});
+  http::Router router;
+  parts.api->add_routes(router);
+  router.add_files(web_files());
+  http::ServerOptions options{.address = config.http.address,
+                              .port = config.http.port,
+                              .workers = kHttpWorkers,
+                              .metrics = &parts.metrics};
+  if (config.http.tls) {
+    options.tls = http::TlsFiles{config.http.certificate_file, config.http.key_file};
+  }
+  auto server = http::Server::start(std::move(options), std::move(router));
+  if (!server) return server.error();
+  parts.server = *std::move(server);
+  return {};
+}
+
+void stop_http(Parts& parts) {
+  parts.server.reset();
+  parts.api.reset();
+  parts.enrolment.reset();
+}
+
+std::string address(const Parts& parts) {
+  const auto& http = parts.config.http;
+  const bool v6 = http.address.find(':') != std::string::npos;
+  return (http.tls ? "https://" : "http://") + (v6 ? "[" + http.address + "]" : http.address) +
+         ":" + std::to_string(parts.server->port());
 }
 
 }  // namespace
@@ -141,9 +234,12 @@ int serve(const ServeOptions& options, std::ostream& err) {
       Step{.name = "ingest",
            .start = [&] { return start_ingest(parts); },
            .stop = [&] { parts.ingest.reset(); }},
+      Step{.name = "http",
+           .start = [&] { return start_http(parts); },
+           .stop = [&] { stop_http(parts); }},
   };
   const auto done = run_steps(steps, [&]() -> Result<void> {
-    log::info("hub serves", {{"data", parts.config.data_dir}});
+    log::info("hub serves", {{"data", parts.config.data_dir}, {"http", address(parts)}});
     systemd::ready();
     const int number = signals.wait();
     log::info("hub stops", {{"signal", number}});

@@ -79,6 +79,17 @@ TEST_F(HubProgram, NamesACertificateThatIsMissing) {
   EXPECT_THAT(hub.err(), HasSubstr("hub.pem"));
 }
 
+TEST_F(HubProgram, NamesThePortThatIsInUse) {
+  auto hub = serve(toml());
+  ASSERT_TRUE(hub.wait_for("hub serves")) << hub.err();
+  auto other = options_;
+  other.directory = folder_.path() / "other";
+  ASSERT_TRUE(init(other, now()));
+  auto second = serve((other.directory / "hub.toml").string());
+  EXPECT_EQ(second.wait(), 1);
+  EXPECT_THAT(second.err(), HasSubstr(std::to_string(options_.http_port)));
+}
+
 TEST_F(HubProgram, NamesADatabaseItCannotUse) {
   folder_.put("hub/hub.db", std::string(9000, 'x'));
   auto hub = serve(toml());
