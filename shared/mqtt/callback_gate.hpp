@@ -2,10 +2,11 @@
 /// Inside of shared/mqtt: lets the library's callbacks reach an object only while it lives.
 #pragma once
 
+#include <array>
 #include <atomic>
-#include <memory>
+#include <cstddef>
+#include <deque>
 #include <mutex>
-#include <vector>
 
 namespace lapwing::mqtt {
 
@@ -14,27 +15,10 @@ namespace lapwing::mqtt {
 class CallbackGate {
  public:
   /// A gate that leads to `target`.
-  static CallbackGate* open(void* target) {
-    Pool& pool = shared_pool();
-    const std::lock_guard lock(pool.mutex);
-    if (pool.closed.empty()) {
-      pool.all.push_back(std::make_unique<CallbackGate>());
-      pool.closed.push_back(pool.all.back().get());
-    }
-    CallbackGate* gate = pool.closed.back();
-    pool.closed.pop_back();
-    gate->target_.store(target);
-    return gate;
-  }
+  static CallbackGate* open(void* target);
 
   /// From now on nobody enters; returns when nobody is inside.
-  void close() {
-    target_.store(nullptr);
-    for (int inside = users_.load(); inside != 0; inside = users_.load()) users_.wait(inside);
-    Pool& pool = shared_pool();
-    const std::lock_guard lock(pool.mutex);
-    pool.closed.insert(pool.closed.begin(), this);  // reused as late as possible
-  }
+  void close();
 
   /// Runs `action(target)` unless the gate is closed.
   template <class Target, class Action>
@@ -46,18 +30,52 @@ class CallbackGate {
   }
 
  private:
-  struct Pool {
-    std::mutex mutex;
-    std::vector<std::unique_ptr<CallbackGate>> all;
-    std::vector<CallbackGate*> closed;
-  };
-  static Pool& shared_pool() {
-    static Pool* const pool = new Pool;  // outlives every thread of the library
-    return *pool;
-  }
+  struct Pool;
+  static Pool& shared_pool();
 
   std::atomic<void*> target_{nullptr};
   std::atomic<int> users_{0};
 };
+
+struct CallbackGate::Pool {
+  /// Constant-initialised: ThreadSanitizer, which does not see the library's locks, has no making
+  /// of a gate to order before its use.
+  static std::array<CallbackGate, 1024> gates;
+
+  std::mutex mutex;
+  std::size_t used = 0;
+  std::deque<CallbackGate*> closed;
+};
+
+inline constinit std::array<CallbackGate, 1024> CallbackGate::Pool::gates{};
+
+inline CallbackGate::Pool& CallbackGate::shared_pool() {
+  static Pool* const pool = new Pool;  // outlives every thread of the library
+  return *pool;
+}
+
+inline CallbackGate* CallbackGate::open(void* target) {
+  Pool& pool = shared_pool();
+  const std::lock_guard lock(pool.mutex);
+  CallbackGate* gate = nullptr;
+  if (!pool.closed.empty()) {
+    gate = pool.closed.front();
+    pool.closed.pop_front();
+  } else if (pool.used < Pool::gates.size()) {
+    gate = &Pool::gates[pool.used++];
+  } else {
+    gate = new CallbackGate;  // never freed, as the pool
+  }
+  gate->target_.store(target);
+  return gate;
+}
+
+inline void CallbackGate::close() {
+  target_.store(nullptr);
+  for (int inside = users_.load(); inside != 0; inside = users_.load()) users_.wait(inside);
+  Pool& pool = shared_pool();
+  const std::lock_guard lock(pool.mutex);
+  pool.closed.push_back(this);  // reused as late as possible
+}
 
 }  // namespace lapwing::mqtt

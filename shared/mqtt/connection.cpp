@@ -121,7 +121,8 @@ struct Callbacks {
     with(context, [&](Connection& self) {
       std::string problem;
       // The library fails a single refused filter itself; of several it gives a list.
-      for (std::size_t i = 0; data != nullptr && self.filters_ > 1 && i < self.filters_; ++i) {
+      const std::size_t filters = self.filters_;
+      for (std::size_t i = 0; data != nullptr && filters > 1 && i < filters; ++i) {
         if (data->alt.qosList[i] >= 0x80) problem = "the broker refuses filter " + nth(i);
       }
       const bool good = problem.empty();
@@ -184,10 +185,9 @@ struct Callbacks {
 };
 
 Connection::Connection(const Options& options, const Handlers& handlers)
-    : options_(options),
-      handlers_(handlers),
-      gate_(CallbackGate::open(this)),
-      window_(options.inflight_max) {}
+    : options_(options), handlers_(handlers), window_(options.inflight_max) {
+  gate_ = CallbackGate::open(this);  // last: what enters finds everything made
+}
 
 Connection::~Connection() {
   if (handle_ != nullptr) {

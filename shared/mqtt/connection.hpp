@@ -50,7 +50,7 @@ class Connection {
 
   const Options& options_;
   const Handlers& handlers_;
-  CallbackGate* gate_;
+  CallbackGate* gate_ = nullptr;
   void* handle_ = nullptr;
   std::atomic<bool> connected_{false};
   std::atomic<std::size_t> inflight_{0};
@@ -60,7 +60,7 @@ class Connection {
   std::condition_variable changed_;
   Outcome outcome_;
   std::optional<Error> lost_;
-  std::size_t filters_ = 0;  // of the subscription under way
+  std::atomic<std::size_t> filters_{0};  // of the subscription under way
 };
 
 /// The error with the broker's address in front.
