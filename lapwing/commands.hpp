@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The commands of `lapwing`, the command line for people.
+#pragma once
+
+#include <filesystem>
+#include <iosfwd>
+#include <string>
+
+namespace lapwing::cli {
+
+/// Exit codes: 0 done, 1 failed at run time (the hub cannot be reached, refused, not logged in), 2
+/// wrong usage.
+inline constexpr int kExitFailed = 1;
+inline constexpr int kExitUsage = 2;
+
+struct LoginCommand {
+  std::string hub;
+  std::string token;                 ///< empty: from token_file
+  std::filesystem::path token_file;  ///< `-`: standard input
+  std::filesystem::path ca_file;
+};
+/// Asks the hub whether the token works, then remembers it.
+int run_login(const LoginCommand& command, std::ostream& out, std::ostream& err);
+
+struct ListCommand {
+  bool json = false;  ///< one JSON object per line, as the API gave it
+  std::string device;
+  std::string state;
+  std::string severity;
+  std::string since;  ///< RFC 3339, or a duration before now: "2h"
+  std::size_t limit = 100;
+  bool follow = false;
+};
+int run_devices(const ListCommand& command, std::ostream& out, std::ostream& err);
+int run_streams(const ListCommand& command, std::ostream& out, std::ostream& err);
+/// With `follow`: what is there, then each step as it reaches the hub, until interrupted.
+int run_anomalies(const ListCommand& command, std::ostream& out, std::ostream& err);
+
+}  // namespace lapwing::cli

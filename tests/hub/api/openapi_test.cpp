@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The description and the API say the same, in both directions.
+#include "tests/hub/api/hub_fixture.hpp"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <set>
+
+namespace lapwing::hub {
+namespace {
+
+using nlohmann::json;
+
+const json& document() {
+  static const json kDocument = json::parse(openapi_document());
+  return kDocument;
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (auto& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+const json* find_operation(const Operation& operation) {
+  const auto path = document()["paths"].find(std::string(operation.pattern));
+  if (path == document()["paths"].end()) return nullptr;
+  const auto found = path->find(lower(http::to_string(operation.method)));
+  return found == path->end() ? nullptr : &*found;
+}
+
+std::set<std::string> parameters(const json& described, const std::string& where) {
+  std::set<std::string> names;
+  if (!described.contains("parameters")) return names;
+  for (const auto& one : described["parameters"]) {
+    if (one["in"] == where) names.insert(one["name"]);
+  }
+  return names;
+}
+
+TEST(OpenApi, DescribesEveryOperationAndNoOther) {
+  EXPECT_EQ(document()["openapi"], "3.1.0");
+  std::size_t described_count = 0;
+  for (const auto& [path, methods] : document()["paths"].items()) described_count += methods.size();
+  EXPECT_EQ(described_count, operations().size());
+  std::set<std::string> ids;
+  for (const auto& operation : operations()) {
+    SCOPED_TRACE(std::string(http::to_string(operation.method)) + " " +
+                 std::string(operation.pattern));
+    const auto* described = find_operation(operation);
+    ASSERT_NE(described, nullptr);
+    EXPECT_TRUE(ids.insert((*described)["operationId"]).second);
+    EXPECT_EQ(described->value("x-scope", ""), operation.scope);
+    EXPECT_EQ((*described)["security"].empty(), operation.scope.empty());
+    const std::set<std::string> query(operation.query.begin(), operation.query.end());
+    EXPECT_EQ(parameters(*described, "query"), query);
+    std::set<std::string> in_path;
+    for (auto at = operation.pattern.find('{'); at != std::string_view::npos;
+         at = operation.pattern.find('{', at + 1)) {
+      const auto end = operation.pattern.find('}', at);
+      in_path.emplace(operation.pattern.substr(at + 1, end - at - 1));
+    }
+    EXPECT_EQ(parameters(*described, "path"), in_path);
+  }
+}
+
+/// Every way in which `value` is not what the schema says; undescribed properties too.
+class Checker {
+ public:
+  std::vector<std::string> problems;
+
+  void check(const json& schema, const json& value, const std::string& at) {
+    std::set<std::string> known;
+    walk(schema, value, at, known);
+    if (value.is_object() && !schema_is_open(schema)) {
+      for (const auto& [key, inner] : value.items()) {
+        if (!known.contains(key)) problems.push_back(at + "." + key + ": not described");
+      }
+    }
+  }
+
+ private:
+  static const json& resolve(const json& schema) {
+    const auto ref = schema.find("$ref");
+    if (ref == schema.end()) return schema;
+    return document().at(json::json_pointer(ref->get<std::string>().substr(1)));
+  }
+  static bool schema_is_open(const json& given) {
+    const auto& schema = resolve(given);
+    return schema.contains("additionalProperties") ? schema["additionalProperties"].is_object()
+                                                   : schema == json{{"type", "object"}};
+  }
+  static bool has_type(const json& value, const std::string& type) {
+    return (type == "string" && value.is_string()) || (type == "null" && value.is_null()) ||
+           (type == "object" && value.is_object()) || (type == "array" && value.is_array()) ||
+           (type == "number" && value.is_number()) ||
+           (type == "integer" && value.is_number_integer());
+  }
+
+  void walk(const json& given, const json& value, const std::string& at,
+            std::set<std::string>& known) {
+    const auto& schema = resolve(given);
+    if (schema.contains("allOf")) {
+      for (const auto& part : schema["allOf"]) walk(part, value, at, known);
+    }
+    if (schema.contains("type")) {
+      auto types = schema["type"].is_array() ? schema["type"] : json::array({schema["type"]});
+      const bool fits = std::any_of(types.begin(), types.end(),
+                                    [&](const json& type) { return has_type(value, type); });
+      if (!fits) problems.push_back(at + ": is " + value.dump() + ", not " + types.dump());
+    }
+    if (schema.contains("enum") &&
+        std::find(schema["enum"].begin(), schema["enum"].end(), value) == schema["enum"].end()) {
+      problems.push_back(at + ": " + value.dump() + " is none of " + schema["enum"].dump());
+    }
+    if (value.is_object() && schema.contains("required")) {
+      for (const auto& key : schema["required"]) {
+        if (!value.contains(key)) problems.push_back(at + ": lacks " + key.dump());
+      }
+    }
+    if (value.is_object() && schema.contains("properties")) {
+      for (const auto& [key, inner] : schema["properties"].items()) {
+        known.insert(key);
+        if (value.contains(key)) check(inner, value[key], at + "." + key);
+      }
+    }
+    if (value.is_array() && schema.contains("items")) {
+      for (std::size_t i = 0; i < value.size(); ++i) {
+        check(schema["items"], value[i], at + "[" + std::to_string(i) + "]");
+      }
+    }
+  }
+};
+
+class OpenApiAnswers : public HubFixture {
+ protected:
+  void expect_described(http::Method method, const std::string& pattern,
+                        const http::Response& response) {
+    SCOPED_TRACE(std::string(http::to_string(method)) + " " + pattern + " " + response.body);
+    const auto& described = document()["paths"][pattern][lower(http::to_string(method))];
+    const auto status = std::to_string(response.status);
+    ASSERT_TRUE(described["responses"].contains(status)) << status << " is not described";
+    answered_.insert(described["operationId"].get<std::string>());
+    const auto& answer = described["responses"][status];
+    if (!answer.contains("content")) {
+      EXPECT_TRUE(response.body.empty());
+      return;
+    }
+    const auto type = response.content_type.substr(0, response.content_type.find(';'));
+    ASSERT_TRUE(answer["content"].contains(type)) << type << " is not described";
+    if (type == "text/plain") return;
+    Checker checker;
+    checker.check(answer["content"][type]["schema"], json::parse(response.body), "body");
+    EXPECT_THAT(checker.problems, ::testing::IsEmpty());
+  }
+  void expect_get(const std::string& pattern, const std::string& target) {
+    expect_described(http::Method::get, pattern, get(target, admin_));
+  }
+
+  std::set<std::string> answered_;
+  std::string admin_;
+};
+
+TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
+  admin_ = token({"admin"});
+  enrol("edge-1");
+  put("edge-1", {summary(0), summary(1), anomaly(1), anomaly(2), anomaly(2, wire::Phase::closed)});
+  expect_get("/api/v1/devices", "/api/v1/devices");
+  expect_get("/api/v1/devices", "/api/v1/devices?limit=0");
+  expect_get("/api/v1/devices/{device}", "/api/v1/devices/edge-1");
+  expect_get("/api/v1/devices/{device}", "/api/v1/devices/none");
+  expect_get("/api/v1/devices/{device}/streams", "/api/v1/devices/edge-1/streams");
+  expect_get("/api/v1/devices/{device}/history",
+             "/api/v1/devices/edge-1/history?stream=plant%2Fpump%2Fvibration");
+  expect_get("/api/v1/anomalies", "/api/v1/anomalies");
+  expect_get("/api/v1/anomalies/{device}/{id}", "/api/v1/anomalies/edge-1/0000000000000002");
+  expect_get("/api/v1/tokens", "/api/v1/tokens");
+  expect_get("/api/v1/openapi.json", "/api/v1/openapi.json");
+  expect_get("/health/live", "/health/live");
+  expect_get("/health/ready", "/health/ready");
+  ingest_ready_ = false;
+  expect_get("/health/ready", "/health/ready");
+  expect_get("/metrics", "/metrics");
+  using http::Method;
+  const auto made = post("/api/v1/tokens", admin_, R"({"name":"n","scopes":["read"]})");
+  expect_described(Method::post, "/api/v1/tokens", made);
+  expect_described(Method::post, "/api/v1/tokens", post("/api/v1/tokens", admin_, "{"));
+  const auto id = json::parse(made.body)["id"].get<std::string>();
+  expect_described(Method::del, "/api/v1/tokens/{id}",
+                   client(admin_).request(Method::del, "/api/v1/tokens/" + id).value());
+  const auto permit = post("/api/v1/enrolments", admin_, R"({"device":"edge-2"})");
+  expect_described(Method::post, "/api/v1/enrolments", permit);
+  const auto key = trust::PrivateKey::generate().value();
+  const json wanted{{"token", json::parse(permit.body)["token"]},
+                    {"csr", trust::make_csr(key, "any").value()}};
+  for (int i = 0; i < 2; ++i) {  // the second is refused
+    expect_described(Method::post, "/api/v1/enrol", post("/api/v1/enrol", "", wanted.dump()));
+  }
+  for (const auto* action : {"release", "revoke"}) {
+    expect_described(Method::post, std::string("/api/v1/devices/{device}/") + action,
+                     post(std::string("/api/v1/devices/edge-1/") + action, admin_, ""));
+  }
+  std::vector<json> events;
+  ASSERT_TRUE(client(admin_).events("/api/v1/feed", "0", {.on_event = [&](const http::Event& e) {
+                                      if (!e.data.empty()) events.push_back(json::parse(e.data));
+                                      return events.size() < 3;
+                                    }}));
+  Checker checker;
+  for (const auto& event : events) {
+    checker.check({{"$ref", "#/components/schemas/FeedAnomaly"}}, event, "event");
+  }
+  EXPECT_THAT(checker.problems, ::testing::IsEmpty());
+  answered_.insert("follow_feed");
+  EXPECT_EQ(answered_.size(), operations().size()) << "an operation was not asked";
+}
+
+}  // namespace
+}  // namespace lapwing::hub

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The program `lapwing` against a real API over TLS.
+#include "tests/hub/api/hub_fixture.hpp"
+
+#include <gmock/gmock.h>
+#include <nlohmann/json.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+namespace lapwing::hub {
+namespace {
+
+using lapwing::testing::Process;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class LapwingProgram : public HubFixture {
+ protected:
+  struct Outcome {
+    int code = -1;
+    std::string out;
+    std::string err;
+  };
+  std::vector<std::string> command(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), LAPWING_PROGRAM);
+    return arguments;
+  }
+  Process::Environment environment() { return {{"LAPWING_CONFIG", config().string()}}; }
+  std::filesystem::path config() { return folder_.path() / "home" / "config.toml"; }
+
+  Outcome run(std::vector<std::string> arguments) {
+    Process process(command(std::move(arguments)), environment());
+    const auto code = process.wait();
+    return {code.value_or(-1), process.out(), process.err()};
+  }
+  void login() {
+    const auto file = folder_.put("token", read_token_ + "\n");
+    const auto done = run(
+        {"login", "--hub", url(), "--token-file", file.string(), "--ca", pki_.ca_file().string()});
+    ASSERT_EQ(done.code, 0) << done.err;
+  }
+  static std::vector<nlohmann::json> json_lines(const std::string& text) {
+    std::vector<nlohmann::json> list;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) list.push_back(nlohmann::json::parse(line));
+    return list;
+  }
+};
+
+TEST_F(LapwingProgram, LoginIsKeptForItsOwnerOnly) {
+  login();
+  const auto mode = std::filesystem::status(config()).permissions();
+  EXPECT_EQ(mode, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  EXPECT_EQ(run({"devices"}).code, 0);
+}
+
+TEST_F(LapwingProgram, LoginThatDoesNotWorkIsNotKept) {
+  const auto ca = pki_.ca_file().string();
+  const auto wrong = run({"login", "--hub", url(), "--token", "lwt_x", "--ca", ca});
+  EXPECT_EQ(wrong.code, 1);
+  EXPECT_THAT(wrong.err, AllOf(HasSubstr("refused the token"), Not(HasSubstr("lwt_x"))));
+  const auto untrusted = run({"login", "--hub", url(), "--token", read_token_});
+  EXPECT_EQ(untrusted.code, 1);
+  EXPECT_THAT(untrusted.err, HasSubstr("not trusted"));
+  EXPECT_EQ(run({"login", "--hub", "hub", "--token", "x"}).code, 2);
+  EXPECT_EQ(run({"login", "--hub", url()}).code, 2);
+  EXPECT_EQ(run({"login", "--hub", "https://127.0.0.1:1", "--token", "x", "--ca", ca}).code, 1);
+  EXPECT_FALSE(std::filesystem::exists(config()));
+  const auto none = run({"devices"});
+  EXPECT_EQ(none.code, 1);
+  EXPECT_THAT(none.err, HasSubstr("not logged in"));
+}
+
+TEST_F(LapwingProgram, ListsAsTablesAndAsJson) {
+  login();
+  enrol("edge-1");
+  enrol("edge-2");
+  put("edge-1", {summary(0), anomaly(1), anomaly(2), anomaly(2, wire::Phase::closed)});
+  auto done = run({"devices"});
+  EXPECT_THAT(done.out, StartsWith("DEVICE"));
+  EXPECT_THAT(done.out, AllOf(HasSubstr("edge-1"), HasSubstr("edge-2")));
+  done = run({"devices", "--json"});
+  ASSERT_EQ(json_lines(done.out).size(), 2U);
+  EXPECT_EQ(json_lines(done.out)[0]["device"], "edge-1");
+  done = run({"streams", "edge-1"});
+  EXPECT_THAT(done.out, HasSubstr("plant/pump/vibration"));
+  EXPECT_EQ(json_lines(run({"streams", "edge-1", "--json"}).out).size(), 1U);
+  done = run({"anomalies"});
+  EXPECT_THAT(done.out, HasSubstr("2026-11-24 08:00:01"));
+  EXPECT_THAT(done.out, HasSubstr("higher than usual"));
+  EXPECT_EQ(json_lines(run({"anomalies", "--json", "--state", "open"}).out).size(), 1U);
+  EXPECT_EQ(json_lines(run({"anomalies", "--json", "--limit", "1"}).out).size(), 1U);
+  EXPECT_TRUE(run({"anomalies", "--json", "--device", "edge-2"}).out.empty());
+  EXPECT_EQ(json_lines(run({"anomalies", "--json", "--since", "2026-11-24T08:00:02Z"}).out).size(),
+            1U);
+  EXPECT_TRUE(run({"anomalies", "--json", "--severity", "critical"}).out.empty());
+  EXPECT_EQ(run({"anomalies", "--since", "1h"}).code, 0);
+}
+
+TEST_F(LapwingProgram, FollowsWhatArrives) {
+  login();
+  enrol("edge-1");
+  put("edge-1", {anomaly(1)});
+  Process follower(command({"anomalies", "--follow", "--json"}), environment());
+  ASSERT_TRUE(follower.wait_for("0000000000000001")) << follower.err();
+  put("edge-1", {anomaly(2)});
+  ASSERT_TRUE(follower.wait_for("0000000000000002")) << follower.err();
+  put("edge-1", {anomaly(2, wire::Phase::closed)});
+  ASSERT_TRUE(follower.wait_for("\"phase\":\"closed\"")) << follower.err();
+  EXPECT_EQ(json_lines(follower.out()).size(), 3U);
+}
+
+TEST_F(LapwingProgram, SaysWhatTheHubDoesNotKnow) {
+  login();
+  const auto done = run({"streams", "nobody"});
+  EXPECT_EQ(done.code, 1);
+  EXPECT_THAT(done.err, HasSubstr("404"));
+  server_->stop();
+  const auto gone = run({"devices"});
+  EXPECT_EQ(gone.code, 1);
+  EXPECT_THAT(gone.err, HasSubstr("connection refused"));
+}
+
+TEST_F(LapwingProgram, ExitsWith2OnWrongUsage) {
+  EXPECT_EQ(run({}).code, 2);
+  EXPECT_EQ(run({"devces"}).code, 2);
+  EXPECT_EQ(run({"streams"}).code, 2);
+  EXPECT_EQ(run({"anomalies", "--state", "ajar"}).code, 2);
+  EXPECT_EQ(run({"anomalies", "--since", "yesterday"}).code, 2);
+  EXPECT_EQ(run({"--help"}).code, 0);
+  EXPECT_THAT(run({"version"}).out, StartsWith("lapwing "));
+  EXPECT_EQ(json_lines(run({"version", "--json"}).out).size(), 1U);
+}
+
+}  // namespace
+}  // namespace lapwing::hub
