@@ -30,9 +30,10 @@ struct HubMqttConfig {
 
 /// `[http]`: API, page, health and metrics on one listener, `listen = "127.0.0.1:8443"`.
 struct HubHttpConfig {
-  std::string address = "127.0.0.1";       ///< an IP address of this machine; loopback unless told
-  std::uint16_t port = 8443;               ///< [0, 65535]; 0: any free one, told in the log
-  bool tls = true;                         ///< false is refused unless the address is loopback
+  std::string address = "127.0.0.1";  ///< an IP address of this machine; loopback unless told
+  std::uint16_t port =
+      8443;         ///< [0, 65535]; 0: any free one, told in the log and in DATA_DIR/http.port
+  bool tls = true;  ///< false is refused unless the address is loopback
   std::filesystem::path certificate_file;  ///< PEM chain; default DATA_DIR/server.pem
   std::filesystem::path key_file;          ///< PEM; default DATA_DIR/server.key
 };

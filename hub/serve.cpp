@@ -10,6 +10,7 @@
 #include "hub/store/sqlite_store.hpp"
 #include "hub/web/web.hpp"
 #include "shared/base/config.hpp"
+#include "shared/base/files.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/metrics.hpp"
 #include "shared/base/steps.hpp"
@@ -112,6 +113,9 @@ struct Parts {
   std::unique_ptr<Enrolment> enrolment;
   std::unique_ptr<Api> api;
   std::unique_ptr<http::Server> server;
+
+  /// Tells programs on this machine which port was taken.
+  [[nodiscard]] std::filesystem::path port_file() const { return config.data_dir / "http.port"; }
 };
 
 Result<void> open_store(Parts& parts) {
@@ -131,9 +135,6 @@ Result<void> start_ingest(Parts& parts) {
   if (!started) parts.ingest.reset();
   return started;
 }
-
-/// Handlers wait for the store, so several of them run at once.
-constexpr unsigned kHttpWorkers = 4;
 
 Result<void> start_http(Parts& parts) {
   const auto& config = parts.config;
@@ -173,40 +174,6 @@ void stop_http(Parts& parts) {
   std::filesystem::remove(parts.port_file(), ignored);
 }
 
-Result<void> start_http(Parts& parts) {
-  const auto& config = parts.config;
-  auto authority = trust::Authority::load(config.mqtt.ca_file, config.data_dir / "ca.key");
-  if (!authority) return authority.error();
-  parts.enrolment = std::make_unique<Enrolment>(*parts.store, *std::move(authority));
-  parts.api = std::make_unique<Api>(
-      ApiParts{.store = *parts.store,
-               .feed = parts.feed,
-               .enrolment = *parts.enrolment,
-               .metrics = parts.metrics,
-               .ingest_ready = [&] { return parts.ingest->ready(); }},
-      ApiOptions{.mqtt_host = config.mqtt.public_host, .mqtt_port = config.mqtt.public_port});
-  http::Router router;
-  parts.api->add_routes(router);
-  router.add_files(web_files());
-  http::ServerOptions options{.address = config.http.address,
-                              .port = config.http.port,
-                              .workers = kHttpWorkers,
-                              .metrics = &parts.metrics};
-  if (config.http.tls) {
-    options.tls = http::TlsFiles{config.http.certificate_file, config.http.key_file};
-  }
-  auto server = http::Server::start(std::move(options), std::move(router));
-  if (!server) return server.error();
-  parts.server = *std::move(server);
-  return {};
-}
-
-void stop_http(Parts& parts) {
-  parts.server.reset();
-  parts.api.reset();
-  parts.enrolment.reset();
-}
-
 std::string address(const Parts& parts) {
   const auto& http = parts.config.http;
   const bool v6 = http.address.find(':') != std::string::npos;
@@ -235,7 +202,12 @@ int serve(const ServeOptions& options, std::ostream& err) {
            .start = [&] { return start_ingest(parts); },
            .stop = [&] { parts.ingest.reset(); }},
       Step{.name = "http",
-           .start = [&] { return start_http(parts); },
+           .start =
+               [&] {
+                 auto started = start_http(parts);
+                 if (!started) stop_http(parts);
+                 return started;
+               },
            .stop = [&] { stop_http(parts); }},
   };
   const auto done = run_steps(steps, [&]() -> Result<void> {
