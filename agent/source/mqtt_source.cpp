@@ -150,9 +150,7 @@ class MqttSource final : public Source {
       room_.wait(lock, [&] { return stopping_ || has_room(message); });
     }
     filling_.add(message.topic, message.payload, received);
-    if (filling_.size() == 1 || filling_.bytes() >= config_.mqtt.buffer_bytes / 2) {
-      ready_.notify_one();
-    }
+    if (idle_ || many_wait()) ready_.notify_one();
   }
 
   /// A message larger than the whole buffer is taken when nothing else is there.
@@ -162,14 +160,19 @@ class MqttSource final : public Source {
   }
 
   void run() {
+    bool busy = false;  // messages came in the last round
     std::unique_lock lock(mutex_);
     while (true) {
-      ready_.wait(lock, [this] { return ending_ || !filling_.empty(); });
-      if (filling_.empty()) return;
+      if (!busy) {
+        idle_ = true;
+        ready_.wait(lock, [this] { return ending_ || !filling_.empty(); });
+        idle_ = false;
+      }
       // Waking up once for many messages is most of what decoding a slow stream costs.
-      ready_.wait_for(lock, config_.mqtt.gather, [this] {
-        return ending_ || filling_.bytes() >= config_.mqtt.buffer_bytes / 4;
-      });
+      ready_.wait_for(lock, config_.mqtt.gather, [this] { return ending_ || many_wait(); });
+      busy = !filling_.empty();
+      if (!busy && ending_) return;
+      if (!busy) continue;
       std::swap(filling_, draining_);
       lock.unlock();
       room_.notify_all();
@@ -178,6 +181,8 @@ class MqttSource final : public Source {
       lock.lock();
     }
   }
+
+  [[nodiscard]] bool many_wait() const { return filling_.bytes() >= config_.mqtt.buffer_bytes / 4; }
 
   void set_state(SourceState state, std::string detail) {
     if (connected_gauge_ != nullptr) connected_gauge_->set(state == SourceState::running ? 1 : 0);
@@ -203,6 +208,7 @@ class MqttSource final : public Source {
   std::condition_variable room_;
   MessageBatch filling_;
   MessageBatch draining_;  ///< of the decoding thread
+  bool idle_ = false;      ///< the decoding thread waits for a first message
   bool stopping_ = false;
   bool ending_ = false;
 

@@ -100,7 +100,7 @@ MqttSourceConfig read_mqtt(config::Section& section) {
   mqtt.keep_alive =
       section.duration({"keep_alive", "A silent connection is checked this often"}, 30s, 1s, 18h);
   mqtt.gather = section.duration(
-      {"gather", "Messages are decoded together for up to this long: less work, more delay"}, 10ms,
+      {"gather", "Messages are decoded together for up to this long: less work, more delay"}, 20ms,
       0s, 1s);
   mqtt.buffer_bytes = static_cast<std::size_t>(section.bytes(
       {"buffer", "Raw messages waiting to be decoded; when it is full the broker has to wait"},

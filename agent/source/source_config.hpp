@@ -38,7 +38,7 @@ struct MqttSourceConfig {
   bool persistent = true;   ///< the broker keeps messages while the agent is away
   Micros session_expiry{};  ///< how long it does (MQTT 5), default 1 h
   Micros keep_alive{};      ///< default 30 s
-  Micros gather{};          ///< messages are decoded together for up to this long, default 10 ms
+  Micros gather{};          ///< messages are decoded together for up to this long, default 20 ms
   std::size_t buffer_bytes =
       0;  ///< raw messages waiting, default 4 MiB; at the bound the broker waits
 };

@@ -24,6 +24,7 @@ from stack import Stack, wait_for  # noqa: E402
 AGENT = """
 [engine]
 summary_interval = "10s"
+streams_max = 50000
 
 [[source]]
 name = "site"
