@@ -21,9 +21,10 @@ struct OutboxConfig {
   /// Records gathered into one commit, for at most commit_interval, [0, 10 s].
   std::size_t commit_records_max = 5000;  ///< [1, 100000]
   Micros commit_interval = std::chrono::milliseconds(5);
-  /// Records waiting to be committed, [100, 1e6]. At the bound scoring waits; while the disk is
-  /// full the newest are given up instead, with a loss record.
+  /// Records waiting to be committed, [100, 1e6]. At the bound scoring waits; while commits fail
+  /// records are given up instead, summaries first, with a loss record.
   std::size_t queue_records_max = 20'000;
+  Micros retry_after = std::chrono::milliseconds(500);  ///< after a failed commit; not configurable
 
   static OutboxConfig read(config::Section section);
 };

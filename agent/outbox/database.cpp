@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/outbox/database.hpp"
 
+#include "agent/outbox/salvage.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/base/log.hpp"
 #include "shared/wire/codec.hpp"
 
 #include <algorithm>
 #include <array>
+#include <optional>
+#include <utility>
 
 namespace lapwing::agent {
 namespace {
@@ -14,7 +17,8 @@ namespace {
 constexpr std::array<std::string_view, 1> kMigrations = {R"(
   CREATE TABLE position (one INTEGER PRIMARY KEY CHECK (one = 1), database_id TEXT NOT NULL,
     epoch INTEGER NOT NULL, acked_seq INTEGER NOT NULL, acked_hash INTEGER NOT NULL,
-    next_seq INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
+    next_seq INTEGER NOT NULL, records INTEGER NOT NULL, bytes INTEGER NOT NULL,
+    crc INTEGER NOT NULL) STRICT;
   CREATE TABLE records (seq INTEGER PRIMARY KEY, class INTEGER NOT NULL, time_us INTEGER NOT NULL,
     crc INTEGER NOT NULL, payload BLOB NOT NULL) STRICT;
   CREATE TABLE losses (seq_first INTEGER PRIMARY KEY, seq_last INTEGER NOT NULL,
@@ -29,24 +33,36 @@ std::uint64_t cost(std::uint64_t payload_bytes) {
   return payload_bytes + OutboxDatabase::kRowBytes;
 }
 
-/// Moves a damaged database aside under a free name; its remains may be looked at later.
-Result<std::filesystem::path> set_aside(const std::filesystem::path& file) {
+constexpr std::array kParts = {"", "-wal", "-shm"};
+
+std::filesystem::path part_of(const std::filesystem::path& file, const char* part) {
+  return file.string() + part;
+}
+
+Result<void> move_file(const std::filesystem::path& from, const std::filesystem::path& to) {
   std::error_code failed;
-  std::filesystem::path aside;
-  for (int i = 1; i <= 3; ++i) {  // at most three are kept: the disk stays bounded
-    aside = file.string() + ".damaged-" + std::to_string(i);
-    if (!std::filesystem::exists(aside, failed)) break;
-  }
-  std::filesystem::rename(file, aside, failed);
-  if (failed)
-    return Error{Errc::io, file.string() + ": cannot be moved aside: " + failed.message()};
+  for (const char* part : kParts) std::filesystem::remove(part_of(to, part), failed);
+  std::filesystem::rename(from, to, failed);
+  if (failed) return Error{Errc::io, from.string() + ": cannot be moved: " + failed.message()};
   for (const char* part : {"-wal", "-shm"}) {
-    std::filesystem::rename(file.string() + part, aside.string() + part, failed);
+    std::filesystem::rename(part_of(from, part), part_of(to, part), failed);
+  }
+  return {};
+}
+
+/// Where a damaged database is kept for those who want to look into it. Three at most: the last
+/// place is used again.
+std::filesystem::path place_aside(const std::filesystem::path& file) {
+  std::error_code ignored;
+  std::filesystem::path aside;
+  for (int i = 1; i <= 3; ++i) {
+    aside = file.string() + ".damaged-" + std::to_string(i);
+    if (!std::filesystem::exists(aside, ignored)) break;
   }
   return aside;
 }
 
-Result<std::unique_ptr<sqlite::Connection>> open_sound(const std::filesystem::path& file) {
+Result<std::unique_ptr<sqlite::Connection>> connect(const std::filesystem::path& file) {
   auto db = sqlite::Connection::open(
       file, {.cache_bytes = 2U << 20U, .secure_delete = false, .checkpoint_pages = 1000});
   if (!db) return db;
@@ -54,85 +70,176 @@ Result<std::unique_ptr<sqlite::Connection>> open_sound(const std::filesystem::pa
   return db;
 }
 
+/// The mark beside the database; nullopt where there is none that can be read.
+Result<std::optional<HighWaterMark>> read_mark(HighWaterMarkFile& file) {
+  auto mark = file.read();
+  if (mark || mark.error().code != Errc::corrupt) return mark;
+  log::warn("high-water mark unreadable, going by the database", {mark.error()});
+  return std::optional<HighWaterMark>();
+}
+
 }  // namespace
 
+std::uint32_t position_checksum(const HighWaterMark& at, std::uint64_t records,
+                                std::uint64_t bytes) {
+  std::string text = at.database_id;
+  for (const auto number : {at.epoch, at.acked_seq, at.acked_hash, records, bytes}) {
+    text += ' ';
+    text += std::to_string(number);
+  }
+  return row_checksum(at.next_seq, wire::RecordClass::loss, 0, text);
+}
+
 Result<std::unique_ptr<OutboxDatabase>> OutboxDatabase::open(const std::filesystem::path& folder,
-                                                             OpenReport& report) {
+                                                             OpenReport& report, bool damaged) {
+  const auto file = database_file(folder);
+  const auto fresh = part_of(file, ".new");
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored) && std::filesystem::exists(fresh, ignored)) {
+    // A crash between heal()'s two moves: the healed one is complete.
+    if (auto moved = move_file(fresh, file); !moved) return std::move(moved).error();
+  }
+  if (!damaged) {
+    auto sound = open_sound(folder, report);
+    if (sound || sound.error().code != Errc::corrupt) return sound;
+    log::error("outbox is damaged, saving what can be read", {sound.error()});
+  }
+  if (auto healed = heal(folder, report); !healed) return std::move(healed).error();
+  return open_sound(folder, report);
+}
+
+Result<std::unique_ptr<OutboxDatabase>> OutboxDatabase::open_sound(
+    const std::filesystem::path& folder, OpenReport& report) {
   auto mark = HighWaterMarkFile::open(folder / "outbox.hwm");
   if (!mark) return std::move(mark).error();
+  auto db = connect(database_file(folder));
+  if (!db) return std::move(db).error();
+  std::unique_ptr<OutboxDatabase> outbox(new OutboxDatabase(std::move(*db), std::move(*mark)));
+  if (auto loaded = outbox->load(report); !loaded) return std::move(loaded).error();
+  return outbox;
+}
+
+/// Builds a new database beside the damaged one, then puts it in its place.
+Result<void> OutboxDatabase::heal(const std::filesystem::path& folder, OpenReport& report) {
   const auto file = database_file(folder);
-  for (int attempt = 0; attempt < 2; ++attempt) {
-    auto db = open_sound(file);
-    if (db) {
-      std::unique_ptr<OutboxDatabase> outbox(new OutboxDatabase(std::move(*db), std::move(*mark)));
-      auto loaded = outbox->load(report);
-      if (loaded) return outbox;
-      if (loaded.error().code != Errc::corrupt) return std::move(loaded).error();
-      mark = HighWaterMarkFile::open(folder / "outbox.hwm");
-      if (!mark) return std::move(mark).error();
-    } else if (db.error().code != Errc::corrupt) {
-      return std::move(db).error();
-    }
-    auto aside = set_aside(file);
-    if (!aside) return std::move(aside).error();
-    report.set_aside = *aside;
+  const auto fresh = part_of(file, ".new");
+  std::error_code ignored;
+  for (const char* part : kParts) std::filesystem::remove(part_of(fresh, part), ignored);
+  {
+    auto mark = HighWaterMarkFile::open(folder / "outbox.hwm");
+    if (!mark) return std::move(mark).error();
+    auto db = connect(fresh);
+    if (!db) return std::move(db).error();
+    OutboxDatabase healed(std::move(*db), std::move(*mark));
+    if (auto filled = healed.fill_from(file, report); !filled) return filled;
+  }  // closed: one file, without a write-ahead log
+  const auto aside = place_aside(file);
+  if (auto moved = move_file(file, aside); !moved) return moved;
+  report.set_aside = aside;
+  return move_file(fresh, file);
+}
+
+/// Every readable record with its number; losses for the rest.
+Result<void> OutboxDatabase::fill_from(const std::filesystem::path& damaged, OpenReport& report) {
+  auto outside = read_mark(mark_);
+  if (!outside) return std::move(outside).error();
+  auto old = sqlite::Connection::open(damaged, {.cache_bytes = 1U << 20U});
+  std::optional<HighWaterMark> inside;
+  std::vector<LossRange> known;
+  if (old) {
+    inside = salvage_position(**old);
+    known = salvage_losses(**old);
   }
-  return Error{Errc::corrupt, file.string() + ": cannot be made anew"};
+  if (*outside) {
+    position_ = **outside;
+    if (inside && inside->database_id == position_.database_id) {
+      position_.next_seq = std::max(position_.next_seq, inside->next_seq);
+    }
+  } else {
+    position_ = inside.value_or(HighWaterMark{.database_id = random_id()});
+  }
+  begin();
+  db_->run("INSERT INTO position VALUES (1, '', 0, 0, 0, 1, 0, 0, 0)");
+  const std::uint64_t known_next = std::exchange(position_.next_seq, position_.acked_seq + 1);
+  auto hole = known.begin();
+  // Everything missing before `end`: by its known reason, else for the damage.
+  const auto lose_until = [&](std::uint64_t end) {
+    while (position_.next_seq < end) {
+      while (hole != known.end() && hole->seq_last < position_.next_seq) ++hole;
+      LossRange part{position_.next_seq, end - 1, wire::LossReason::corrupt};
+      if (hole != known.end() && hole->seq_first <= part.seq_first) {
+        part = {part.seq_first, std::min(hole->seq_last, part.seq_last), hole->reason};
+      } else {
+        if (hole != known.end()) part.seq_last = std::min(part.seq_last, hole->seq_first - 1);
+        report.losses.push_back(part);
+      }
+      append_loss(part.seq_last - part.seq_first + 1, part.reason);
+    }
+  };
+  if (old) {
+    // Rows of a last commit that the mark does not know of yet are good, too.
+    constexpr std::uint64_t kCommitRecordsMax = 100'000;
+    salvage_rows(**old, position_.acked_seq, known_next + kCommitRecordsMax,
+                 [&](const StoredRow& row) {
+                   lose_until(row.seq);
+                   insert(row.seq, row.record_class, row.time_us, row.crc, row.payload);
+                   position_.next_seq = row.seq + 1;
+                   ++report.salvaged;
+                 });
+  }
+  lose_until(known_next);
+  if (auto done = commit(); !done) return done;
+  return write_mark();
 }
 
 Result<void> OutboxDatabase::load(OpenReport& report) {
   bool there = false;
+  bool sound = true;
   db_->rows(
-      "SELECT database_id, epoch, acked_seq, acked_hash, next_seq, records, bytes FROM position",
+      "SELECT database_id, epoch, acked_seq, acked_hash, next_seq, records, bytes, crc FROM "
+      "position",
       [&](const sqlite::Row& row) {
         there = true;
         position_ = {row.text(0), row.count(1), row.count(2), row.count(3), row.count(4)};
         records_ = row.count(5);
         bytes_ = row.count(6);
+        sound = row.integer(7) == position_checksum(position_, records_, bytes_);
       });
   std::uint64_t newest = 0;
   db_->rows("SELECT max(seq) FROM records", [&](const sqlite::Row& row) { newest = row.count(0); });
   if (db_->failed()) return db_->failure();
+  if (!sound) return Error{Errc::corrupt, "outbox.db: its position fails its checksum"};
   if (newest >= position_.next_seq)
     return Error{Errc::corrupt, "outbox.db: rows beyond its position"};
-
-  auto mark = mark_.read();
-  std::optional<HighWaterMark> outside;
-  if (mark) {
-    outside = *mark;
-  } else if (mark.error().code == Errc::corrupt) {
-    log::warn("high-water mark unreadable, going by the database", {mark.error()});
-  } else {
-    return std::move(mark).error();
-  }
+  const auto outside = read_mark(mark_);
+  if (!outside) return outside.error();
 
   begin();
   if (!there) {  // new, or made anew beside a mark that remembers
-    position_ = outside.value_or(HighWaterMark{.database_id = random_id()});
-    const std::uint64_t next = position_.next_seq;
-    position_.next_seq = position_.acked_seq + 1;
-    db_->run("INSERT INTO position VALUES (1, ?, ?, ?, ?, ?, 0, 0)", position_.database_id,
-             position_.epoch, position_.acked_seq, position_.acked_hash, position_.next_seq);
+    position_ = outside->value_or(HighWaterMark{.database_id = random_id()});
+    const std::uint64_t next = std::exchange(position_.next_seq, position_.acked_seq + 1);
+    db_->run("INSERT INTO position VALUES (1, '', 0, 0, 0, 1, 0, 0, 0)");
     if (next > position_.next_seq) {
-      report.losses.push_back({position_.next_seq, next - 1, wire::LossReason::corrupt});
-      append_loss(next - position_.next_seq, wire::LossReason::corrupt);
+      report.losses.push_back({position_.next_seq, next - 1, wire::LossReason::vanished});
+      append_loss(next - position_.next_seq, wire::LossReason::vanished);
     }
-  } else if (outside && outside->database_id == position_.database_id &&
-             outside->next_seq > position_.next_seq) {
-    report.losses.push_back(
-        {position_.next_seq, outside->next_seq - 1, wire::LossReason::vanished});
-    append_loss(outside->next_seq - position_.next_seq, wire::LossReason::vanished);
-    if (outside->acked_seq > position_.acked_seq) {
-      position_.acked_seq = outside->acked_seq;
-      position_.acked_hash = outside->acked_hash;
+  } else if (*outside && (*outside)->database_id == position_.database_id &&
+             (*outside)->next_seq > position_.next_seq) {
+    const HighWaterMark& known = **outside;
+    report.losses.push_back({position_.next_seq, known.next_seq - 1, wire::LossReason::vanished});
+    append_loss(known.next_seq - position_.next_seq, wire::LossReason::vanished);
+    if (known.acked_seq > position_.acked_seq) {
+      position_.acked_seq = known.acked_seq;
+      position_.acked_hash = known.acked_hash;
     }
-    position_.epoch = std::max(position_.epoch, outside->epoch);
+    position_.epoch = std::max(position_.epoch, known.epoch);
   }
-  return commit();
+  if (auto done = commit(); !done) return done;
+  return write_mark();
 }
 
 void OutboxDatabase::begin() {
-  before_ = {position_, records_, bytes_};
+  before_ = {position_, records_, bytes_, no_summary_below_};
   db_->clear_failure();
   db_->run("BEGIN IMMEDIATE");
 }
@@ -141,13 +248,17 @@ void OutboxDatabase::append(std::span<const OutboxRecord> records) {
   for (const auto& record : records) {
     const std::uint64_t seq = position_.next_seq++;
     const std::int64_t time_us = to_micros(record.time);
-    db_->run("INSERT INTO records (seq, class, time_us, crc, payload) VALUES (?, ?, ?, ?, ?)", seq,
-             static_cast<std::int64_t>(record.record_class), time_us,
-             row_checksum(seq, record.record_class, time_us, record.payload),
-             sqlite::Blob{record.payload});
-    ++records_;
-    bytes_ += cost(record.payload.size());
+    insert(seq, record.record_class, time_us,
+           row_checksum(seq, record.record_class, time_us, record.payload), record.payload);
   }
+}
+
+void OutboxDatabase::insert(std::uint64_t seq, wire::RecordClass record_class, std::int64_t time_us,
+                            std::uint32_t crc, std::string_view payload) {
+  db_->run("INSERT INTO records (seq, class, time_us, crc, payload) VALUES (?, ?, ?, ?, ?)", seq,
+           static_cast<std::int64_t>(record_class), time_us, crc, sqlite::Blob{payload});
+  ++records_;
+  bytes_ += cost(payload.size());
 }
 
 void OutboxDatabase::append_loss(std::uint64_t count, wire::LossReason reason) {
@@ -156,16 +267,21 @@ void OutboxDatabase::append_loss(std::uint64_t count, wire::LossReason reason) {
   position_.next_seq += count;
 }
 
-void OutboxDatabase::lose(const LossRange& range) {
-  // Grows the range before it where they touch, so that a long loss stays one row.
+void OutboxDatabase::lose(LossRange range) {
+  // One row with those it touches, so that a long outage stays a few rows.
+  const auto reason = static_cast<std::int64_t>(range.reason);
+  const std::uint64_t begin = range.seq_last + 1;
+  db_->rows(
+      "SELECT seq_last FROM losses WHERE seq_first = ? AND reason = ?",
+      [&](const sqlite::Row& row) { range.seq_last = row.count(0); }, begin, reason);
+  if (range.seq_last >= begin) db_->run("DELETE FROM losses WHERE seq_first = ?", begin);
   const auto grown = db_->run(
       "UPDATE losses SET seq_last = ? WHERE seq_first = (SELECT max(seq_first) FROM losses WHERE "
       "seq_first < ?) AND seq_last = ? AND reason = ?",
-      range.seq_last, range.seq_first, range.seq_first - 1,
-      static_cast<std::int64_t>(range.reason));
+      range.seq_last, range.seq_first, range.seq_first - 1, reason);
   if (grown == 0) {
     db_->run("INSERT OR REPLACE INTO losses VALUES (?, ?, ?)", range.seq_first, range.seq_last,
-             static_cast<std::int64_t>(range.reason));
+             reason);
   }
 }
 
@@ -173,8 +289,14 @@ void OutboxDatabase::forget_through(std::uint64_t seq) {
   if (seq <= position_.acked_seq || seq >= position_.next_seq) return;
   std::uint64_t hash = 0;
   db_->rows(
-      "SELECT payload FROM records WHERE seq = ?",
-      [&](const sqlite::Row& row) { hash = wire::record_hash(row.view(0)); }, seq);
+      "SELECT class, time_us, crc, payload FROM records WHERE seq = ?",
+      [&](const sqlite::Row& row) {
+        const auto record_class = static_cast<wire::RecordClass>(row.integer(0));
+        // A row that went bad after it was sent says nothing of what the hub has: 0, not known.
+        if (row.integer(2) != row_checksum(seq, record_class, row.integer(1), row.view(3))) return;
+        hash = wire::record_hash(row.view(3));
+      },
+      seq);
   std::uint64_t gone = 0;
   std::uint64_t gone_bytes = 0;
   db_->rows(
@@ -185,7 +307,7 @@ void OutboxDatabase::forget_through(std::uint64_t seq) {
       },
       seq);
   db_->run("DELETE FROM records WHERE seq <= ?", seq);
-  db_->run("DELETE FROM losses WHERE seq_last <= ?", seq);
+  db_->run("DELETE FROM losses WHERE seq_first <= ? AND seq_last <= ?", seq, seq);
   records_ -= std::min(records_, gone);
   bytes_ -= std::min(bytes_, gone_bytes);
   position_.acked_seq = seq;
@@ -242,18 +364,15 @@ std::uint64_t OutboxDatabase::drop_oldest(bool summaries_only, std::uint64_t byt
 
 Result<void> OutboxDatabase::commit() {
   db_->run(
-      "UPDATE position SET epoch = ?, acked_seq = ?, acked_hash = ?, next_seq = ?, records = ?, "
-      "bytes = ?",
-      position_.epoch, position_.acked_seq, position_.acked_hash, position_.next_seq, records_,
-      bytes_);
+      "UPDATE position SET database_id = ?, epoch = ?, acked_seq = ?, acked_hash = ?, next_seq = "
+      "?, records = ?, bytes = ?, crc = ?",
+      position_.database_id, position_.epoch, position_.acked_seq, position_.acked_hash,
+      position_.next_seq, records_, bytes_, position_checksum(position_, records_, bytes_));
   db_->run("COMMIT");
-  if (db_->failed()) {
-    Error failure = db_->failure();
-    rollback();
-    return failure;
-  }
-  // The rows are durable; the mark must be too before anyone sends them.
-  return mark_.write(position_);
+  if (!db_->failed()) return {};
+  Error failure = db_->failure();
+  rollback();
+  return failure;
 }
 
 void OutboxDatabase::rollback() {
@@ -263,6 +382,7 @@ void OutboxDatabase::rollback() {
   position_ = before_.position;
   records_ = before_.records;
   bytes_ = before_.bytes;
+  no_summary_below_ = before_.no_summary_below;
 }
 
 }  // namespace lapwing::agent

@@ -13,6 +13,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lapwing::agent {
@@ -35,17 +36,29 @@ struct LossRange {
 struct OpenReport {
   std::vector<LossRange> losses;    ///< found now
   std::filesystem::path set_aside;  ///< a damaged file was moved there; empty: it was sound
+  std::uint64_t salvaged = 0;       ///< records read from it into the new one
+};
+
+/// A row of the outbox as it stands in the file.
+struct StoredRow {
+  std::uint64_t seq = 0;
+  wire::RecordClass record_class = wire::RecordClass::anomaly;
+  std::int64_t time_us = 0;
+  std::uint32_t crc = 0;
+  std::string payload;
 };
 
 /// One writer's view of the file. Every changing function belongs to the transaction between
-/// begin() and commit(); after an error nothing since begin() has happened. Errors: io, limit (disk
-/// full), corrupt. Threads: one object is used from one thread at a time.
+/// begin() and commit(); the first failure among them is commit()'s. Threads: one object is used
+/// from one thread at a time.
 class OutboxDatabase {
  public:
   /// Opens or creates `folder`/outbox.db and outbox.hwm and reconciles them: a range that the
-  /// database lost becomes a loss, a damaged database is set aside and numbering goes on above it.
+  /// database lost becomes a loss. A damaged database is replaced by one that holds every record
+  /// that could still be read; the rest become losses, the damaged file is kept aside (three at
+  /// most). `damaged`: known to be, even if it opens.
   static Result<std::unique_ptr<OutboxDatabase>> open(const std::filesystem::path& folder,
-                                                      OpenReport& report);
+                                                      OpenReport& report, bool damaged = false);
 
   [[nodiscard]] const HighWaterMark& position() const noexcept { return position_; }
   [[nodiscard]] std::uint64_t records() const noexcept { return records_; }
@@ -61,9 +74,12 @@ class OutboxDatabase {
   void adopt(std::uint64_t epoch, std::uint64_t watermark);
   /// Deletes the oldest summaries, then the oldest of any class, until `bytes_max` hold. How many.
   std::uint64_t make_room(std::uint64_t bytes_max);
-  /// Durable when it returns, the high-water mark included.
+  /// The rows are durable when it returns; they may be sent only after write_mark(). Errors: limit
+  /// (disk full; nothing since begin() has happened), corrupt, io: whether it happened shows only
+  /// when the database is opened anew: never retry on the same object.
   Result<void> commit();
-  void rollback();
+  /// Makes the high-water mark of what is committed durable. Errors: io, limit; the rows stay.
+  Result<void> write_mark() { return mark_.write(position_); }
 
   /// Bytes one record counts for beside its payload: keys, checksum, page overhead.
   static constexpr std::uint64_t kRowBytes = 40;
@@ -71,9 +87,16 @@ class OutboxDatabase {
  private:
   OutboxDatabase(std::unique_ptr<sqlite::Connection> db, HighWaterMarkFile mark)
       : db_(std::move(db)), mark_(std::move(mark)) {}
+  static Result<std::unique_ptr<OutboxDatabase>> open_sound(const std::filesystem::path& folder,
+                                                            OpenReport& report);
+  static Result<void> heal(const std::filesystem::path& folder, OpenReport& report);
   Result<void> load(OpenReport& report);
-  void lose(const LossRange& range);
+  Result<void> fill_from(const std::filesystem::path& damaged, OpenReport& report);
+  void insert(std::uint64_t seq, wire::RecordClass record_class, std::int64_t time_us,
+              std::uint32_t crc, std::string_view payload);
+  void lose(LossRange range);
   std::uint64_t drop_oldest(bool summaries_only, std::uint64_t bytes_max);
+  void rollback();
 
   std::unique_ptr<sqlite::Connection> db_;
   HighWaterMarkFile mark_;
@@ -85,6 +108,7 @@ class OutboxDatabase {
     HighWaterMark position;
     std::uint64_t records = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t no_summary_below = 0;
   } before_;  ///< at begin(), for rollback
 };
 
@@ -94,11 +118,13 @@ class OutboxReader {
  public:
   static Result<std::unique_ptr<OutboxReader>> open(const std::filesystem::path& folder);
 
-  /// Consecutive entries from `from_seq` on and below `before_seq`: at most `records_max` and about
-  /// `bytes_max`, at least one if there is any. Holes and rows that fail their checksum become loss
-  /// entries.
+  /// Consecutive entries from `from_seq` on and below `before_seq`, as of one instant: at most
+  /// `records_max` records and about `bytes_max`, at least one entry if there is any. Holes and
+  /// rows that fail their checksum become loss entries beside them. Errors: io, corrupt.
   Result<std::vector<wire::RecordEntry>> read(std::uint64_t from_seq, std::uint64_t before_seq,
                                               std::uint32_t records_max, std::uint64_t bytes_max);
+  /// Rows that failed their checksum so far.
+  [[nodiscard]] std::uint64_t corrupt_rows_total() const noexcept { return corrupt_rows_total_; }
   /// The database's own idea of the position (the high-water mark may be ahead).
   Result<HighWaterMark> position();
   struct ClassCount {
@@ -107,12 +133,18 @@ class OutboxReader {
     std::uint64_t bytes = 0;
   };
   Result<std::vector<ClassCount>> counts();
-  Result<std::vector<LossRange>> losses(std::uint64_t from_seq, std::uint64_t before_seq);
+  Result<std::vector<LossRange>> losses(std::uint64_t from_seq, std::uint64_t before_seq,
+                                        std::uint64_t ranges_max = 10'000);
 
  private:
   explicit OutboxReader(std::unique_ptr<sqlite::Connection> db) : db_(std::move(db)) {}
   std::unique_ptr<sqlite::Connection> db_;
+  std::uint64_t corrupt_rows_total_ = 0;
 };
+
+/// Of the position row: a flipped bit in it must not move the numbering.
+[[nodiscard]] std::uint32_t position_checksum(const HighWaterMark& position, std::uint64_t records,
+                                              std::uint64_t bytes);
 
 /// Of (seq, class, time, payload): a row that moved or changed does not match.
 [[nodiscard]] std::uint32_t row_checksum(std::uint64_t seq, wire::RecordClass record_class,

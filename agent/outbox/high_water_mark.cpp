@@ -56,7 +56,20 @@ Error failure(const std::filesystem::path& path, const char* doing, int number) 
 Result<HighWaterMarkFile> HighWaterMarkFile::open(const std::filesystem::path& path) {
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (file < 0) return failure(path, "open", errno);
-  return HighWaterMarkFile(file, path);
+  HighWaterMarkFile opened(file, path);
+  // Its name and both slots are there for good before the first write: a full disk later cannot
+  // keep a mark from being written over an old one.
+  if (::posix_fallocate(file, 0, 2 * static_cast<off_t>(kSlotBytes)) == ENOSPC) {
+    return failure(path, "create", ENOSPC);
+  }
+  const auto parent = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+  const int folder = ::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) return failure(parent, "open", errno);
+  const bool synced = ::fsync(folder) == 0;
+  const int number = errno;
+  ::close(folder);
+  if (!synced && number != EINVAL) return failure(parent, "sync", number);
+  return opened;
 }
 
 HighWaterMarkFile::~HighWaterMarkFile() {
@@ -116,9 +129,9 @@ Result<void> HighWaterMarkFile::write(const HighWaterMark& mark) {
   numbers.number(mark.next_seq);
   Writer(slot.data() + kSlotBytes - 8).number(checksum(slot));
   const auto at = static_cast<off_t>(((generation_ + 1) % 2) * kSlotBytes);
-  if (::pwrite(file_, slot.data(), kSlotBytes, at) != static_cast<ssize_t>(kSlotBytes)) {
-    return failure(path_, "write", errno);
-  }
+  const auto written = ::pwrite(file_, slot.data(), kSlotBytes, at);
+  if (written < 0) return failure(path_, "write", errno);
+  if (written != static_cast<ssize_t>(kSlotBytes)) return failure(path_, "write", ENOSPC);
   if (::fdatasync(file_) != 0) return failure(path_, "sync", errno);
   ++generation_;
   return {};

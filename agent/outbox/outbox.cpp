@@ -13,9 +13,8 @@
 namespace lapwing::agent {
 namespace {
 
-constexpr Micros kRetryAfter = std::chrono::milliseconds(500);  // while the disk is full or failing
-constexpr Micros kForgetWithin =
-    std::chrono::milliseconds(200);  // deletions wait for a commit to join
+/// Deletions wait so long for a commit to join.
+constexpr Micros kForgetWithin = std::chrono::milliseconds(200);
 
 struct Instruments {
   explicit Instruments(Metrics& m)
@@ -25,6 +24,9 @@ struct Instruments {
         commits(m.counter("outbox_commits_total", "Transactions")),
         waits(m.counter("outbox_waits_total", "Times scoring waited for the outbox")),
         failures(m.counter("outbox_commit_failures_total", "Commits that failed")),
+        corrupt(m.counter("outbox_corrupt_records_total",
+                          "Rows read back damaged; each is sent as a loss record")),
+        heals(m.counter("outbox_heals_total", "Times a damaged database was replaced")),
         records(m.gauge("outbox_records", "Records committed and not acknowledged")),
         bytes(m.gauge("outbox_bytes", "Bytes they take")),
         seconds(m.histogram("outbox_commit_seconds", "Duration of a commit",
@@ -34,10 +36,29 @@ struct Instruments {
   Counter& commits;
   Counter& waits;
   Counter& failures;
+  Counter& corrupt;
+  Counter& heals;
   Gauge& records;
   Gauge& bytes;
   Histogram& seconds;
 };
+
+void tell(const OpenReport& report) {
+  if (!report.set_aside.empty()) {
+    log::error("outbox was damaged; a new one goes on with what could be read",
+               {{"set_aside", report.set_aside}, {"records", report.salvaged}});
+  }
+  for (const LossRange& loss : report.losses) {
+    log::warn("outbox lost records",
+              {{"first", loss.seq_first},
+               {"last", loss.seq_last},
+               {"reason", loss.reason == wire::LossReason::vanished ? "vanished" : "corrupt"}});
+  }
+}
+
+bool is_summary(const OutboxRecord& record) {
+  return record.record_class == wire::RecordClass::summary;
+}
 
 }  // namespace
 
@@ -66,12 +87,7 @@ class Outbox::Impl {
       });
     }
     if (stopping_) return;
-    if (queue_.size() >= config_.queue_records_max) {  // the disk is full: give the newest up
-      lost_newest_ += records.size();
-      dropped_total_ += records.size();
-      meters_.dropped.add(static_cast<double>(records.size()));
-      return;
-    }
+    if (failing_) make_queue_room(records);
     const bool was_empty = queue_.empty();
     std::move(records.begin(), records.end(), std::back_inserter(queue_));
     submitted_ += records.size();
@@ -115,14 +131,30 @@ class Outbox::Impl {
   Result<std::vector<wire::RecordEntry>> read(std::uint64_t from_seq, std::uint32_t records_max,
                                               std::uint64_t bytes_max) {
     const std::uint64_t before = position().next_seq;
-    const std::lock_guard lock(reader_mutex_);
-    if (!reader_) return Error{Errc::io, "the outbox is being opened anew"};
-    return reader_->read(from_seq, before, records_max, bytes_max);
+    Result<std::vector<wire::RecordEntry>> entries =
+        Error{Errc::io, "the outbox is being opened anew"};
+    {
+      const std::lock_guard lock(reader_mutex_);
+      if (!reader_) return entries;
+      const std::uint64_t corrupt_before = reader_->corrupt_rows_total();
+      entries = reader_->read(from_seq, before, records_max, bytes_max);
+      const std::uint64_t corrupt = reader_->corrupt_rows_total() - corrupt_before;
+      if (corrupt > 0) {
+        meters_.corrupt.add(static_cast<double>(corrupt));
+        log::warn("outbox rows fail their checksum and are sent as lost", {{"rows", corrupt}});
+      }
+    }
+    if (!entries && entries.error().code == Errc::corrupt) {
+      const std::lock_guard lock(mutex_);
+      heal_wanted_ = true;
+      work_.notify_one();
+    }
+    return entries;
   }
 
   void forget_through(std::uint64_t seq) {
     const std::lock_guard lock(mutex_);
-    if (seq <= forget_) return;
+    if (seq <= forget_ || seq >= visible_.next_seq) return;
     if (forget_ <= visible_.acked_seq) forget_since_ = ticks_now();
     forget_ = seq;
     work_.notify_one();
@@ -147,27 +179,84 @@ class Outbox::Impl {
   /// What one transaction is to do.
   struct Work {
     std::vector<OutboxRecord> records;
-    std::uint64_t lost_newest = 0;
+    std::uint64_t given_up = 0;  ///< numbers for records that are not stored
     std::uint64_t forget = 0;
     std::optional<Adoption> adoption;
   };
+  /// What came of it. `stored` without `done`: the rows are in, but may not be sent yet.
+  struct Outcome {
+    bool stored = false;
+    Result<void> done;
+    std::uint64_t committed = 0;
+    std::uint64_t dropped = 0;
+  };
+  /// A commit whose outcome shows only when the database is opened anew.
+  struct Unsure {
+    std::uint64_t first_seq = 0;
+    std::size_t records = 0;
+    std::uint64_t given_up = 0;
+  };
+
+  /// While commits fail scoring goes on: the oldest summaries waiting are given up, then the newest
+  /// of what comes.
+  void make_queue_room(std::vector<OutboxRecord>& records) {
+    const std::size_t bound = config_.queue_records_max;
+    std::size_t over = queue_.size() + records.size();
+    if (over <= bound) return;
+    over -= bound;
+    std::uint64_t given_up = 0;
+    std::size_t wanted = std::max(over, bound / 8);  // more than needed: not again at every call
+    std::erase_if(queue_, [&](const OutboxRecord& record) {
+      if (wanted == 0 || !is_summary(record)) return false;
+      --wanted;
+      ++given_up;
+      return true;
+    });
+    settled_ += given_up;
+    if (given_up < over) {
+      auto still = over - static_cast<std::size_t>(given_up);
+      given_up += std::erase_if(records, [&](const OutboxRecord& record) {
+        if (still == 0 || !is_summary(record)) return false;
+        --still;
+        return true;
+      });
+      const std::size_t anomalies = std::min(still, records.size());
+      records.resize(records.size() - anomalies);
+      given_up += anomalies;
+    }
+    given_up_ += given_up;
+    count_dropped(given_up);
+  }
+
+  void count_dropped(std::uint64_t count) {
+    if (count == 0) return;
+    dropped_total_ += count;
+    meters_.dropped.add(static_cast<double>(count));
+    log::warn("outbox gives records up at its bound; each leaves a loss record",
+              {{"records", count}, {"total", dropped_total_}});
+  }
 
   void run() {
     std::unique_lock lock(mutex_);
     for (;;) {
       wait_for_work(lock);
-      if (stopping_ && queue_.empty() && lost_newest_ == 0 && !adoption_) break;
+      if (stopping_ && queue_.empty() && given_up_ == 0 && !adoption_ && !forget_pending()) break;
       Work work{.records = std::exchange(queue_, {}),
-                .lost_newest = std::exchange(lost_newest_, 0),
+                .given_up = std::exchange(given_up_, 0),
                 .forget = forget_,
                 .adoption = std::exchange(adoption_, std::nullopt)};
       flush_wanted_ = false;
+      const bool heal = std::exchange(heal_wanted_, false);
       lock.unlock();
       room_.notify_all();
-      auto done = transact(work);
+      if (heal) close_database(/*damaged=*/true);
+      const Outcome outcome = transact(work);
       lock.lock();
-      settle(work, done);
-      if (!done && stopping_) break;  // what cannot be written now is given up; the log says so
+      settle(lock, work, outcome);
+      if (!outcome.done && stopping_) {
+        log::error("outbox stops without its last records", {{"records", queue_.size()}});
+        break;
+      }
     }
     ended_ = true;
     lock.unlock();
@@ -176,79 +265,113 @@ class Outbox::Impl {
   }
 
   void wait_for_work(std::unique_lock<std::mutex>& lock) {
-    if (failing_) work_.wait_for(lock, kRetryAfter, [this] { return stopping_; });
-    work_.wait(lock, [this] {
-      return !queue_.empty() || stopping_ || adoption_ || lost_newest_ > 0 || forget_due();
-    });
-    if (stopping_ || adoption_ || queue_.empty() || failing_) return;
+    if (failing_) {  // then try, whether there is something new or not
+      work_.wait_for(lock, config_.retry_after, [this] { return stopping_; });
+      return;
+    }
+    const auto ready = [this] {
+      return !queue_.empty() || stopping_ || adoption_ || given_up_ > 0 || heal_wanted_;
+    };
+    // Deletions join the next commit; without one they get their own after a moment.
+    while (!ready()) {
+      if (!forget_pending()) {
+        work_.wait(lock, [&] { return ready() || forget_pending(); });
+      } else if (!work_.wait_until(lock, forget_since_ + kForgetWithin, ready)) {
+        return;
+      }
+    }
+    if (stopping_ || adoption_ || heal_wanted_ || queue_.empty()) return;
     // The first record waits a moment for others: one sync serves them all.
     work_.wait_for(lock, config_.commit_interval, [this] {
       return queue_.size() >= config_.commit_records_max || stopping_ || adoption_ || flush_wanted_;
     });
   }
 
-  /// Deletions join the next commit; without one they get their own after a moment.
-  bool forget_due() {
-    if (forget_ <= visible_.acked_seq) return false;
-    return ticks_now() - forget_since_ >= kForgetWithin;
-  }
+  bool forget_pending() const { return forget_ > visible_.acked_seq; }
 
-  /// One transaction, without the lock. The caller settles the outcome.
-  Result<void> transact(const Work& work) {
+  /// One transaction, without the lock.
+  Outcome transact(Work& work) {
+    Outcome outcome;
     const Ticks began = ticks_now();
     if (!database_) {
-      if (auto reopened = reopen(); !reopened) return reopened;
+      if (auto reopened = reopen(); !reopened) {
+        outcome.done = std::move(reopened);
+        return outcome;
+      }
+      outcome.committed += settle_unsure(work);
     }
+    const Unsure tried{database_->position().next_seq, work.records.size(), work.given_up};
     database_->begin();
-    database_->append_loss(work.lost_newest, wire::LossReason::quota);
     database_->append(work.records);
+    database_->append_loss(work.given_up, wire::LossReason::quota);
     if (work.adoption) database_->adopt(work.adoption->epoch, work.adoption->watermark);
     database_->forget_through(work.forget);
-    dropped_now_ = database_->make_room(config_.bytes_max);
-    auto done = database_->commit();
+    outcome.dropped = database_->make_room(config_.bytes_max);
+    outcome.done = database_->commit();
+    if (outcome.done) {
+      outcome.stored = true;
+      outcome.committed += work.records.size();
+      outcome.done = database_->write_mark();
+      if (!outcome.done) close_database(false);
+    } else if (outcome.done.error().code != Errc::limit) {
+      unsure_ = tried;
+      close_database(outcome.done.error().code == Errc::corrupt);
+    }
     meters_.seconds.observe(std::chrono::duration<double>(ticks_now() - began).count());
-    if (!done && done.error().code != Errc::limit) close_database();
-    return done;
+    return outcome;
   }
 
-  void settle(Work& work, const Result<void>& done) {
-    if (done) {
-      settled_ += work.records.size();
-      dropped_total_ += dropped_now_;
-      meters_.dropped.add(static_cast<double>(dropped_now_));
-      meters_.committed.add(static_cast<double>(work.records.size()));
-      meters_.commits.add();
-      if (failing_) log::info("outbox writes again", {{"records", work.records.size()}});
-      failing_ = false;
-      problem_.clear();
-      publish_figures();
-      if (work.adoption) adopted_ = Result<void>{};
-      const std::uint64_t next = visible_.next_seq;
-      mutex_.unlock();
+  /// Takes out of the work what turned out to be stored after all. How many records.
+  std::size_t settle_unsure(Work& work) {
+    if (!unsure_) return 0;
+    const Unsure tried = *std::exchange(unsure_, std::nullopt);
+    const std::uint64_t next = database_->position().next_seq;
+    const std::uint64_t in = next - std::min(next, tried.first_seq);
+    const auto records = static_cast<std::size_t>(std::min<std::uint64_t>(in, tried.records));
+    work.records.erase(work.records.begin(),
+                       work.records.begin() + static_cast<std::ptrdiff_t>(records));
+    work.given_up -= std::min(in - records, tried.given_up);
+    return records;
+  }
+
+  void settle(std::unique_lock<std::mutex>& lock, Work& work, const Outcome& outcome) {
+    settled_ += outcome.committed;
+    meters_.committed.add(static_cast<double>(outcome.committed));
+    if (outcome.stored) count_dropped(outcome.dropped);
+    if (!outcome.stored) {  // it goes back to the front, in order
+      std::move(queue_.begin(), queue_.end(), std::back_inserter(work.records));
+      queue_ = std::move(work.records);
+      given_up_ += work.given_up;
+    }
+    if (work.adoption) adopted_ = outcome.done;
+    if (!outcome.done) {
+      meters_.failures.add();
+      log::error("outbox cannot commit, trying again",
+                 {outcome.done.error(), {"waiting", queue_.size()}});
+      failing_ = true;
+      problem_ = outcome.done.error().context;
+      room_.notify_all();
       done_.notify_all();
-      {
-        const std::lock_guard lock(listener_mutex_);
-        if (listener_) listener_(next);
-      }
-      mutex_.lock();
       return;
     }
-    meters_.failures.add();
-    log::error("outbox cannot commit, trying again",
-               {done.error(), {"records", work.records.size()}});
-    failing_ = true;
-    problem_ = done.error().context;
-    // Nothing of it happened: it goes back to the front, in order.
-    std::move(queue_.begin(), queue_.end(), std::back_inserter(work.records));
-    queue_ = std::move(work.records);
-    lost_newest_ += work.lost_newest;
-    if (work.adoption) adopted_ = Result<void>(done.error());
-    room_.notify_all();
+    meters_.commits.add();
+    if (failing_) log::info("outbox writes again", {{"records", outcome.committed}});
+    failing_ = false;
+    problem_.clear();
+    publish_figures();
+    const std::uint64_t next = visible_.next_seq;
+    lock.unlock();
     done_.notify_all();
+    {
+      const std::lock_guard listening(listener_mutex_);
+      if (listener_) listener_(next);
+    }
+    lock.lock();
   }
 
   /// After an I/O error nothing cached can be trusted: close, open, and see what is really there.
-  void close_database() {
+  void close_database(bool damaged) {
+    damaged_ = damaged_ || damaged;
     database_.reset();
     const std::lock_guard lock(reader_mutex_);
     reader_.reset();
@@ -256,10 +379,13 @@ class Outbox::Impl {
 
   Result<void> reopen() {
     OpenReport report;
-    auto database = OutboxDatabase::open(folder_, report);
+    auto database = OutboxDatabase::open(folder_, report, damaged_);
+    if (!report.set_aside.empty()) meters_.heals.add();
+    tell(report);
     if (!database) return std::move(database).error();
     auto reader = OutboxReader::open(folder_);
     if (!reader) return std::move(reader).error();
+    damaged_ = false;
     database_ = std::move(*database);
     const std::lock_guard lock(reader_mutex_);
     reader_ = std::move(*reader);
@@ -278,7 +404,8 @@ class Outbox::Impl {
   const std::filesystem::path folder_;
   Instruments meters_;
   std::unique_ptr<OutboxDatabase> database_;  // of the writing thread
-  std::uint64_t dropped_now_ = 0;             // of the writing thread
+  std::optional<Unsure> unsure_;              // likewise, as is what follows
+  bool damaged_ = false;
   std::mutex reader_mutex_;
   std::unique_ptr<OutboxReader> reader_;  // guarded by reader_mutex_
   std::mutex listener_mutex_;
@@ -291,7 +418,7 @@ class Outbox::Impl {
   std::vector<OutboxRecord> queue_;
   std::uint64_t submitted_ = 0;
   std::uint64_t settled_ = 0;
-  std::uint64_t lost_newest_ = 0;
+  std::uint64_t given_up_ = 0;
   std::uint64_t forget_ = 0;
   Ticks forget_since_{};
   std::optional<Adoption> adoption_;
@@ -301,6 +428,7 @@ class Outbox::Impl {
   std::uint64_t bytes_ = 0;
   std::uint64_t dropped_total_ = 0;
   bool flush_wanted_ = false;
+  bool heal_wanted_ = false;
   bool failing_ = false;
   std::string problem_;
   bool stopping_ = false;
@@ -319,16 +447,7 @@ Result<std::unique_ptr<Outbox>> Outbox::open(const OutboxConfig& config,
   if (!database) return within("outbox", std::move(database).error());
   auto reader = OutboxReader::open(folder);
   if (!reader) return within("outbox", std::move(reader).error());
-  if (!report.set_aside.empty()) {
-    log::error("outbox was damaged; it is set aside and a new one goes on",
-               {{"file", report.set_aside}});
-  }
-  for (const LossRange& loss : report.losses) {
-    log::warn("outbox lost records",
-              {{"first", loss.seq_first},
-               {"last", loss.seq_last},
-               {"reason", loss.reason == wire::LossReason::vanished ? "vanished" : "corrupt"}});
-  }
+  tell(report);
   return std::unique_ptr<Outbox>(new Outbox(
       std::make_unique<Impl>(config, folder, metrics, std::move(*database), std::move(*reader))));
 }

@@ -7,7 +7,10 @@
 /// - It is deleted only when the hub acknowledged it. Losing a deletion in a crash is harmless.
 /// - Sequence numbers only grow and are never used twice, whatever the database forgets.
 /// - The outbox is bounded in bytes; what is given up leaves a loss range, sent like a record.
-/// - A failed sync is never retried: the database is closed, opened anew and checked.
+/// - A failed sync is never retried: the database is closed, opened anew, and what it then holds
+///   decides whether the records of that commit are written again.
+/// - A damaged database is replaced while scoring goes on: every record that can be read moves to a
+///   new one with its number, the rest become losses, the damaged file is kept aside.
 #pragma once
 
 #include "agent/outbox/config.hpp"
@@ -48,8 +51,9 @@ class Outbox {
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 
-  /// Queues records to be committed, in order. Waits while the queue is full; while the disk is
-  /// full the records are given up instead, counted, and leave a loss range. After stop(): dropped.
+  /// Queues records to be committed, in order. Waits while the queue is full. While commits fail
+  /// (disk full) it does not wait: the oldest summaries in the queue are given up, then the newest
+  /// of what comes, anomalies last; counted, and a loss range. After stop(): dropped.
   void submit(std::vector<OutboxRecord> records);
   /// Returns when everything submitted before is committed (or given up).
   void flush();

@@ -37,6 +37,25 @@ class LossWriter {
   bool open_ = false;
 };
 
+/// Several queries that see the database at one instant.
+class ReadTransaction {
+ public:
+  explicit ReadTransaction(sqlite::Connection& db) : db_(db) {
+    db_.clear_failure();
+    db_.run("BEGIN");
+  }
+  ~ReadTransaction() {
+    db_.clear_failure();
+    db_.run("ROLLBACK");
+    db_.clear_failure();
+  }
+  ReadTransaction(const ReadTransaction&) = delete;
+  ReadTransaction& operator=(const ReadTransaction&) = delete;
+
+ private:
+  sqlite::Connection& db_;
+};
+
 }  // namespace
 
 std::uint32_t row_checksum(std::uint64_t seq, wire::RecordClass record_class, std::int64_t time_us,
@@ -66,8 +85,10 @@ Result<std::vector<wire::RecordEntry>> OutboxReader::read(std::uint64_t from_seq
                                                           std::uint64_t bytes_max) {
   std::vector<wire::RecordEntry> entries;
   if (from_seq >= before_seq) return entries;
-  auto holes = losses(from_seq, before_seq);
+  const ReadTransaction as_of_now(*db_);  // the writer may drop and forget meanwhile
+  auto holes = losses(from_seq, before_seq, records_max + 1);
   if (!holes) return std::move(holes).error();
+  if (holes->size() > records_max) before_seq = holes->back().seq_last + 1;  // there may be more
   LossWriter lost(entries);
   std::uint64_t next = from_seq;
   std::uint64_t bytes = 0;
@@ -96,7 +117,8 @@ Result<std::vector<wire::RecordEntry>> OutboxReader::read(std::uint64_t from_seq
         const std::uint64_t seq = row.count(0);
         const auto record_class = static_cast<wire::RecordClass>(row.integer(1));
         const std::string_view payload = row.view(4);
-        if (!entries.empty() && bytes + payload.size() > bytes_max) {
+        if (!entries.empty() &&
+            (bytes + payload.size() > bytes_max || entries.size() >= records_max)) {
           full = true;
           return;
         }
@@ -104,6 +126,7 @@ Result<std::vector<wire::RecordEntry>> OutboxReader::read(std::uint64_t from_seq
         next = seq + 1;
         if (row.integer(3) != row_checksum(seq, record_class, row.integer(2), payload)) {
           lost.add({seq, seq, wire::LossReason::corrupt});
+          ++corrupt_rows_total_;
           return;
         }
         lost.close();
@@ -140,17 +163,19 @@ Result<std::vector<OutboxReader::ClassCount>> OutboxReader::counts() {
 }
 
 Result<std::vector<LossRange>> OutboxReader::losses(std::uint64_t from_seq,
-                                                    std::uint64_t before_seq) {
+                                                    std::uint64_t before_seq,
+                                                    std::uint64_t ranges_max) {
   std::vector<LossRange> ranges;
   db_->clear_failure();
   db_->rows(
-      "SELECT seq_first, seq_last, reason FROM losses WHERE seq_last >= ? AND seq_first < ? ORDER "
-      "BY seq_first LIMIT 10000",
+      "SELECT seq_first, seq_last, reason FROM losses WHERE seq_first >= coalesce((SELECT "
+      "max(seq_first) FROM losses WHERE seq_first <= ?), 0) AND seq_last >= ? AND seq_first < ? "
+      "ORDER BY seq_first LIMIT ?",
       [&](const sqlite::Row& row) {
         ranges.push_back(
             {row.count(0), row.count(1), static_cast<wire::LossReason>(row.integer(2))});
       },
-      from_seq, before_seq);
+      from_seq, from_seq, before_seq, ranges_max);
   if (db_->failed()) return db_->failure();
   return ranges;
 }

@@ -6,6 +6,7 @@
 #include "shared/base/metrics.hpp"
 #include "shared/mqtt/client.hpp"
 #include "shared/sync/agent.hpp"
+#include "shared/sync/hub.hpp"
 #include "shared/trust/certificate.hpp"
 #include "shared/wire/codec.hpp"
 #include "shared/wire/frame.hpp"
@@ -145,7 +146,8 @@ class Uplink::Impl {
   mqtt::Handlers handlers() {
     mqtt::Handlers h;
     h.make_will = [this]() -> std::optional<mqtt::Will> {
-      connection_id_ = random_id();  // on the client's thread, as is on_connected
+      // On the client's thread, as is on_connected.
+      connection_id_ = sync::connection_id(++connections_, random_id());
       wire::Status status;
       status.connection_id = connection_id_;
       status.online = false;
@@ -244,7 +246,7 @@ class Uplink::Impl {
 
   void handle(wire::Welcome& welcome) {
     const bool was = agent_.streaming();
-    carry_out(agent_.welcomed(welcome, ticks_now()));
+    carry_out(agent_.welcomed(welcome, hash_at(welcome.known_seq), ticks_now()));
     if (was || !agent_.streaming()) return;
     if (!welcome.reason.empty()) log::warn("hub: " + welcome.reason);
     log::info("uplink streams", {{"epoch", agent_.epoch()},
@@ -254,17 +256,29 @@ class Uplink::Impl {
     send_status(true);
   }
 
+  std::optional<std::uint64_t> hash_at(std::uint64_t seq) {
+    const HighWaterMark mark = outbox_.position();
+    if (seq <= mark.acked_seq || seq >= mark.next_seq) return std::nullopt;
+    const auto entries = outbox_.read(seq, 1, 1);
+    if (!entries || entries->empty() || entries->front().seq != seq ||
+        entries->front().record_class == wire::RecordClass::loss) {
+      return std::nullopt;
+    }
+    return wire::record_hash(entries->front().payload);
+  }
+
   void handle(wire::Ack& ack) { carry_out(agent_.acked(ack, ticks_now())); }
 
   void carry_out(sync::Actions actions) {
     // An action may bring more (a batch that was sent allows the next); order is kept.
-    for (std::size_t i = 0; i < actions.size(); ++i) {
+    not_kept_ = false;
+    for (std::size_t i = 0; i < actions.size() && !not_kept_; ++i) {
       auto more = std::visit([this](const auto& action) { return perform(action); }, actions[i]);
       actions.insert(actions.end(), more.begin(), more.end());
     }
   }
 
-  sync::Actions perform(const sync::SendHello&) {
+  sync::Actions perform(const sync::SendHello& greeting) {
     const HighWaterMark mark = outbox_.position();
     wire::Hello hello;
     hello.connection_id = live_connection_;
@@ -276,6 +290,7 @@ class Uplink::Impl {
     hello.acked_hash = mark.acked_hash;
     hello.agent_version = version_;
     hello.sent = now();
+    hello.forked = greeting.forked;
     publish(wire::Channel::hello, wire::encode(hello));
     return {};
   }
@@ -318,6 +333,7 @@ class Uplink::Impl {
     acked_ = grant.watermark;
     if (auto done = outbox_.adopt(grant.epoch, grant.watermark); !done) {
       log::error("epoch cannot be kept", {done.error()});
+      not_kept_ = true;  // nothing may be sent under it: the rest of the actions is void
       client_.reconnect("the epoch could not be stored");
     }
     return {};
@@ -410,9 +426,11 @@ class Uplink::Impl {
   std::optional<Ticks> timer_;
   Ticks next_status_ = Ticks::max();
   std::uint64_t told_ = 0;
+  bool not_kept_ = false;  ///< an epoch could not be stored
   std::uint64_t acked_ = 0;
 
-  std::string connection_id_;  // of the client's thread
+  std::string connection_id_;      // of the client's thread
+  std::uint64_t connections_ = 0;  // likewise: how many there were
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;

@@ -178,9 +178,13 @@ Result<void> BatchStore::hello(Round& round, const DeviceKey& key, std::string_v
   if (!session) return session.error();
   const auto hash = round.transaction->record_hash(key, session->sync.epoch, hello->acked_seq);
   if (!hash) return hash.error();
-  auto decision = sync::on_hello(session->sync, *hello, *hash,
+  const auto newest =
+      round.transaction->record_hash(key, session->sync.epoch, sync::newest_seq(session->sync));
+  if (!newest) return newest.error();
+  auto decision = sync::on_hello(session->sync, *hello, {*hash, *newest},
                                  {config_.batch_records_max, config_.batch_bytes_max}, at);
   if (auto saved = round.transaction->save_sync(key, decision.state); !saved) return saved;
+  if (!decision.answer) return {};
   const bool welcome = decision.state.quarantine.empty();
   auto present =
       round.transaction->save_presence(key, {.online = welcome,
@@ -239,7 +243,11 @@ Result<void> BatchStore::live(Round& round, const DeviceKey& key, std::string_vi
   const auto wanted = sync::on_live(session->sync, *batch);
   if (wanted.empty()) return {};
   ++round.live;
-  return store_entries(round, key, *batch, wanted, at);
+  auto stored = store_entries(round, key, *batch, wanted, at);
+  if (!stored) return stored;
+  auto state = session->sync;
+  state.live_through = std::max(state.live_through, batch->entries[wanted.back()].seq);
+  return round.transaction->save_sync(key, state);
 }
 
 Result<void> BatchStore::store_entries(Round& round, const DeviceKey& key,

@@ -2,6 +2,7 @@
 #include "shared/sync/agent.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace lapwing::sync {
 
@@ -30,7 +31,8 @@ Actions Agent::disconnected() {
   return {};
 }
 
-Actions Agent::welcomed(const wire::Welcome& welcome, Ticks now) {
+Actions Agent::welcomed(const wire::Welcome& welcome, std::optional<std::uint64_t> own_hash,
+                        Ticks now) {
   Actions actions;
   if (phase_ == Phase::offline || welcome.connection_id != connection_id_) return actions;
   if (welcome.outcome == wire::HelloOutcome::quarantined ||
@@ -43,10 +45,19 @@ Actions Agent::welcomed(const wire::Welcome& welcome, Ticks now) {
   }
   if (phase_ == Phase::streaming) return actions;  // an answer to a repeated hello
   const bool same = welcome.outcome == wire::HelloOutcome::resume && welcome.epoch == epoch_;
+  // An answer to an earlier hello of this connection, overtaken by what came since.
+  if (welcome.epoch != 0 &&
+      (welcome.epoch < epoch_ || (welcome.epoch == epoch_ && welcome.watermark < watermark_))) {
+    return actions;
+  }
   if (welcome.epoch == 0 || welcome.watermark >= next_seq_ ||
-      (welcome.outcome == wire::HelloOutcome::resume &&
-       (!same || welcome.watermark < watermark_))) {
+      (welcome.outcome == wire::HelloOutcome::resume && !same)) {
     actions.push_back(Reconnect{"the hub's welcome does not fit this outbox"});
+    return actions;
+  }
+  if (same &&
+      (forked_ || (own_hash && welcome.known_hash != 0 && *own_hash != welcome.known_hash))) {
+    if (!std::exchange(forked_, true)) greet(actions, now);
     return actions;
   }
   timeouts_ = 0;
@@ -59,6 +70,7 @@ Actions Agent::welcomed(const wire::Welcome& welcome, Ticks now) {
   if (same) {
     advance(actions, welcome.watermark);
   } else {
+    forked_ = false;
     epoch_ = welcome.epoch;
     watermark_ = welcome.watermark;
     actions.push_back(AdoptEpoch{epoch_, watermark_});
@@ -162,7 +174,7 @@ void Agent::greet(Actions& actions, Ticks now) {
   phase_ = Phase::greeting;
   in_flight_.clear();
   sending_ = false;
-  actions.push_back(SendHello{});
+  actions.push_back(SendHello{forked_});
   arm(actions, answer_deadline(now));
 }
 
@@ -185,7 +197,7 @@ void Agent::go_back(Actions& actions, Ticks now) {
   sending_ = false;
   sent_through_ = watermark_;
   send_more(actions, now);
-  arm(actions, answer_deadline(now));
+  if (sending_) arm(actions, answer_deadline(now));  // else it is paced, and armed for that
 }
 
 void Agent::advance(Actions& actions, std::uint64_t watermark) {

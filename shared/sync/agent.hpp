@@ -31,7 +31,9 @@ struct AgentLimits {
 };
 
 /// Send a Hello; the shell fills in who we are.
-struct SendHello {};
+struct SendHello {
+  bool forked = false;
+};
 /// Read entries from the outbox, send them on up/records, then call Agent::sent.
 struct SendBatch {
   std::uint64_t from_seq = 0;
@@ -89,7 +91,9 @@ class Agent {
 
   Actions connected(std::string connection_id, Ticks now);
   Actions disconnected();
-  Actions welcomed(const wire::Welcome& welcome, Ticks now);
+  /// `own_hash`: of the outbox's record at welcome.known_seq, where there is one. When it is not
+  /// the hub's, the outbox was restored and has gone another way since: a new epoch is asked for.
+  Actions welcomed(const wire::Welcome& welcome, std::optional<std::uint64_t> own_hash, Ticks now);
   Actions acked(const wire::Ack& ack, Ticks now);
   /// Records up to next_seq - 1 are durable in the outbox.
   Actions committed(std::uint64_t next_seq, Ticks now);
@@ -125,6 +129,7 @@ class Agent {
   std::uint32_t records_max_;
   std::uint32_t bytes_max_;
   std::deque<std::uint64_t> in_flight_;  ///< last seq of each batch not acknowledged
+  bool forked_ = false;                  ///< until a new epoch is granted
   bool sending_ = false;                 ///< a SendBatch is being carried out
   Ticks paced_until_{};
   std::uint32_t timeouts_ = 0;

@@ -2,43 +2,78 @@
 #include "shared/sync/hub.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 namespace lapwing::sync {
 namespace {
 
+/// The same connection asks again: all it said before may have been overtaken by its own batches.
+bool repeated(const DeviceSyncState& state, const wire::Hello& hello) {
+  return !state.connection_id.empty() && hello.connection_id == state.connection_id &&
+         hello.database_id == state.database_id && hello.epoch <= state.epoch &&
+         hello.acked_seq <= state.watermark;
+}
+
 /// Why the device's history and the hub's are not one; empty when they are.
 std::string difference(const DeviceSyncState& state, const wire::Hello& hello,
-                       std::optional<std::uint64_t> stored_hash) {
+                       const StoredHashes& stored) {
   if (hello.database_id != state.database_id) return "its outbox is another one than before";
   if (hello.epoch != state.epoch) return "its epoch is not the one it was given";
   if (hello.acked_seq > state.watermark) {
     return "it holds acknowledgements the hub does not know of: was the hub restored from a "
            "backup?";
   }
-  if (hello.next_seq <= state.watermark) {
+  if (hello.forked) {
+    return "its records are not those it had delivered: was its outbox restored from a backup?";
+  }
+  if (hello.next_seq <= newest_seq(state) && !repeated(state, hello)) {
     return "it is behind what it had delivered: was its outbox restored from a backup?";
   }
-  if (hello.acked_seq > 0 && stored_hash && *stored_hash != hello.acked_hash) {
+  if (hello.acked_seq > 0 && hello.acked_hash != 0 && stored.at_acked &&
+      *stored.at_acked != hello.acked_hash) {
     return "its record " + std::to_string(hello.acked_seq) + " is not the one it had delivered";
   }
   return {};
 }
 
+bool superseded(const DeviceSyncState& state, const wire::Hello& hello) {
+  return std::find(state.superseded.begin(), state.superseded.end(), hello.instance_id) !=
+         state.superseded.end();
+}
+
+/// A hello that was under way while a newer one was answered: of an older connection of the process
+/// that speaks now, or of a process that ended, from before what was delivered since. The latter
+/// may be wrong, so a process that lives is heard on its next connection.
+bool overtaken(const DeviceSyncState& state, const wire::Hello& hello) {
+  if (hello.instance_id == state.instance_id) {
+    const auto said = connection_number(hello.connection_id);
+    const auto known = connection_number(state.connection_id);
+    return said && known && *said < *known;
+  }
+  return superseded(state, hello) && hello.database_id == state.database_id &&
+         (hello.epoch < state.epoch || hello.next_seq <= state.watermark) &&
+         (state.unheard.empty() || state.unheard == hello.connection_id);
+}
+
 /// Notes which process speaks. Returns true when two live ones do.
-bool two_copies(DeviceSyncState& state, const wire::Hello& hello, Time now) {
+bool two_copies(DeviceSyncState& state, const wire::Hello& hello, bool late, Time now) {
   if (hello.instance_id == state.instance_id) return false;
-  const auto known = std::find(state.superseded.begin(), state.superseded.end(), hello.instance_id);
-  if (known != state.superseded.end()) {
-    state.superseded.erase(known);
+  if (superseded(state, hello) && state.unheard != hello.connection_id) {
     if (now - state.returns_since > kReturnsWindow || now < state.returns_since) {
       state.returns = 0;
       state.returns_since = now;
     }
     ++state.returns;
   }
-  if (!state.instance_id.empty()) state.superseded.push_back(state.instance_id);
-  if (state.superseded.size() > kSupersededMax) state.superseded.erase(state.superseded.begin());
-  state.instance_id = hello.instance_id;
+  if (late) {
+    state.unheard = hello.connection_id;
+  } else {
+    state.unheard.clear();
+    std::erase(state.superseded, hello.instance_id);
+    if (!state.instance_id.empty()) state.superseded.push_back(state.instance_id);
+    if (state.superseded.size() > kSupersededMax) state.superseded.erase(state.superseded.begin());
+    state.instance_id = hello.instance_id;
+  }
   return state.returns >= kReturnsMax;
 }
 
@@ -55,9 +90,23 @@ wire::Ack ack_of(const DeviceSyncState& state, const std::string& connection_id,
 
 }  // namespace
 
+std::string connection_id(std::uint64_t number, std::string_view random) {
+  return std::to_string(number) + "-" + std::string(random);
+}
+
+std::optional<std::uint64_t> connection_number(std::string_view id) {
+  std::uint64_t number = 0;
+  const auto [end, failed] = std::from_chars(id.data(), id.data() + id.size(), number);
+  if (failed != std::errc() || end == id.data() + id.size() || *end != '-') return std::nullopt;
+  return number;
+}
+
+std::uint64_t newest_seq(const DeviceSyncState& state) noexcept {
+  return std::max(state.watermark, state.live_through);
+}
+
 HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
-                       std::optional<std::uint64_t> stored_hash, const BatchLimits& limits,
-                       Time now) {
+                       const StoredHashes& stored, const BatchLimits& limits, Time now) {
   HelloDecision decision{.state = state};
   DeviceSyncState& next = decision.state;
   wire::Welcome& welcome = decision.welcome;
@@ -66,7 +115,8 @@ HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
   welcome.batch_bytes_max = limits.bytes_max;
   welcome.sent = now;
 
-  if (next.quarantine.empty() && two_copies(next, hello, now)) {
+  const bool late = overtaken(state, hello);
+  if (next.quarantine.empty() && two_copies(next, hello, late, now)) {
     next.quarantine = "two live copies of this device speak in turn (instances " +
                       hello.instance_id + " and " + state.instance_id +
                       "): was its disk cloned? Enrol one of them anew, then release the device";
@@ -77,22 +127,32 @@ HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
     welcome.reason = next.quarantine;
     return decision;
   }
+  if (late) {
+    decision.answer = false;
+    return decision;
+  }
 
   next.connection_id = hello.connection_id;
   if (state.epoch == 0 && hello.epoch == 0) {
     next.epoch = 1;
     next.base = next.watermark = hello.acked_seq;
+    next.live_through = 0;
     next.database_id = hello.database_id;
+  } else if (repeated(state, hello) && hello.epoch < state.epoch) {
+    // The epoch granted since is the answer again.
   } else if (!grant_unused(state, hello)) {
-    const std::string why = difference(state, hello, stored_hash);
+    const std::string why = difference(state, hello, stored);
     if (why.empty()) {
       welcome.outcome = wire::HelloOutcome::resume;
       welcome.epoch = next.epoch;
       welcome.watermark = next.watermark;
+      welcome.known_seq = newest_seq(state);
+      welcome.known_hash = stored.at_newest.value_or(0);
       return decision;
     }
     next.epoch = std::max(state.epoch, hello.epoch) + 1;
     next.base = next.watermark = hello.acked_seq;
+    next.live_through = 0;
     next.database_id = hello.database_id;
     welcome.reason = "new epoch: " + why;
     decision.alert = welcome.reason;
@@ -115,6 +175,7 @@ void release_quarantine(DeviceSyncState& state) {
   state.superseded.clear();
   state.instance_id.clear();
   state.connection_id.clear();
+  state.unheard.clear();
   state.database_id.clear();  // whichever copy speaks first gets an epoch of its own
   state.returns = 0;
 }

@@ -14,21 +14,24 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lapwing::sync {
 
 /// What the store keeps of each device between messages. Plain data.
 struct DeviceSyncState {
-  std::uint64_t epoch = 0;      ///< last granted; 0: the device never said hello
-  std::uint64_t base = 0;       ///< watermark with which `epoch` began
-  std::uint64_t watermark = 0;  ///< highest seq of `epoch` that is stored, all below included
+  std::uint64_t epoch = 0;         ///< last granted; 0: the device never said hello
+  std::uint64_t base = 0;          ///< watermark with which `epoch` began
+  std::uint64_t watermark = 0;     ///< highest seq of `epoch` that is stored, all below included
+  std::uint64_t live_through = 0;  ///< highest seq of `epoch` that came as a live copy
   std::string database_id;
   std::string connection_id;            ///< of the last accepted hello: only its batches are taken
   std::string instance_id;              ///< of the last accepted hello
   std::vector<std::string> superseded;  ///< earlier instances, newest last, at most kSupersededMax
   std::uint32_t returns = 0;  ///< times a superseded instance spoke again since `returns_since`
   Time returns_since{};
+  std::string unheard;     ///< connection of a superseded instance whose hello came too late
   std::string quarantine;  ///< why nothing is taken from the device; empty: it is not quarantined
   friend bool operator==(const DeviceSyncState&, const DeviceSyncState&) = default;
 };
@@ -39,22 +42,35 @@ inline constexpr std::size_t kSupersededMax = 8;
 inline constexpr std::uint32_t kReturnsMax = 3;
 inline constexpr Micros kReturnsWindow = std::chrono::minutes(10);
 
+/// Ids of one process's connections, `12-<random>`, tell which is newer: a hello that was overtaken
+/// on its way by one of a newer connection is refused.
+[[nodiscard]] std::string connection_id(std::uint64_t number, std::string_view random);
+/// nullopt: the id does not begin with a number; nothing is known of its age.
+[[nodiscard]] std::optional<std::uint64_t> connection_number(std::string_view id);
+
 struct BatchLimits {
   std::uint32_t records_max = 1000;
   std::uint32_t bytes_max = 128 * 1024;
 };
 
 struct HelloDecision {
+  bool answer = true;     ///< false: it was overtaken on its way; save `state`, nothing else
   wire::Welcome welcome;  ///< to be sent after `state` is committed
   DeviceSyncState state;
   std::string alert;  ///< for operators; empty when all is as usual
 };
 
-/// `stored_hash` is the hash of the record the hub holds at (state.epoch, hello.acked_seq), when it
-/// still knows it. `now` is the hub's wall clock.
+/// The highest seq of the current epoch the hub holds, live copies included.
+[[nodiscard]] std::uint64_t newest_seq(const DeviceSyncState& state) noexcept;
+/// Hashes of records of state.epoch, where the hub still knows them.
+struct StoredHashes {
+  std::optional<std::uint64_t> at_acked;   ///< at hello.acked_seq
+  std::optional<std::uint64_t> at_newest;  ///< at newest_seq(state)
+};
+/// `now` is the hub's wall clock.
 [[nodiscard]] HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
-                                     std::optional<std::uint64_t> stored_hash,
-                                     const BatchLimits& limits, Time now);
+                                     const StoredHashes& stored, const BatchLimits& limits,
+                                     Time now);
 /// What to answer to a device whose hello cannot be considered (revoked, unknown).
 [[nodiscard]] wire::Welcome refuse(const wire::Hello& hello, std::string reason, Time now);
 /// An operator decided which copy lives: the next hello is taken with a new epoch.
@@ -79,6 +95,7 @@ struct BatchDecision {
 /// `batch.entries` are consecutive (wire::decode_batch checks it).
 [[nodiscard]] BatchDecision on_batch(const DeviceSyncState& state, const wire::RecordBatch& batch);
 /// Indices of a live copy's entries to store ahead of the watermark: by key, once, unacknowledged.
+/// The highest seq stored is to be saved as `live_through` with them.
 [[nodiscard]] std::vector<std::size_t> on_live(const DeviceSyncState& state,
                                                const wire::RecordBatch& batch);
 /// Whether a status (a will included) speaks for the connection that is current: an older

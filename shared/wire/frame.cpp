@@ -72,7 +72,8 @@ Result<std::string_view> FrameReader::open(std::string_view frame) {
     return Error{Errc::bad_input, "not a Lapwing frame"};
   }
   if (static_cast<std::uint8_t>(frame[2]) != kFrameVersion) {
-    return Error{Errc::unsupported, "frame version " + std::to_string(frame[2]) +
+    return Error{Errc::unsupported, "frame version " +
+                                        std::to_string(static_cast<std::uint8_t>(frame[2])) +
                                         "; this program reads " + std::to_string(kFrameVersion) +
                                         ": update the older side"};
   }
@@ -83,7 +84,9 @@ Result<std::string_view> FrameReader::open(std::string_view frame) {
     return inside;
   }
   if (codec != Codec::zstd) {
-    return Error{Errc::unsupported, "frame codec " + std::to_string(frame[3]) + " is not known"};
+    return Error{
+        Errc::unsupported,
+        "frame codec " + std::to_string(static_cast<std::uint8_t>(frame[3])) + " is not known"};
   }
   const unsigned long long size = ZSTD_getFrameContentSize(inside.data(), inside.size());
   if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN) {

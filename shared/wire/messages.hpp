@@ -142,9 +142,10 @@ struct Hello {
   std::uint64_t epoch = 0;
   std::uint64_t next_seq = 1;
   std::uint64_t acked_seq = 0;
-  std::uint64_t acked_hash = 0;  ///< of the record at acked_seq; 0 when acked_seq is 0
+  std::uint64_t acked_hash = 0;  ///< of the record at acked_seq; 0: none, or not known any more
   std::string agent_version;
   Time sent{};
+  bool forked = false;  ///< a welcome's known_hash was not that of the record at known_seq
 };
 
 enum class HelloOutcome : std::uint8_t {
@@ -163,6 +164,8 @@ struct Welcome {
   std::uint32_t batch_bytes_max = 0;
   std::string reason;  ///< for people; empty on resume
   Time sent{};
+  std::uint64_t known_seq = 0;   ///< resume: the highest seq the hub holds, live copies included
+  std::uint64_t known_hash = 0;  ///< of the record there; 0: not known
 };
 
 /// The hub has committed everything of `epoch` up to and including `watermark`.

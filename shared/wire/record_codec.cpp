@@ -245,8 +245,10 @@ Result<RecordBatch> decode_batch(std::string_view bytes) {
   std::uint64_t next = 0;
   for (const auto* entry : *table->entries()) {
     const bool first = batch.entries.empty();
+    const bool loss = entry->record_class() == static_cast<std::uint8_t>(RecordClass::loss);
     if (entry->seq() == 0 || entry->seq_last() < entry->seq() || (!first && entry->seq() != next) ||
-        entry->seq_last() == UINT64_MAX || entry->payload()->size() > kRecordBytesMax) {
+        entry->seq_last() == UINT64_MAX || (!loss && entry->seq_last() != entry->seq()) ||
+        entry->payload()->size() > kRecordBytesMax) {
       return Error{Errc::bad_input, "batch: entry " + std::to_string(batch.entries.size()) +
                                         " is out of order or too long"};
     }

@@ -41,7 +41,7 @@ std::string encode(const Hello& hello) {
   const auto message = fbs::CreateHelloDirect(
       builder, kMessageVersion, hello.connection_id.c_str(), hello.instance_id.c_str(),
       hello.database_id.c_str(), hello.epoch, hello.next_seq, hello.acked_seq, hello.acked_hash,
-      hello.agent_version.c_str(), to_micros(hello.sent));
+      hello.agent_version.c_str(), to_micros(hello.sent), hello.forked);
   return finish(builder, fbs::SessionMessage::Hello, message);
 }
 
@@ -51,7 +51,7 @@ std::string encode(const Welcome& welcome) {
       builder, kMessageVersion, welcome.connection_id.c_str(),
       static_cast<std::uint8_t>(welcome.outcome), welcome.epoch, welcome.watermark,
       welcome.batch_records_max, welcome.batch_bytes_max, welcome.reason.c_str(),
-      to_micros(welcome.sent));
+      to_micros(welcome.sent), welcome.known_seq, welcome.known_hash);
   return finish(builder, fbs::SessionMessage::Welcome, message);
 }
 
@@ -84,6 +84,7 @@ Result<Hello> decode_hello(std::string_view bytes) {
     message.acked_hash = table.acked_hash();
     message.agent_version = texts.name(table.agent_version(), "agent version");
     message.sent = from_micros(table.sent_us());
+    message.forked = table.forked();
     return message;
   });
   if (hello && (hello->next_seq == 0 || hello->acked_seq >= hello->next_seq)) {
@@ -104,6 +105,8 @@ Result<Welcome> decode_welcome(std::string_view bytes) {
         message.batch_bytes_max = table.batch_bytes_max();
         message.reason = texts.sentence(table.reason(), "reason");
         message.sent = from_micros(table.sent_us());
+        message.known_seq = table.known_seq();
+        message.known_hash = table.known_hash();
         return message;
       });
   if (welcome &&
