@@ -128,7 +128,9 @@ class Device {
       if (received.channel == wire::Channel::welcome) {
         const auto welcome = wire::decode_welcome(*body);
         if (!welcome) give_up(welcome.error().context);
-        carry_out(sync_.welcomed(*welcome, ticks_now()));
+        std::optional<std::uint64_t> own_hash;
+        if (welcome->known_seq > 0) own_hash = wire::record_hash(records_.at(welcome->known_seq));
+        carry_out(sync_.welcomed(*welcome, own_hash, ticks_now()));
       } else if (received.channel == wire::Channel::ack) {
         const auto ack = wire::decode_ack(*body);
         if (!ack) give_up(ack.error().context);
