@@ -134,11 +134,16 @@ class Exchange {
   Result<Response> run(const Client::EventHandlers* handlers) {
     handlers_ = handlers;
     try {
-      auto context = make_context(options_);
-      if (!context) return context.error();
-      net::co_spawn(io_, connect(*context), [](const std::exception_ptr& failure) {
-        if (failure) std::rethrow_exception(failure);
-      });
+      std::optional<net::ssl::context> context;
+      if (options_.origin.tls) {  // reading the system's authorities takes a while
+        auto made = make_context(options_);
+        if (!made) return made.error();
+        context = *std::move(made);
+      }
+      net::co_spawn(io_, connect(context ? &*context : nullptr),
+                    [](const std::exception_ptr& failure) {
+                      if (failure) std::rethrow_exception(failure);
+                    });
       io_.run();
     } catch (const std::exception& failure) {
       return Error{Errc::io, options_.origin.text() + ": " + failure.what()};
@@ -148,7 +153,7 @@ class Exchange {
   }
 
  private:
-  net::awaitable<void> connect(net::ssl::context& context) {
+  net::awaitable<void> connect(net::ssl::context* context) {
     const auto& origin = options_.origin;
     error_code ec;
     net::ip::tcp::resolver resolver(io_);
@@ -166,11 +171,11 @@ class Exchange {
       error_ = transport_error(ec, origin, "connecting");
       co_return;
     }
-    if (!origin.tls) {
+    if (context == nullptr) {
       co_await exchange(plain);
       co_return;
     }
-    TlsStream stream(std::move(plain), context);
+    TlsStream stream(std::move(plain), *context);
     SSL_set_tlsext_host_name(stream.native_handle(), origin.host.c_str());
     co_await stream.async_handshake(net::ssl::stream_base::client, into(ec));
     if (ec) {
