@@ -107,14 +107,15 @@ Result<std::vector<wire::RecordEntry>> OutboxReader::read(std::uint64_t from_seq
     next = end;
   };
   std::uint32_t rows = 0;
-  db_->clear_failure();
+  bool out_of_order = false;
   db_->rows(
       "SELECT seq, class, time_us, crc, payload FROM records WHERE seq >= ? AND seq < ? ORDER BY "
       "seq LIMIT ?",
       [&](const sqlite::Row& row) {
         ++rows;
-        if (full) return;
         const std::uint64_t seq = row.count(0);
+        out_of_order = out_of_order || seq < next || seq >= before_seq;
+        if (full || out_of_order) return;
         const auto record_class = static_cast<wire::RecordClass>(row.integer(1));
         const std::string_view payload = row.view(4);
         if (!entries.empty() &&
@@ -135,6 +136,7 @@ Result<std::vector<wire::RecordEntry>> OutboxReader::read(std::uint64_t from_seq
       },
       from_seq, before_seq, records_max);
   if (db_->failed()) return db_->failure();
+  if (out_of_order) return Error{Errc::corrupt, "outbox.db: its rows are out of order"};
   if (!full && rows < records_max && next < before_seq) fill(before_seq);
   return entries;
 }

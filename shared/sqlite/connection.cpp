@@ -3,6 +3,7 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <cstring>
 #include <limits>
 #include <unordered_map>
@@ -40,11 +41,20 @@ struct Connection::Impl {
 
   [[nodiscard]] Error error(std::string_view doing) const {
     const int code = sqlite3_errcode(database.get()) & 0xff;
+    // Not every full disk or refusal comes as its own code: the system's word is asked for too.
+    const bool outside = code == SQLITE_IOERR || code == SQLITE_CANTOPEN;
+    const int system = outside ? sqlite3_system_errno(database.get()) : 0;
+    const bool full = code == SQLITE_FULL || system == ENOSPC || system == EDQUOT;
+    const bool denied = code == SQLITE_READONLY || code == SQLITE_PERM || system == EACCES ||
+                        system == EPERM || system == EROFS;
     const auto kind = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? Errc::corrupt
-                      : code == SQLITE_FULL                           ? Errc::limit
+                      : full                                          ? Errc::limit
+                      : denied                                        ? Errc::denied
                                                                       : Errc::io;
     std::string text = path + ": " + sqlite3_errmsg(database.get());
-    if (code == SQLITE_FULL) text += "; free space on the volume, or raise the quota";
+    if (system != 0) text += std::string(": ") + std::strerror(system);
+    if (full) text += "; free space on the volume, or raise the quota";
+    if (denied) text += "; let this user write the file and its folder";
     if (code == SQLITE_BUSY) text += "; another process holds the database";
     text += " (";
     text += doing.substr(0, 60);
@@ -180,10 +190,13 @@ std::int64_t Connection::finish() {
 
 void Connection::walk(const EachRow& each) {
   auto* const statement = impl_->current;
+  struct Reset {  // also when `each` throws: a statement left open would hold its transaction
+    sqlite3_stmt* statement;
+    ~Reset() { sqlite3_reset(statement); }
+  } const reset{statement};
   int status = SQLITE_OK;
   while ((status = sqlite3_step(statement)) == SQLITE_ROW) each(Row(statement));
   if (status != SQLITE_DONE) fail(impl_->error(sqlite3_sql(statement)));
-  sqlite3_reset(statement);
 }
 
 void Connection::script(std::string_view sql) {

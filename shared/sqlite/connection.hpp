@@ -55,7 +55,7 @@ class Connection {
     int checkpoint_pages = 4000;  ///< write-ahead log pages before they are moved into the file
   };
   /// Opens or creates the file. WAL, synchronous=FULL; every pragma is asked back. Errors: io,
-  /// corrupt, limit (disk full).
+  /// denied, corrupt, limit (disk full).
   static Result<std::unique_ptr<Connection>> open(const std::filesystem::path& path,
                                                   const Options& options);
   ~Connection();
