@@ -97,7 +97,7 @@ class HubView:
         """Every stored key: list of (epoch, seq, class, hash)."""
         self.close()
         db = open_read_only(self.path)
-        rows = db.execute("SELECT epoch, seq, class, hash FROM ledger JOIN devices USING (tenant_no, device_no)"
+        rows = db.execute("SELECT ledger.epoch, seq, class, hash FROM ledger JOIN devices USING (tenant_no, device_no)"
                           " WHERE device = ?", (self.device,)).fetchall()
         db.close()
         return rows

@@ -15,4 +15,5 @@ if [ -z "${LAPWING_BIN:-}" ]; then
   cmake --preset release >/dev/null
   cmake --build --preset release --target lapwing-agent lapwing-hub
 fi
+export PYTHONDONTWRITEBYTECODE=1
 exec python3 "tests/faults/$what.py" "$@"
