@@ -463,8 +463,8 @@ TEST(SyncSimulation, LosesNothingStoresOnceAndInOrderWhateverTheChannelDoes) {
     live += world.live_;
   }
   std::printf(
-      "300 seeds: %lu records, %lu kills, %lu resends, %lu live copies, %lu false "
-      "quarantines, slowest recovery %.1f s (virtual)\n",
+      "300 seeds: %lu records, %lu kills, %lu resends, %lu live copies, %lu runs with "
+      "another epoch, slowest recovery %.1f s (virtual)\n",
       records, kills, resends, live, broken, static_cast<double>(longest.count()) / 1e6);
   EXPECT_GT(kills, 100U);
   EXPECT_GT(resends, 100U);
