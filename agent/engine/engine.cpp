@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 namespace lapwing::agent {
@@ -32,8 +33,6 @@ class Engine::Impl {
         folder_(std::move(folder)),
         device_(outbox.position().database_id),
         streams_gauge_(metrics.gauge("streams", "Streams known")),
-        queue_gauge_(
-            metrics.gauge("anomaly_processing_queue_size", "Readings waiting to be scored")),
         refused_counter_(
             metrics.counter("streams_refused_total", "Stream names refused at streams_max")) {
     for (std::size_t i = 0; i < config_.shard_count(); ++i) {
@@ -59,6 +58,7 @@ class Engine::Impl {
   Result<StreamId> stream_for(std::string_view name, std::span<const wire::Tag> tags) {
     const std::lock_guard lock(mutex_);
     if (const auto known = ids_.find(name); known != ids_.end()) return StreamId{known->second};
+    if (detect::watch_for(watches_, name) == nullptr) return unwatched();
     return add(name, tags, {});
   }
 
@@ -71,14 +71,11 @@ class Engine::Impl {
       parts[reading.stream.value % count].push_back(
           {reading.stream.value / count, reading.time, reading.value});
     }
-    std::size_t queued = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
       if (!parts[i].empty() && !shards_[i]->submit(parts[i])) {
         return Error{Errc::shutting_down, "the engine stops"};
       }
-      queued += parts[i].size();
     }
-    queue_gauge_.set(static_cast<double>(queued));
     return {};
   }
 
@@ -119,7 +116,21 @@ class Engine::Impl {
     return folder_ / ("streams-" + std::to_string(shard) + ".snapshot");
   }
 
-  /// With the lock. `state` is a saved pipeline's, or empty.
+  /// With the lock. All that nobody watches is one stream, so that it takes no room from the
+  /// others: its readings are only counted.
+  Result<StreamId> unwatched() {
+    if (!unwatched_) unwatched_ = place(std::make_unique<Stream>());
+    return *unwatched_;
+  }
+
+  /// With the lock. Streams go round the shards: even, and a stream stays where it is.
+  StreamId place(std::unique_ptr<Stream> stream) {
+    const StreamId id{placed_++};
+    shards_[id.value % shards_.size()]->add(std::move(stream));
+    return id;
+  }
+
+  /// With the lock. `state` is a saved pipeline's, or empty. The name is watched.
   Result<StreamId> add(std::string_view name, std::span<const wire::Tag> tags,
                        std::span<const std::byte> state) {
     if (ids_.size() >= config_.streams_max) {
@@ -133,23 +144,20 @@ class Engine::Impl {
     auto stream = std::make_unique<Stream>();
     stream->name = name;
     stream->tags.assign(tags.begin(), tags.end());
-    if (const auto* watch = detect::watch_for(watches_, name)) {
-      auto pipeline =
-          detect::Pipeline::make(*watch, std::hash<std::string>{}(device_ + stream->name));
-      if (!pipeline) return std::move(pipeline).error();
-      stream->pipeline = std::move(*pipeline);
-      if (!state.empty()) {
-        if (auto restored = stream->pipeline->restore(state); !restored) {
-          log::warn("saved detector state does not fit; the stream warms up anew",
-                    {{"stream", stream->name}, restored.error()});
-        }
+    auto pipeline = detect::Pipeline::make(*detect::watch_for(watches_, name),
+                                           std::hash<std::string>{}(device_ + stream->name));
+    if (!pipeline) return std::move(pipeline).error();
+    stream->pipeline = std::move(*pipeline);
+    if (!state.empty()) {
+      if (auto restored = stream->pipeline->restore(state); !restored) {
+        log::warn("saved detector state does not fit; the stream warms up anew",
+                  {{"stream", stream->name}, restored.error()});
       }
     }
-    const auto id = static_cast<std::uint32_t>(ids_.size());
-    shards_[id % shards_.size()]->add(std::move(stream));
-    ids_.emplace(name, id);
+    const StreamId id = place(std::move(stream));
+    ids_.emplace(name, id.value);
     streams_gauge_.set(static_cast<double>(ids_.size()));
-    return StreamId{id};
+    return id;
   }
 
   void restore() {
@@ -173,13 +181,14 @@ class Engine::Impl {
   const std::filesystem::path folder_;
   const std::string device_;
   Gauge& streams_gauge_;
-  Gauge& queue_gauge_;
   Counter& refused_counter_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> started_{false};
 
   mutable std::mutex mutex_;  // guards what follows
   std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> ids_;
+  std::optional<StreamId> unwatched_;
+  std::uint32_t placed_ = 0;
   std::uint64_t refused_ = 0;
 };
 

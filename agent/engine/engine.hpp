@@ -3,7 +3,8 @@
 ///
 /// Streams live on one shard each (spread evenly as they appear), so their state needs no lock and
 /// their order is kept. At most streams_max are kept: further names get Errc::limit, which the
-/// intake counts as refused readings and goes on.
+/// intake counts as refused readings and goes on. Names that no watch takes do not count: they
+/// share one id, and their readings are only counted.
 #pragma once
 
 #include "agent/decode/reading.hpp"

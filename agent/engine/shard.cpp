@@ -32,6 +32,7 @@ Shard::Shard(const EngineConfig& config, std::size_t index, std::filesystem::pat
       unwatched_(metrics.counter("unwatched_readings_total", "Readings of streams no watch takes")),
       waits_(metrics.counter("engine_waits_total",
                              "Times a source waited because a shard's queue was full")),
+      queue_gauge_(metrics.gauge("anomaly_processing_queue_size", "Readings waiting to be scored")),
       duration_(metrics.histogram("prediction_duration_seconds",
                                   "Scoring time of one reading, by batch mean",
                                   {1e-7, 2e-7, 5e-7, 1e-6, 2e-6, 5e-6, 1e-5, 1e-4, 1e-3})) {}
@@ -44,6 +45,7 @@ void Shard::start() {
   next_summary_ = next_boundary(summary_begin_, config_.summary_interval);
   next_tick_ = ticks_now() + kTick;
   next_snapshot_ = ticks_now() + config_.snapshot_interval;
+  running_ = true;
   thread_ = std::thread([this] { run(); });
 }
 
@@ -56,7 +58,7 @@ void Shard::stop() {
   work_.notify_all();
   room_.notify_all();
   thread_.join();
-  if (publisher_.joinable()) publisher_.join();
+  join_publisher();
 }
 
 void Shard::add(std::unique_ptr<Stream> stream) {
@@ -74,6 +76,7 @@ bool Shard::submit(std::span<const Item> items) {
   const bool was_empty = inbox_.empty();
   inbox_.insert(inbox_.end(), items.begin(), items.end());
   submitted_ += items.size();
+  queue_gauge_.add(static_cast<double>(items.size()));
   lock.unlock();
   if (was_empty) work_.notify_one();
   return true;
@@ -82,7 +85,7 @@ bool Shard::submit(std::span<const Item> items) {
 void Shard::flush() {
   std::unique_lock lock(mutex_);
   const std::uint64_t target = submitted_;
-  idle_.wait(lock, [&] { return scored_ >= target || !thread_.joinable(); });
+  idle_.wait(lock, [&] { return scored_ >= target || !running_; });
 }
 
 std::vector<StreamView> Shard::views() const {
@@ -127,9 +130,11 @@ void Shard::run() {
       }
     }
     if (!records_.empty()) outbox_.submit(std::exchange(records_, {}));
-    if (last || ticks_now() >= next_snapshot_) save_snapshot();
+    if (last || ticks_now() >= next_snapshot_) save_snapshot(last);
     lock.lock();
     scored_ += batch_.size();
+    queue_gauge_.add(-static_cast<double>(batch_.size()));
+    running_ = !last;
     idle_.notify_all();
     if (last) return;
   }
@@ -215,9 +220,10 @@ void Shard::collect(Stream& stream) {
   events_.clear();
 }
 
-void Shard::save_snapshot() {
+void Shard::save_snapshot(bool last) {
   next_snapshot_ = ticks_now() + config_.snapshot_interval;
-  if (publishing_) return;  // the disk is behind: the next one will do
+  if (last) join_publisher();  // an earlier one may be under way: this one must not be left out
+  if (publishing_) return;     // the disk is behind: the next one will do
   auto writer = SnapshotWriter::begin(snapshot_);
   if (!writer) return log::warn("detector state cannot be saved", {writer.error()});
   for (const auto& stream : streams_) {
@@ -228,7 +234,7 @@ void Shard::save_snapshot() {
   }
   if (auto done = writer->finish(); !done)
     return log::warn("detector state cannot be saved", {done.error()});
-  if (publisher_.joinable()) publisher_.join();
+  join_publisher();
   publishing_ = true;
   publisher_ = std::thread([this] {
     if (auto done = SnapshotWriter::publish(snapshot_); !done) {
@@ -236,6 +242,10 @@ void Shard::save_snapshot() {
     }
     publishing_ = false;
   });
+}
+
+void Shard::join_publisher() {
+  if (publisher_.joinable()) publisher_.join();
 }
 
 }  // namespace lapwing::agent

@@ -21,6 +21,7 @@
 
 namespace lapwing {
 class Counter;
+class Gauge;
 class Histogram;
 class Metrics;
 }  // namespace lapwing
@@ -71,7 +72,8 @@ class Shard {
   void periodic(Time now);
   void write_summaries(Time end);
   void collect(Stream& stream);
-  void save_snapshot();
+  void save_snapshot(bool last);
+  void join_publisher();
 
   const EngineConfig& config_;
   const std::size_t index_;
@@ -81,6 +83,7 @@ class Shard {
   Counter& detections_;
   Counter& unwatched_;
   Counter& waits_;
+  Gauge& queue_gauge_;  // of all shards: each adds and takes away its own
   Histogram& duration_;
 
   mutable std::mutex state_mutex_;  // held for a batch; guards streams_ and their state
@@ -105,6 +108,7 @@ class Shard {
   std::vector<std::unique_ptr<Stream>> arrivals_;
   std::uint64_t submitted_ = 0;
   std::uint64_t scored_ = 0;
+  bool running_ = false;
   bool stopping_ = false;
 
   std::atomic<std::uint64_t> readings_{0};
