@@ -247,10 +247,9 @@ Result<RecordBatch> decode_batch(std::string_view bytes) {
     const bool first = batch.entries.empty();
     const bool loss = entry->record_class() == static_cast<std::uint8_t>(RecordClass::loss);
     if (entry->seq() == 0 || entry->seq_last() < entry->seq() || (!first && entry->seq() != next) ||
-        entry->seq_last() == UINT64_MAX || (!loss && entry->seq_last() != entry->seq()) ||
-        entry->payload()->size() > kRecordBytesMax) {
-      return Error{Errc::bad_input, "batch: entry " + std::to_string(batch.entries.size()) +
-                                        " is out of order or too long"};
+        entry->seq_last() == UINT64_MAX || (!loss && entry->seq_last() != entry->seq())) {
+      return Error{Errc::bad_input,
+                   "batch: entry " + std::to_string(batch.entries.size()) + " is out of order"};
     }
     next = entry->seq_last() + 1;
     batch.entries.push_back({entry->seq(), entry->seq_last(),
