@@ -282,8 +282,19 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
     std::array<char, 256> scratch;
     error_code ec;
     while (!ec) co_await stream_.async_read_some(net::buffer(scratch), into(ec));
-    peer_gone_ = true;
+    peer_gone_ = ec != net::error::operation_aborted;
+    watching_ = false;
     wake_.cancel();
+  }
+
+  /// A TLS goodbye cannot be said while another operation reads.
+  net::awaitable<void> stop_watching() {
+    error_code ignored;
+    if (watching_) lowest().cancel();
+    while (watching_) {
+      wake_.expires_after(kLinger);
+      co_await wake_.async_wait(into(ignored));
+    }
   }
 
   net::awaitable<void> carry(Response response) {
@@ -302,6 +313,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
     co_await beast::http::async_write_header(stream_, serializer, into(ec));
     if (!ec) {
       lowest().expires_never();
+      watching_ = true;
       net::co_spawn(stream_.get_executor(), watch_peer(), net::detached);
       std::weak_ptr<Connection> weak = this->weak_from_this();
       const auto executor = stream_.get_executor();
@@ -314,6 +326,7 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
         });
       });
       co_await pump(*events);
+      co_await stop_watching();
     }
     events->detach();
     --state_.event_streams;
@@ -375,7 +388,8 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
   std::string remote_;
   bool idle_ = false;       ///< waits for the peer: may be cut when the server stops
   bool awake_ = false;      ///< the event stream has something
-  bool peer_gone_ = false;  ///< seen while carrying an event stream
+  bool watching_ = false;   ///< watch_peer() runs
+  bool peer_gone_ = false;  ///< seen by it
 };
 
 }  // namespace

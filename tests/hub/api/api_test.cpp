@@ -354,7 +354,9 @@ TEST_F(HubApi, EndsWithOpenFeeds) {
                                              }});
   });
   ASSERT_TRUE(lapwing::testing::eventually([&] { return open.load(); }));
+  const auto began = std::chrono::steady_clock::now();
   server_->stop();
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 2500ms) << "not by the deadline";
   follower.join();
   server_.reset();
   api_.reset();
