@@ -84,8 +84,8 @@ class Service {
   std::unique_ptr<Outbox> outbox_;
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Source>> sources_;
-  std::unique_ptr<Uplink> uplink_;
   std::unique_ptr<AgentView> view_;
+  std::unique_ptr<Uplink> uplink_;  // asks the view on its own thread
   std::unique_ptr<StatusServer> status_;
   std::uint64_t readings_seen_ = 0;
 };
@@ -172,7 +172,7 @@ void Service::stop_engine() {
 
 Result<void> Service::run(const Signals& signals) {
   const std::array steps{
-      Step{.name = "outbox",
+      Step{.name = "data",
            .start = [this] { return open_data(); },
            .stop = [this] { outbox_->stop(); }},
       Step{.name = "uplink",

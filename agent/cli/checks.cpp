@@ -120,7 +120,9 @@ Findings check_data(const AgentConfig& config) {
              : write_file_atomic(probe, "can be written\n", 0600);
   if (!written) {
     return {fail("disk", written.error().context,
-                 "give the agent's user a folder it can write, as [agent] data_dir")};
+                 written.error().code == Errc::limit
+                     ? "free some, or name a folder on another volume as [agent] data_dir"
+                     : "give the agent's user a folder it can write, as [agent] data_dir")};
   }
   std::filesystem::remove(probe, failed);
   Findings findings;

@@ -175,6 +175,28 @@ TEST(AgentStart, OnADataFolderThatCannotBeMadeNamesItAndTheKey) {
               AllOf(HasSubstr("FAIL  disk: "), HasSubstr("data_dir")));
 }
 
+// A volume of 64 KiB in a mount namespace of its own, filled before the agent starts.
+TEST(AgentStart, OnAFullDiskNamesTheFileAndTheRemedy) {
+  const TempDir folder;
+  const auto script = [&](const std::string& command) {
+    Process process({"unshare", "-rm", "sh", "-c",
+                     "mount -t tmpfs -o size=64k none " + folder.path().string() + " && cd " +
+                         folder.path().string() + " && printf '" + kHost + kNoStatus +
+                         "' > agent.toml && mkdir data && { cat /dev/zero > fill 2>/dev/null; " +
+                         command + "; }"});
+    const auto code = process.wait();
+    return Said{code.value_or(-1), process.out(), process.err()};
+  };
+  if (script("exit 0").code != 0) GTEST_SKIP() << "no mount namespaces here";
+  const auto run = script("exec " LAPWING_AGENT " run -c agent.toml");
+  EXPECT_EQ(run.code, kFailed) << run.err;
+  EXPECT_THAT(run.err, AllOf(HasSubstr("data/"), HasSubstr("No space left on device"),
+                             HasSubstr("free space on this volume")));
+  const auto doctor = script("exec " LAPWING_AGENT " doctor -c agent.toml");
+  EXPECT_EQ(doctor.code, kFailed);
+  EXPECT_THAT(doctor.out, AllOf(HasSubstr("FAIL  disk: "), HasSubstr("[agent] data_dir")));
+}
+
 TEST(AgentStart, WithACertificateFileMissingNamesTheFile) {
   const TempDir folder;
   const auto file =

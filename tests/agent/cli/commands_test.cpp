@@ -11,9 +11,14 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include <array>
 #include <cmath>
 #include <fstream>
+#include <stdexcept>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace lapwing::testing {
 namespace {
@@ -179,6 +184,55 @@ TEST(AgentRun, KeepsWhatItLearntAcrossARestart) {
                            {{"LAPWING__LOG__LEVEL", "debug"}});
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_THAT(again.err, HasSubstr("restored"));
+}
+
+/// Stands in for systemd: what a service tells it.
+class NotifySocket {
+ public:
+  NotifySocket() : path_(folder_.path() / "notify"), socket_(::socket(AF_UNIX, SOCK_DGRAM, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path_.string().copy(address.sun_path, sizeof address.sun_path - 1);
+    if (::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+      throw std::runtime_error("notify socket");
+    }
+  }
+  ~NotifySocket() { ::close(socket_); }
+  NotifySocket(const NotifySocket&) = delete;
+  NotifySocket& operator=(const NotifySocket&) = delete;
+
+  [[nodiscard]] std::string path() const { return path_.string(); }
+  /// Waits until it heard `text`.
+  bool heard(std::string_view text) {
+    return eventually([&] {
+      std::array<char, 256> buffer{};
+      for (;;) {
+        const auto length = ::recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+        if (length <= 0) break;
+        all_ += std::string(buffer.data(), static_cast<std::size_t>(length)) + "\n";
+      }
+      return all_.find(text) != std::string::npos;
+    });
+  }
+
+ private:
+  TempDir folder_;
+  std::filesystem::path path_;
+  int socket_;
+  std::string all_;
+};
+
+TEST(AgentRun, TellsSystemdThatItIsReadyAliveAndStopping) {
+  const TempDir folder;
+  NotifySocket systemd;
+  const auto file =
+      folder.put("agent.toml", "[[source]]\nkind = \"host\"\n[status]\nenabled = false\n");
+  Process process(agent_argv({"run", "--config", file.string()}),
+                  {{"NOTIFY_SOCKET", systemd.path()}, {"WATCHDOG_USEC", "400000"}});
+  EXPECT_TRUE(systemd.heard("READY=1")) << process.err();
+  EXPECT_TRUE(systemd.heard("WATCHDOG=1"));
+  EXPECT_EQ(process.stop(), 0);
+  EXPECT_TRUE(systemd.heard("STOPPING=1"));
 }
 
 /// Stands in for a hub's enrolment: signs what the token allows, once.
