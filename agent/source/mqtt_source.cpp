@@ -14,11 +14,12 @@
 namespace lapwing::agent {
 namespace {
 
-/// After a message that came alone the receiving thread rests this long, so that at a thousand
-/// messages a second it wakes up for six at a time. Messages that come faster than kAlone are not
-/// waited for.
-constexpr Micros kRest = std::chrono::milliseconds(5);
+/// After a message that came alone the receiving thread rests for `gather`, so that at a thousand
+/// messages a second it wakes up for twenty at a time: that wake-up is most of the agent's work
+/// then. Messages that come faster than this are not waited for.
 constexpr Micros kAlone = Micros(500);
+/// At most so long: all clients of the process share that thread.
+constexpr Micros kRestMax = std::chrono::milliseconds(20);
 
 /// Larger packets are not sent by an MQTT 5 broker at all; those between a payload limit and this
 /// are quarantined, so that people see them.
@@ -133,7 +134,7 @@ class MqttSource final : public Source {
     handlers.on_message = [this](const mqtt::Message& message) {
       const bool alone = ticks_now() - last_message_ >= kAlone;
       on_message(message);
-      if (alone) std::this_thread::sleep_for(std::min(kRest, config_.mqtt.gather));
+      if (alone) std::this_thread::sleep_for(std::min(config_.mqtt.gather, kRestMax));
       last_message_ = ticks_now();
     };
     return handlers;
