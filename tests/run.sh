@@ -28,10 +28,10 @@ export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1:second_deadlock_stack=1:supp
 
 # Adds up one attribute of the GoogleTest reports in a folder.
 total() { # FOLDER ATTRIBUTE
-  grep -ho "<testsuites [^>]*" "$1"/*.xml 2>/dev/null | grep -o " $2=\"[0-9]*\"" | tr -dc '0-9\n' |
+  { grep -ho "<testsuites [^>]*" "$1"/*.xml 2>/dev/null || true; } | { grep -o " $2=\"[0-9]*\"" || true; } | tr -dc '0-9\n' |
     awk '{ sum += $1 } END { print sum + 0 }'
 }
-skipped() { grep -ho '<skipped ' "$1"/*.xml 2>/dev/null | wc -l; }
+skipped() { { grep -ho '<skipped ' "$1"/*.xml 2>/dev/null || true; } | wc -l; }
 
 passed_all=0 failed_all=0 skipped_all=0 broken=0
 summary=()

@@ -88,7 +88,8 @@ export async function showStream(view, { device, stream, signal, onAnomaly }) {
     el("p", { class: "crumbs" }, el("a", { href: `#/devices/${encodeURIComponent(device)}` }, device), " /"),
     el("h1", { class: "stream-name" }, stream), el("div", { class: "filters" }, ...buttons), empty,
     el("div", { class: "chart" }, box), el("h2", {}, "Anomalies"), list);
-  const limits = () => [Date.now() / 1000 - range, Date.now() / 1000];
+  let oldest = 0; // of what is shown: a young stream fills the chart instead of its right edge
+  const limits = () => [Math.max(Date.now() / 1000 - range, oldest), Date.now() / 1000];
   const chart = plots(box, spans, limits);
   signal.addEventListener("abort", () => chart.stop());
 
@@ -102,6 +103,7 @@ export async function showStream(view, { device, stream, signal, onAnomaly }) {
     const points = history.points;
     empty.hidden = points.length > 0;
     const x = points.map((point) => seconds(point.end));
+    oldest = x.length > 0 ? x[0] : 0;
     chart.value.setData([x, column(points, "upper"), column(points, "lower"), column(points, "expected"), column(points, "value_mean")]);
     chart.score.setData([x, column(points, "score_max"), x.map(() => 1)]);
     list.replaceChildren(...(anomalies.length ? anomalies.map(anomalyItem) : [el("li", { class: "muted" }, "None.")]));
