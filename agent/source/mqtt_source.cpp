@@ -14,10 +14,12 @@
 namespace lapwing::agent {
 namespace {
 
-/// After a message that came alone the receiving thread rests for `gather`, so that at a thousand
-/// messages a second it wakes up for twenty at a time: that wake-up is most of the agent's work
-/// then. Messages that come faster than this are not waited for.
+/// After a message that came alone, while fewer than 5,000 a second come, the receiving thread
+/// rests for `gather`: at a thousand messages a second it then wakes up for twenty at a time, and
+/// that wake-up is most of the agent's work. In a flood it never rests.
 constexpr Micros kAlone = Micros(500);
+constexpr Micros kWindow = std::chrono::milliseconds(100);
+constexpr std::uint64_t kCalmMessages = 500;  // in a window
 /// At most so long: all clients of the process share that thread.
 constexpr Micros kRestMax = std::chrono::milliseconds(20);
 
@@ -132,18 +134,30 @@ class MqttSource final : public Source {
       set_state(SourceState::waiting, error.context);
     };
     handlers.on_message = [this](const mqtt::Message& message) {
-      const bool alone = ticks_now() - last_message_ >= kAlone;
       on_message(message);
-      if (alone) std::this_thread::sleep_for(std::min(config_.mqtt.gather, kRestMax));
-      last_message_ = ticks_now();
+      rest();
     };
     return handlers;
   }
 
   std::string broker() const { return config_.mqtt.host + ":" + std::to_string(config_.mqtt.port); }
 
-  /// On the client's thread: copies, and waits only while the buffer is full, which holds the
-  /// broker back through TCP.
+  /// On the library's receiving thread, after each message: see kAlone.
+  void rest() {
+    const Ticks at = ticks_now();
+    ++messages_in_window_;
+    if (at - window_begin_ >= kWindow) {
+      calm_ = messages_in_window_ < kCalmMessages;
+      messages_in_window_ = 0;
+      window_begin_ = at;
+    }
+    const bool resting = calm_ && at - last_message_ >= kAlone;
+    if (resting) std::this_thread::sleep_for(std::min(config_.mqtt.gather, kRestMax));
+    last_message_ = resting ? ticks_now() : at;
+  }
+
+  /// On the library's receiving thread: copies, and waits only while the buffer is full, which
+  /// holds the broker back through TCP. The engine never waits for a broker, so the wait ends.
   void on_message(const mqtt::Message& message) {
     const Time received = now();
     if (message.payload.size() > payload_bytes_max_) {
@@ -215,8 +229,13 @@ class MqttSource final : public Source {
   std::atomic<std::uint64_t> too_large_{0};
   std::atomic<std::uint64_t> waits_{0};
 
-  Ticks last_message_{};  ///< of the library's receiving thread
-  std::mutex mutex_;      // guards filling_, stopping_, ending_
+  // Of the library's receiving thread.
+  Ticks last_message_{};
+  Ticks window_begin_{};
+  std::uint64_t messages_in_window_ = 0;
+  bool calm_ = true;
+
+  std::mutex mutex_;  // guards filling_, stopping_, ending_
   std::condition_variable ready_;
   std::condition_variable room_;
   MessageBatch filling_;
