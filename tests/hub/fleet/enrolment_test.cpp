@@ -85,7 +85,7 @@ TEST_F(Fleet, ExpiredAndUnknownTokensAreRefusedWithTheReason) {
   EXPECT_EQ(late.error().code, Errc::denied);
   EXPECT_THAT(late.error().context, HasSubstr("expired"));
   for (const std::string& guess : {std::string("lwt_") + std::string(43, 'A'), std::string("x"),
-                                  std::string(), std::string(100'000, 'x')}) {
+                                   std::string(), std::string(100'000, 'x')}) {
     const auto unknown = enrolment_.enrol(guess, csr_, kNow);
     ASSERT_FALSE(unknown);
     EXPECT_EQ(unknown.error().code, Errc::denied);
