@@ -45,9 +45,9 @@ double nanoseconds_per_message(Format format, std::string_view payload) {
   static_cast<void>(intake.take(batch));
   std::vector<double> times;
   for (int repeat = 0; repeat < 5; ++repeat) {
-    const double begin = bench::seconds_now();
+    const double begin = bench::thread_seconds();
     for (int round = 0; round < kRounds; ++round) static_cast<void>(intake.take(batch));
-    times.push_back((bench::seconds_now() - begin) * 1e9 / kTopics / kRounds);
+    times.push_back((bench::thread_seconds() - begin) * 1e9 / kTopics / kRounds);
   }
   if (sink.count == 0) bench::give_up("nothing was decoded");
   return bench::median(times);

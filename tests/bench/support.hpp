@@ -16,6 +16,8 @@ namespace lapwing::bench {
 void sleep_for(double seconds);
 /// Of the monotonic clock, which all processes of a machine share.
 [[nodiscard]] double seconds_now();
+/// Time this thread has run: other programs on the machine do not count.
+[[nodiscard]] double thread_seconds();
 
 struct Packet {
   std::string topic;
