@@ -30,7 +30,3 @@ if(LAPWING_SANITIZE MATCHES "thread")
   # Asio's fences stand beside mutexes, which the sanitizer does follow; g++ warns of every fence.
   target_compile_options(lapwing_asio INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-tsan>)
 endif()
-if(LAPWING_SANITIZE MATCHES "thread")
-  # ThreadSanitizer does not follow Asio's fences; what they order is ordered by its locks too.
-  target_compile_options(lapwing_asio INTERFACE -Wno-tsan)
-endif()
