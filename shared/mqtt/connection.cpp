@@ -221,6 +221,8 @@ Result<bool> Connection::connect(const std::optional<Will>& will) {
   connect.connectTimeout = seconds_of(options_.connect_timeout, 1);
   connect.maxInflight = inflight_of(options_);
   connect.automaticReconnect = 0;
+  // Named here too: left open, the library tries MQTT 3.1 by itself after 3.1.1, with this will.
+  connect.MQTTVersion = create.MQTTVersion;
   connect.context = gate_;
   MQTTProperties properties = MQTTProperties_initializer;
   const FreeProperties free_properties{&properties};

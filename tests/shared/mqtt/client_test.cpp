@@ -254,6 +254,8 @@ TEST_P(BothVersions, WillIsMadeAnewForEachConnection) {
   }
   EXPECT_EQ(witness.heard()[0].payload, "connection 1");
   EXPECT_NE(witness.heard()[1].payload, "connection 1");
+  // The library once tried MQTT 3.1 behind our back after a loss, with the old connection's will.
+  EXPECT_EQ(broker.log().find("(p1,"), std::string::npos) << broker.log();
 }
 
 TEST_P(BothVersions, RefusedCredentialsAreNamed) {
