@@ -19,46 +19,16 @@
 #include "shared/trust/authority.hpp"
 
 #include <array>
-#include <cerrno>
-#include <fcntl.h>
 #include <memory>
 #include <optional>
 #include <ostream>
 #include <signal.h>
-#include <sys/file.h>
-#include <system_error>
-#include <unistd.h>
 
 namespace lapwing::hub {
 namespace {
 
 /// Threads that answer requests; each may hold one of the store's read connections.
 constexpr unsigned kHttpWorkers = 4;
-
-/// Held while the hub serves: two hubs on one SQLite store would both number the feed.
-class DataLock {
- public:
-  static Result<std::unique_ptr<DataLock>> take(const std::filesystem::path& folder) {
-    const auto path = folder / "hub.lock";
-    const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file < 0) {
-      return Error{Errc::io, path.string() + ": " + std::generic_category().message(errno)};
-    }
-    if (::flock(file, LOCK_EX | LOCK_NB) != 0) {
-      ::close(file);
-      return Error{Errc::exists,
-                   folder.string() + ": another lapwing-hub serves this folder; stop it first"};
-    }
-    return std::unique_ptr<DataLock>(new DataLock(file));
-  }
-  ~DataLock() { ::close(file_); }
-  DataLock(const DataLock&) = delete;
-  DataLock& operator=(const DataLock&) = delete;
-
- private:
-  explicit DataLock(int file) : file_(file) {}
-  int file_;
-};
 
 /// The signals that end the hub; blocked in every thread, taken by wait().
 class StopSignals {
@@ -107,7 +77,7 @@ struct Parts {
   HubConfig config;
   Metrics metrics;
   Feed feed;
-  std::unique_ptr<DataLock> lock;
+  std::optional<FileLock> lock;  ///< two hubs on one SQLite store would both number the feed
   std::unique_ptr<Store> store;
   std::unique_ptr<Ingest> ingest;
   std::unique_ptr<Enrolment> enrolment;
@@ -119,7 +89,11 @@ struct Parts {
 };
 
 Result<void> open_store(Parts& parts) {
-  auto lock = DataLock::take(parts.config.data_dir);
+  auto lock = FileLock::take(parts.config.data_dir / "hub.lock");
+  if (!lock && lock.error().code == Errc::exists) {
+    return Error{Errc::exists, parts.config.data_dir.string() +
+                                   ": another lapwing-hub serves this folder; stop it first"};
+  }
   if (!lock) return lock.error();
   parts.lock = *std::move(lock);
   auto store = open_sqlite_store(parts.config.database_file(), parts.config.store);
