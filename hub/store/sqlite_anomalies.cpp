@@ -16,7 +16,7 @@ constexpr const char* kAnomalyColumns =
     " a.upper, a.text, a.contributions, a.tags, a.received_at, a.updated_at";
 constexpr int kAnomalyColumnCount = 22;
 
-AnomalyRow anomaly_row(const SqliteRow& row) {
+AnomalyRow anomaly_row(const sqlite::Row& row) {
   AnomalyRow a;
   a.device = row.text(1);
   auto& r = a.record;
@@ -43,7 +43,7 @@ AnomalyRow anomaly_row(const SqliteRow& row) {
 
 }  // namespace
 
-Result<Page<AnomalyRow>> anomalies(SqliteConnection& db, std::string_view tenant,
+Result<Page<AnomalyRow>> anomalies(sqlite::Connection& db, std::string_view tenant,
                                    const AnomalyFilter& filter, const PageRequest& page) {
   Page<AnomalyRow> out;
   const auto tenant_no = tenant_number(db, tenant);
@@ -88,7 +88,7 @@ Result<Page<AnomalyRow>> anomalies(SqliteConnection& db, std::string_view tenant
   std::int64_t last_number = 0;
   db.rows(
       sql,
-      [&](const SqliteRow& row) {
+      [&](const sqlite::Row& row) {
         if (out.items.size() < rows) last_number = row.integer(0);
         out.items.push_back(anomaly_row(row));
       },
@@ -103,7 +103,7 @@ Result<Page<AnomalyRow>> anomalies(SqliteConnection& db, std::string_view tenant
   return out;
 }
 
-Result<AnomalyRow> anomaly(SqliteConnection& db, const DeviceKey& key, std::uint64_t id) {
+Result<AnomalyRow> anomaly(sqlite::Connection& db, const DeviceKey& key, std::uint64_t id) {
   const auto numbers = device_numbers(db, key);
   if (!numbers) return numbers.error();
   std::optional<AnomalyRow> found;
@@ -112,14 +112,14 @@ Result<AnomalyRow> anomaly(SqliteConnection& db, const DeviceKey& key, std::uint
           " FROM anomalies a JOIN devices d ON d.tenant_no=a.tenant_no"
           " AND d.device_no=a.device_no"
           " WHERE a.tenant_no=? AND a.device_no=? AND a.id=?",
-      [&](const SqliteRow& row) { found = anomaly_row(row); }, numbers->tenant_no,
+      [&](const sqlite::Row& row) { found = anomaly_row(row); }, numbers->tenant_no,
       numbers->device_no, id);
   if (db.failed()) return db.failure();
   if (!found) return Error{Errc::not_found, "device " + key.device + " has no such anomaly"};
   return *std::move(found);
 }
 
-Result<std::vector<FeedRow>> feed(SqliteConnection& db, std::string_view tenant,
+Result<std::vector<FeedRow>> feed(sqlite::Connection& db, std::string_view tenant,
                                   const FeedQuery& query) {
   std::vector<FeedRow> out;
   const auto tenant_no = tenant_number(db, tenant);
@@ -131,7 +131,7 @@ Result<std::vector<FeedRow>> feed(SqliteConnection& db, std::string_view tenant,
             " JOIN devices d ON d.tenant_no=a.tenant_no AND d.device_no=a.device_no"
             " WHERE f.tenant_no=?1 AND f.seq > ?2 AND (?3 IS NULL OR d.device = ?3)"
             " ORDER BY f.seq LIMIT ?4",
-        [&](const SqliteRow& row) {
+        [&](const sqlite::Row& row) {
           out.push_back({row.count(kAnomalyColumnCount),
                          static_cast<wire::Phase>(row.integer(kAnomalyColumnCount + 1)),
                          anomaly_row(row)});
@@ -142,13 +142,13 @@ Result<std::vector<FeedRow>> feed(SqliteConnection& db, std::string_view tenant,
   return out;
 }
 
-Result<FeedBounds> feed_bounds(SqliteConnection& db, std::string_view tenant) {
+Result<FeedBounds> feed_bounds(sqlite::Connection& db, std::string_view tenant) {
   FeedBounds bounds;
   // Two scalar subqueries: SQLite turns each into one seek.
   db.rows(
       "SELECT (SELECT min(seq) FROM feed WHERE tenant_no = t.tenant_no),"
       " (SELECT max(seq) FROM feed WHERE tenant_no = t.tenant_no) FROM tenants t WHERE tenant = ?",
-      [&](const SqliteRow& row) {
+      [&](const sqlite::Row& row) {
         bounds.oldest = row.count(0);
         bounds.newest = row.count(1);
       },

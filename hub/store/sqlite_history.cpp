@@ -9,7 +9,7 @@
 namespace lapwing::hub::reads {
 namespace {
 
-HistoryPoint history_point(const SqliteRow& row) {
+HistoryPoint history_point(const sqlite::Row& row) {
   return {from_micros(row.integer(2)),
           from_micros(row.integer(3)),
           row.count(4),
@@ -24,7 +24,7 @@ HistoryPoint history_point(const SqliteRow& row) {
 /// Walks one stream's points through the minutes of its device; minutes without any are skipped.
 class HistoryWalk {
  public:
-  HistoryWalk(SqliteConnection& db, DeviceNumbers numbers, std::int64_t stream)
+  HistoryWalk(sqlite::Connection& db, DeviceNumbers numbers, std::int64_t stream)
       : db_(db), numbers_(numbers), stream_(stream) {}
 
   /// Points with from <= begin < to, oldest first.
@@ -87,7 +87,7 @@ class HistoryWalk {
     std::optional<At> found;
     db_.rows(
         sql,
-        [&](const SqliteRow& row) {
+        [&](const sqlite::Row& row) {
           found = At{row.integer(0), row.integer(1)};
         },
         numbers_.tenant_no, numbers_.device_no, minute, stream_);
@@ -97,18 +97,18 @@ class HistoryWalk {
   void read(std::string_view sql, std::int64_t minute, std::int64_t from, std::int64_t to,
             std::size_t limit, std::vector<HistoryPoint>& out) {
     db_.rows(
-        sql, [&](const SqliteRow& row) { out.push_back(history_point(row)); }, numbers_.tenant_no,
+        sql, [&](const sqlite::Row& row) { out.push_back(history_point(row)); }, numbers_.tenant_no,
         numbers_.device_no, minute, stream_, from, to, limit - out.size());
   }
 
-  SqliteConnection& db_;
+  sqlite::Connection& db_;
   DeviceNumbers numbers_;
   std::int64_t stream_;
 };
 
 }  // namespace
 
-Result<std::vector<HistoryPoint>> history(SqliteConnection& db, const DeviceKey& key,
+Result<std::vector<HistoryPoint>> history(sqlite::Connection& db, const DeviceKey& key,
                                           const HistoryQuery& query) {
   const auto numbers = device_numbers(db, key);
   if (!numbers) return numbers.error();
@@ -116,7 +116,7 @@ Result<std::vector<HistoryPoint>> history(SqliteConnection& db, const DeviceKey&
   db.rows(
       "SELECT stream_no FROM streams WHERE tenant_no=?1 AND device_no=?2 AND stream=?3"
       " AND (?4 = '' OR watch = ?4) ORDER BY last_time DESC LIMIT 1",
-      [&](const SqliteRow& row) { stream = row.integer(0); }, numbers->tenant_no,
+      [&](const sqlite::Row& row) { stream = row.integer(0); }, numbers->tenant_no,
       numbers->device_no, query.stream, query.watch);
   if (db.failed()) return db.failure();
   if (!stream) {

@@ -14,7 +14,7 @@ void SqliteWriter::forget() {
   streams_cached = 0;
   feed_seq = 0;
   history_rows = 0;
-  connection->rows("SELECT key, value FROM meta", [this](const SqliteRow& row) {
+  connection->rows("SELECT key, value FROM meta", [this](const sqlite::Row& row) {
     if (row.view(0) == "feed_seq") feed_seq = row.integer(1);
     if (row.view(0) == "history_rows") history_rows = row.integer(1);
     if (row.view(0) == "dead_letter_number") dead_letter_number = row.integer(1);
@@ -66,7 +66,7 @@ void SqliteIngest::read_device(const DeviceKey& key, DeviceWork& device, bool& f
       " lost_quota, lost_corrupt, lost_vanished, lost_poison, epoch_base, epoch_produced,"
       " epoch_accounted, streams, anomalies_open, quarantined FROM devices"
       " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND device = ?",
-      [&](const SqliteRow& row) {
+      [&](const sqlite::Row& row) {
         found = true;
         device.tenant_no = row.integer(0);
         device.device_no = row.integer(1);
@@ -114,8 +114,8 @@ Result<std::optional<std::uint64_t>> SqliteIngest::record_hash(const DeviceKey& 
   std::optional<std::uint64_t> hash;
   db_.rows(
       "SELECT hash FROM ledger WHERE tenant_no=? AND device_no=? AND epoch=? AND seq=?",
-      [&](const SqliteRow& row) { hash = row.count(0); }, device.tenant_no, device.device_no, epoch,
-      seq);
+      [&](const sqlite::Row& row) { hash = row.count(0); }, device.tenant_no, device.device_no,
+      epoch, seq);
   if (db_.failed()) return db_.failure();
   return hash;
 }
@@ -126,7 +126,7 @@ Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> SqliteIngest::o
   db_.rows(
       "SELECT t.tenant, d.device, d.sync FROM devices d JOIN tenants t USING(tenant_no)"
       " WHERE d.online = 1 LIMIT ?",
-      [&](const SqliteRow& row) {
+      [&](const sqlite::Row& row) {
         if (auto state = sync_from(row.view(2))) {
           devices.emplace_back(DeviceKey{row.text(0), row.text(1)}, *std::move(state));
         }

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "hub/store/ingest_transaction.hpp"
-#include "hub/store/sqlite_connection.hpp"
+#include "shared/sqlite/connection.hpp"
 
 #include <cstdint>
 #include <map>
@@ -26,7 +26,7 @@ struct SqliteWriter {
   using Streams = std::unordered_map<std::string, Stream>;
 
   std::mutex mutex;
-  std::unique_ptr<SqliteConnection> connection;
+  std::unique_ptr<sqlite::Connection> connection;
   std::int64_t feed_seq = 0;      ///< newest given out
   std::int64_t history_rows = 0;  ///< stored
   std::int64_t dead_letter_number = 0;
@@ -121,7 +121,7 @@ class SqliteIngest final : public IngestTransaction {
 
   SqliteWriter& writer_;
   std::unique_lock<std::mutex> lock_;
-  SqliteConnection& db_;
+  sqlite::Connection& db_;
   std::map<DeviceKey, DeviceWork> devices_;
   std::string stream_key_;  ///< reused
   bool open_ = true;        ///< neither committed nor rolled back

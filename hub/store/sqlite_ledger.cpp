@@ -58,7 +58,7 @@ bool SqliteIngest::has_losses(DeviceWork& device, std::uint64_t epoch) {
   if (fresh) {
     db_.rows(
         "SELECT 1 FROM losses WHERE tenant_no=? AND device_no=? AND epoch=? LIMIT 1",
-        [&at = at](const SqliteRow&) { at->second = true; }, device.tenant_no, device.device_no,
+        [&at = at](const sqlite::Row&) { at->second = true; }, device.tenant_no, device.device_no,
         epoch);
   }
   return at->second;
@@ -72,7 +72,7 @@ bool SqliteIngest::recover_from_loss(DeviceWork& device, std::uint64_t epoch, st
   db_.rows(
       "SELECT seq_first, reason, seq_last >= ? AND records > 0 FROM losses WHERE tenant_no=?"
       " AND device_no=? AND epoch=? AND seq_first <= ? ORDER BY seq_first DESC LIMIT 1",
-      [&](const SqliteRow& row) {
+      [&](const sqlite::Row& row) {
         first = row.integer(0);
         reason = static_cast<wire::LossReason>(row.integer(1));
         covered = row.integer(2) != 0;
@@ -102,7 +102,7 @@ void SqliteIngest::store_loss(Storing& s, const IncomingRecord& record,
     db_.rows(
         "SELECT count(*) FROM ledger WHERE tenant_no=? AND device_no=? AND epoch=?"
         " AND seq BETWEEN ? AND ?",
-        [&](const SqliteRow& row) { here = row.count(0); }, device.tenant_no, device.device_no,
+        [&](const sqlite::Row& row) { here = row.count(0); }, device.tenant_no, device.device_no,
         s.epoch, first, last);
     const auto missing = last - first + 1 - here;
     lost += missing;
@@ -113,7 +113,7 @@ void SqliteIngest::store_loss(Storing& s, const IncomingRecord& record,
   db_.rows(
       "SELECT seq_first, seq_last FROM losses WHERE tenant_no=? AND device_no=? AND epoch=?"
       " AND seq_last >= ? AND seq_first <= ? ORDER BY seq_first",
-      [&](const SqliteRow& row) { known.emplace_back(row.count(0), row.count(1)); },
+      [&](const sqlite::Row& row) { known.emplace_back(row.count(0), row.count(1)); },
       device.tenant_no, device.device_no, s.epoch, from, record.seq_last);
   for (const auto& [first, last] : known) {
     if (first > 0) take(from, first - 1);
@@ -152,7 +152,7 @@ Result<void> SqliteIngest::dead_letter(const DeviceKey& key, const DeadLetter& l
                                std::min(letter.bytes.size(), kDeadLetterBytesMax));
   db_.run("INSERT INTO dead_letters VALUES(?,?,?,?,?,?,?,?)", device.tenant_no,
           ++writer_.dead_letter_number, device.device, letter.epoch, letter.seq, letter.reason,
-          Blob{bytes}, to_micros(letter.received_at));
+          sqlite::Blob{bytes}, to_micros(letter.received_at));
   if (db_.failed()) return db_.failure();
   return {};
 }

@@ -17,7 +17,7 @@ constexpr const char* kDeviceColumns =
     " max(0, d.epoch_produced - d.epoch_base - d.epoch_accounted), d.streams, d.anomalies_open,"
     " d.readings_total, d.outbox_records, d.outbox_bytes, d.quarantined_total FROM devices d ";
 
-DeviceRow device_row(const SqliteRow& row, std::string_view tenant) {
+DeviceRow device_row(const sqlite::Row& row, std::string_view tenant) {
   DeviceRow d;
   d.tenant = tenant;
   d.device = row.text(0);
@@ -51,20 +51,20 @@ std::size_t page_rows(const PageRequest& page) {
   return std::clamp<std::size_t>(page.limit, 1, 1000);
 }
 
-std::optional<std::int64_t> tenant_number(SqliteConnection& db, std::string_view tenant) {
+std::optional<std::int64_t> tenant_number(sqlite::Connection& db, std::string_view tenant) {
   std::optional<std::int64_t> number;
   db.rows(
       "SELECT tenant_no FROM tenants WHERE tenant = ?",
-      [&](const SqliteRow& row) { number = row.integer(0); }, tenant);
+      [&](const sqlite::Row& row) { number = row.integer(0); }, tenant);
   return number;
 }
 
-Result<DeviceNumbers> device_numbers(SqliteConnection& db, const DeviceKey& key) {
+Result<DeviceNumbers> device_numbers(sqlite::Connection& db, const DeviceKey& key) {
   std::optional<DeviceNumbers> numbers;
   db.rows(
       "SELECT tenant_no, device_no FROM devices"
       " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND device = ?",
-      [&](const SqliteRow& row) {
+      [&](const sqlite::Row& row) {
         numbers = DeviceNumbers{row.integer(0), row.integer(1)};
       },
       key.tenant, key.device);
@@ -73,20 +73,20 @@ Result<DeviceNumbers> device_numbers(SqliteConnection& db, const DeviceKey& key)
   return *numbers;
 }
 
-Result<DeviceRow> device(SqliteConnection& db, const DeviceKey& key) {
+Result<DeviceRow> device(sqlite::Connection& db, const DeviceKey& key) {
   const auto sql = std::string(kDeviceColumns) +
                    "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
                    " AND d.device = ?";
   std::optional<DeviceRow> found;
   db.rows(
-      sql, [&](const SqliteRow& row) { found = device_row(row, key.tenant); }, key.tenant,
+      sql, [&](const sqlite::Row& row) { found = device_row(row, key.tenant); }, key.tenant,
       key.device);
   if (db.failed()) return db.failure();
   if (!found) return Error{Errc::not_found, "there is no device " + key.device};
   return *std::move(found);
 }
 
-Result<Page<DeviceRow>> devices(SqliteConnection& db, std::string_view tenant,
+Result<Page<DeviceRow>> devices(sqlite::Connection& db, std::string_view tenant,
                                 const PageRequest& page) {
   std::string after;
   if (!page.cursor.empty()) {
@@ -100,14 +100,14 @@ Result<Page<DeviceRow>> devices(SqliteConnection& db, std::string_view tenant,
       std::string(kDeviceColumns) +
           "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
           " AND d.device > ? ORDER BY d.device LIMIT ?",
-      [&](const SqliteRow& row) { out.items.push_back(device_row(row, tenant)); }, tenant, after,
+      [&](const sqlite::Row& row) { out.items.push_back(device_row(row, tenant)); }, tenant, after,
       rows + 1);
   if (db.failed()) return db.failure();
   close_page(out, rows, [](const DeviceRow& d) { return make_cursor({d.device}); });
   return out;
 }
 
-Result<Page<StreamRow>> streams(SqliteConnection& db, const DeviceKey& key,
+Result<Page<StreamRow>> streams(sqlite::Connection& db, const DeviceKey& key,
                                 const PageRequest& page) {
   const auto numbers = device_numbers(db, key);
   if (!numbers) return numbers.error();
@@ -123,7 +123,7 @@ Result<Page<StreamRow>> streams(SqliteConnection& db, const DeviceKey& key,
       "SELECT stream, watch, last_time, last_value, expected, lower, upper, last_score,"
       " anomalies_open, tags FROM streams WHERE tenant_no=? AND device_no=?"
       " AND (stream, watch) > (?, ?) ORDER BY stream, watch LIMIT ?",
-      [&](const SqliteRow& row) {
+      [&](const sqlite::Row& row) {
         out.items.push_back({row.text(0),
                              row.text(1),
                              from_micros(row.integer(2)),
@@ -139,19 +139,19 @@ Result<Page<StreamRow>> streams(SqliteConnection& db, const DeviceKey& key,
   return out;
 }
 
-Result<StoreTotals> totals(SqliteConnection& db) {
+Result<StoreTotals> totals(sqlite::Connection& db) {
   StoreTotals totals;
   db.rows(
       "SELECT count(*), coalesce(sum(online <> 0 AND quarantined = 0), 0),"
       " coalesce(sum(quarantined <> 0), 0), coalesce(sum(anomalies_open), 0) FROM devices",
-      [&](const SqliteRow& row) {
+      [&](const sqlite::Row& row) {
         totals.devices = row.count(0);
         totals.devices_online = row.count(1);
         totals.devices_quarantined = row.count(2);
         totals.anomalies_open = row.count(3);
       });
   db.rows("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
-          [&](const SqliteRow& row) { totals.bytes = row.count(0); });
+          [&](const sqlite::Row& row) { totals.bytes = row.count(0); });
   if (db.failed()) return db.failure();
   return totals;
 }

@@ -4,8 +4,8 @@
 /// After a call ask the connection whether it failed; until then results may be incomplete.
 #pragma once
 
-#include "hub/store/sqlite_connection.hpp"
 #include "hub/store/store.hpp"
+#include "shared/sqlite/connection.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -20,30 +20,30 @@ struct DeviceNumbers {
   std::int64_t device_no = 0;
 };
 
-std::optional<std::int64_t> tenant_number(SqliteConnection& db, std::string_view tenant);
-Result<DeviceNumbers> device_numbers(SqliteConnection& db, const DeviceKey& key);
+std::optional<std::int64_t> tenant_number(sqlite::Connection& db, std::string_view tenant);
+Result<DeviceNumbers> device_numbers(sqlite::Connection& db, const DeviceKey& key);
 
-Result<DeviceRow> device(SqliteConnection& db, const DeviceKey& key);
-Result<Page<DeviceRow>> devices(SqliteConnection& db, std::string_view tenant,
+Result<DeviceRow> device(sqlite::Connection& db, const DeviceKey& key);
+Result<Page<DeviceRow>> devices(sqlite::Connection& db, std::string_view tenant,
                                 const PageRequest& page);
-Result<Page<StreamRow>> streams(SqliteConnection& db, const DeviceKey& key,
+Result<Page<StreamRow>> streams(sqlite::Connection& db, const DeviceKey& key,
                                 const PageRequest& page);
-Result<std::vector<HistoryPoint>> history(SqliteConnection& db, const DeviceKey& key,
+Result<std::vector<HistoryPoint>> history(sqlite::Connection& db, const DeviceKey& key,
                                           const HistoryQuery& query);
-Result<Page<AnomalyRow>> anomalies(SqliteConnection& db, std::string_view tenant,
+Result<Page<AnomalyRow>> anomalies(sqlite::Connection& db, std::string_view tenant,
                                    const AnomalyFilter& filter, const PageRequest& page);
-Result<AnomalyRow> anomaly(SqliteConnection& db, const DeviceKey& key, std::uint64_t id);
-Result<std::vector<FeedRow>> feed(SqliteConnection& db, std::string_view tenant,
+Result<AnomalyRow> anomaly(sqlite::Connection& db, const DeviceKey& key, std::uint64_t id);
+Result<std::vector<FeedRow>> feed(sqlite::Connection& db, std::string_view tenant,
                                   const FeedQuery& query);
-Result<FeedBounds> feed_bounds(SqliteConnection& db, std::string_view tenant);
-Result<Page<DeadLetterRow>> dead_letters(SqliteConnection& db, std::string_view tenant,
+Result<FeedBounds> feed_bounds(sqlite::Connection& db, std::string_view tenant);
+Result<Page<DeadLetterRow>> dead_letters(sqlite::Connection& db, std::string_view tenant,
                                          const PageRequest& page);
-Result<TokenRow> token_by_hash(SqliteConnection& db, std::string_view hash);
-Result<Page<TokenRow>> tokens(SqliteConnection& db, std::string_view tenant,
+Result<TokenRow> token_by_hash(sqlite::Connection& db, std::string_view hash);
+Result<Page<TokenRow>> tokens(sqlite::Connection& db, std::string_view tenant,
                               const PageRequest& page);
-Result<Page<AuditRow>> audit(SqliteConnection& db, std::string_view tenant,
+Result<Page<AuditRow>> audit(sqlite::Connection& db, std::string_view tenant,
                              const PageRequest& page);
-Result<StoreTotals> totals(SqliteConnection& db);
+Result<StoreTotals> totals(sqlite::Connection& db);
 
 /// Rows a page may have.
 [[nodiscard]] std::size_t page_rows(const PageRequest& page);

@@ -2,13 +2,13 @@
 #include "hub/store/sqlite_store.hpp"
 
 #include "hub/store/lists_text.hpp"
-#include "hub/store/sqlite_connection.hpp"
 #include "hub/store/sqlite_ingest.hpp"
 #include "hub/store/sqlite_reads.hpp"
 #include "hub/store/sqlite_schema.hpp"
 #include "hub/store/sqlite_trim.hpp"
 #include "hub/store/sync_text.hpp"
 #include "shared/base/config.hpp"
+#include "shared/sqlite/connection.hpp"
 
 #include <condition_variable>
 #include <mutex>
@@ -20,7 +20,7 @@ namespace {
 /// Read connections, lent to one caller at a time; callers beyond the last one wait.
 class Readers {
  public:
-  void add(std::unique_ptr<SqliteConnection> connection) {
+  void add(std::unique_ptr<sqlite::Connection> connection) {
     const std::scoped_lock lock(mutex_);
     free_.push_back(std::move(connection));
   }
@@ -53,12 +53,12 @@ class Readers {
     Loan& operator=(const Loan&) = delete;
 
     Readers& readers;
-    std::unique_ptr<SqliteConnection> connection;
+    std::unique_ptr<sqlite::Connection> connection;
   };
 
   std::mutex mutex_;
   std::condition_variable returned_;
-  std::vector<std::unique_ptr<SqliteConnection>> free_;
+  std::vector<std::unique_ptr<sqlite::Connection>> free_;
 };
 
 class SqliteStore final : public Store {
@@ -138,9 +138,9 @@ class SqliteStore final : public Store {
   /// Runs `change` as one durable transaction. It sees the writer and returns a Result; a Result
   /// that is an error, or a failed statement, rolls everything back.
   template <class Change>
-  auto change(Change&& change) -> decltype(change(std::declval<SqliteConnection&>()));
+  auto change(Change&& change) -> decltype(change(std::declval<sqlite::Connection&>()));
 
-  static std::optional<std::int64_t> make_tenant(SqliteConnection& db, std::string_view tenant);
+  static std::optional<std::int64_t> make_tenant(sqlite::Connection& db, std::string_view tenant);
 
   SqliteWriter writer_;
   Readers readers_;
@@ -148,7 +148,7 @@ class SqliteStore final : public Store {
 };
 
 template <class Change>
-auto SqliteStore::change(Change&& change) -> decltype(change(std::declval<SqliteConnection&>())) {
+auto SqliteStore::change(Change&& change) -> decltype(change(std::declval<sqlite::Connection&>())) {
   const std::scoped_lock lock(writer_.mutex);
   auto& db = *writer_.connection;
   db.clear_failure();
@@ -166,7 +166,7 @@ auto SqliteStore::change(Change&& change) -> decltype(change(std::declval<Sqlite
   return result;
 }
 
-std::optional<std::int64_t> SqliteStore::make_tenant(SqliteConnection& db,
+std::optional<std::int64_t> SqliteStore::make_tenant(sqlite::Connection& db,
                                                      std::string_view tenant) {
   db.run("INSERT INTO tenants(tenant) VALUES(?) ON CONFLICT DO NOTHING", tenant);
   return reads::tenant_number(db, tenant);
@@ -174,19 +174,19 @@ std::optional<std::int64_t> SqliteStore::make_tenant(SqliteConnection& db,
 
 Result<std::unique_ptr<Store>> SqliteStore::open(const std::filesystem::path& path,
                                                  const SqliteStoreOptions& options) {
-  auto writer = SqliteConnection::open(path, {.cache_bytes = options.cache_bytes});
+  auto writer = sqlite::Connection::open(path, {.cache_bytes = options.cache_bytes});
   if (!writer) return writer.error();
   std::unique_ptr<SqliteStore> store(new SqliteStore(options.retention));
   store->writer_.connection = *std::move(writer);
   auto& db = *store->writer_.connection;
-  if (auto migrated = migrate(db, kSqliteMigrations); !migrated) {
+  if (auto migrated = sqlite::migrate(db, kSqliteMigrations); !migrated) {
     return within("open store " + path.string(), std::move(migrated).error());
   }
   store->writer_.forget();
   if (db.failed()) return db.failure();
   for (std::size_t i = 0; i < std::max<std::size_t>(options.readers, 1); ++i) {
     auto reader =
-        SqliteConnection::open(path, {.read_only = true, .cache_bytes = options.cache_bytes / 4});
+        sqlite::Connection::open(path, {.read_only = true, .cache_bytes = options.cache_bytes / 4});
     if (!reader) return reader.error();
     store->readers_.add(*std::move(reader));
   }
@@ -194,15 +194,15 @@ Result<std::unique_ptr<Store>> SqliteStore::open(const std::filesystem::path& pa
 }
 
 Result<void> SqliteStore::check() {
-  return readers_.lend([](SqliteConnection& db) -> Result<void> {
-    db.rows("SELECT value FROM meta LIMIT 1", [](const SqliteRow&) {});
+  return readers_.lend([](sqlite::Connection& db) -> Result<void> {
+    db.rows("SELECT value FROM meta LIMIT 1", [](const sqlite::Row&) {});
     if (db.failed()) return db.failure();
     return {};
   });
 }
 
 Result<std::uint64_t> SqliteStore::mark_silent_offline(Time silent_since) {
-  return change([&](SqliteConnection& db) -> Result<std::uint64_t> {
+  return change([&](sqlite::Connection& db) -> Result<std::uint64_t> {
     return static_cast<std::uint64_t>(
         db.run("UPDATE devices SET online = 0 WHERE online = 1 AND last_seen < ?",
                to_micros(silent_since)));
@@ -213,7 +213,7 @@ Result<void> SqliteStore::register_device(const DeviceRegistration& r) {
   if (r.key.tenant.empty() || r.key.device.empty()) {
     return Error{Errc::bad_input, "a device needs a tenant and a name"};
   }
-  return change([&](SqliteConnection& db) -> Result<void> {
+  return change([&](sqlite::Connection& db) -> Result<void> {
     const auto tenant_no = make_tenant(db, r.key.tenant);
     std::optional<std::int64_t> expires;
     if (r.certificate_expires) expires = to_micros(*r.certificate_expires);
@@ -229,7 +229,7 @@ Result<void> SqliteStore::register_device(const DeviceRegistration& r) {
 }
 
 Result<void> SqliteStore::revoke_device(const DeviceKey& key, Time at) {
-  return change([&](SqliteConnection& db) -> Result<void> {
+  return change([&](sqlite::Connection& db) -> Result<void> {
     const auto numbers = reads::device_numbers(db, key);
     if (!numbers) return numbers.error();
     db.run(
@@ -241,13 +241,14 @@ Result<void> SqliteStore::revoke_device(const DeviceKey& key, Time at) {
 }
 
 Result<void> SqliteStore::release_quarantine(const DeviceKey& key) {
-  return change([&](SqliteConnection& db) -> Result<void> {
+  return change([&](sqlite::Connection& db) -> Result<void> {
     const auto numbers = reads::device_numbers(db, key);
     if (!numbers) return numbers.error();
     std::string text;
     db.rows(
         "SELECT sync FROM devices WHERE tenant_no=? AND device_no=?",
-        [&](const SqliteRow& row) { text = row.text(0); }, numbers->tenant_no, numbers->device_no);
+        [&](const sqlite::Row& row) { text = row.text(0); }, numbers->tenant_no,
+        numbers->device_no);
     if (db.failed()) return db.failure();
     auto sync = sync_from(text);
     if (!sync) return sync.error();
@@ -259,7 +260,7 @@ Result<void> SqliteStore::release_quarantine(const DeviceKey& key) {
 }
 
 Result<void> SqliteStore::add_token(const TokenRow& token) {
-  return change([&](SqliteConnection& db) -> Result<void> {
+  return change([&](sqlite::Connection& db) -> Result<void> {
     std::optional<std::int64_t> expires;
     if (token.expires_at) expires = to_micros(*token.expires_at);
     std::optional<std::int64_t> revoked;
@@ -274,7 +275,7 @@ Result<void> SqliteStore::add_token(const TokenRow& token) {
 }
 
 Result<void> SqliteStore::revoke_token(std::string_view tenant, std::string_view id, Time at) {
-  return change([&](SqliteConnection& db) -> Result<void> {
+  return change([&](sqlite::Connection& db) -> Result<void> {
     const auto revoked = db.run(
         "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?)"
         " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND id = ?",
@@ -287,7 +288,7 @@ Result<void> SqliteStore::revoke_token(std::string_view tenant, std::string_view
 }
 
 Result<void> SqliteStore::add_enrolment(const EnrolmentRow& e) {
-  return change([&](SqliteConnection& db) -> Result<void> {
+  return change([&](sqlite::Connection& db) -> Result<void> {
     std::optional<std::int64_t> used;
     if (e.used_at) used = to_micros(*e.used_at);
     const auto tenant_no = make_tenant(db, e.tenant);
@@ -300,12 +301,12 @@ Result<void> SqliteStore::add_enrolment(const EnrolmentRow& e) {
 }
 
 Result<EnrolmentRow> SqliteStore::consume_enrolment(std::string_view hash, Time at) {
-  return change([&](SqliteConnection& db) -> Result<EnrolmentRow> {
+  return change([&](sqlite::Connection& db) -> Result<EnrolmentRow> {
     std::optional<EnrolmentRow> found;
     db.rows(
         "SELECT n.tenant, e.hash, e.device, e.created_at, e.expires_at, e.used_at"
         " FROM enrolments e JOIN tenants n ON n.tenant_no = e.tenant_no WHERE e.hash = ?",
-        [&](const SqliteRow& row) {
+        [&](const sqlite::Row& row) {
           found = EnrolmentRow{row.text(0),
                                row.text(1),
                                row.text(2),
@@ -330,7 +331,7 @@ Result<EnrolmentRow> SqliteStore::consume_enrolment(std::string_view hash, Time 
 }
 
 Result<void> SqliteStore::add_audit(const AuditRow& a) {
-  return change([&](SqliteConnection& db) -> Result<void> {
+  return change([&](sqlite::Connection& db) -> Result<void> {
     const auto tenant_no = make_tenant(db, a.tenant);
     db.run(
         "INSERT INTO audit VALUES(?1, (SELECT coalesce(max(number), 0) + 1 FROM audit WHERE"

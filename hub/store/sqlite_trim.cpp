@@ -24,13 +24,13 @@ class Trim {
   Result<Trimmed> run() {
     std::vector<Numbers> devices;
     std::vector<std::int64_t> tenants;
-    step([&](SqliteConnection& db) {
+    step([&](sqlite::Connection& db) {
       db.rows("SELECT tenant_no, device_no, epoch, watermark FROM devices",
-              [&](const SqliteRow& row) {
+              [&](const sqlite::Row& row) {
                 devices.push_back({row.integer(0), row.integer(1), row.integer(2), row.integer(3)});
               });
       db.rows("SELECT tenant_no FROM tenants",
-              [&](const SqliteRow& row) { tenants.push_back(row.integer(0)); });
+              [&](const sqlite::Row& row) { tenants.push_back(row.integer(0)); });
       return 0;
     });
     for (const auto& device : devices) {
@@ -57,7 +57,7 @@ class Trim {
   };
 
   /// One short transaction; the rows it says it removed.
-  std::int64_t step(const std::function<std::int64_t(SqliteConnection&)>& work) {
+  std::int64_t step(const std::function<std::int64_t(sqlite::Connection&)>& work) {
     if (error_) return 0;
     if (removed_ >= kPassRows) {
       done_.more = true;
@@ -81,11 +81,11 @@ class Trim {
     return rows;
   }
 
-  void repeat(std::uint64_t& total, const std::function<std::int64_t(SqliteConnection&)>& work) {
+  void repeat(std::uint64_t& total, const std::function<std::int64_t(sqlite::Connection&)>& work) {
     while (const auto rows = step(work)) total += static_cast<std::uint64_t>(rows);
   }
 
-  std::int64_t delete_history(SqliteConnection& db, const Numbers& d, std::int64_t before) {
+  std::int64_t delete_history(sqlite::Connection& db, const Numbers& d, std::int64_t before) {
     std::int64_t rows = 0;
     // Minute by minute from the oldest on, until the step is full or nothing is too old.
     while (!db.failed() && rows < kStepRows) {
@@ -111,8 +111,8 @@ class Trim {
   void trim_history(const Numbers& d) {
     const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(keep_.history).count();
     repeat(done_.history,
-           [&](SqliteConnection& db) { return delete_history(db, d, minute() - minutes); });
-    step([&](SqliteConnection& db) {
+           [&](sqlite::Connection& db) { return delete_history(db, d, minute() - minutes); });
+    step([&](sqlite::Connection& db) {
       const auto rows =
           db.run("DELETE FROM history WHERE tenant_no=? AND device_no=? AND minute > ?",
                  d.tenant_no, d.device_no, minute() + kAheadMinutes);
@@ -127,12 +127,12 @@ class Trim {
     const auto bound = static_cast<std::int64_t>(keep_.history_rows);
     while (!error_ && !done_.more) {
       std::optional<std::int64_t> oldest;
-      step([&](SqliteConnection& db) {
+      step([&](sqlite::Connection& db) {
         if (writer_.history_rows <= bound) return 0;
         for (const auto& d : devices) {
           db.rows(
               "SELECT min(minute) FROM history WHERE tenant_no=? AND device_no=?",
-              [&](const SqliteRow& row) {
+              [&](const sqlite::Row& row) {
                 if (row.is_null(0)) return;
                 oldest = std::min(oldest.value_or(row.integer(0)), row.integer(0));
               },
@@ -143,32 +143,32 @@ class Trim {
       if (!oldest) return;
       for (const auto& d : devices) {
         repeat(done_.history,
-               [&](SqliteConnection& db) { return delete_history(db, d, *oldest + 60); });
+               [&](sqlite::Connection& db) { return delete_history(db, d, *oldest + 60); });
       }
     }
   }
 
   void trim_ledger(const Numbers& d) {
     std::vector<std::int64_t> epochs;
-    step([&](SqliteConnection& db) {
+    step([&](sqlite::Connection& db) {
       db.rows(
           // A loose index scan: one seek for each epoch.
           "WITH RECURSIVE e(n) AS (SELECT min(epoch) FROM ledger WHERE tenant_no=?1 AND"
           " device_no=?2 UNION ALL SELECT (SELECT min(epoch) FROM ledger WHERE tenant_no=?1 AND"
           " device_no=?2 AND epoch > e.n) FROM e WHERE e.n IS NOT NULL)"
           " SELECT n FROM e WHERE n IS NOT NULL",
-          [&](const SqliteRow& row) { epochs.push_back(row.integer(0)); }, d.tenant_no,
+          [&](const sqlite::Row& row) { epochs.push_back(row.integer(0)); }, d.tenant_no,
           d.device_no);
       return 0;
     });
     for (const auto epoch : epochs) {
-      repeat(done_.ledger, [&](SqliteConnection& db) {
+      repeat(done_.ledger, [&](sqlite::Connection& db) {
         std::int64_t first = 0;
         std::int64_t last = 0;
         db.rows(
             "SELECT (SELECT min(seq) FROM ledger WHERE tenant_no=?1 AND device_no=?2 AND epoch=?3),"
             " (SELECT max(seq) FROM ledger WHERE tenant_no=?1 AND device_no=?2 AND epoch=?3)",
-            [&](const SqliteRow& row) {
+            [&](const sqlite::Row& row) {
               first = row.integer(0);
               last = row.integer(1);
             },
@@ -184,7 +184,7 @@ class Trim {
   }
 
   void trim_losses(const Numbers& d) {
-    step([&](SqliteConnection& db) {
+    step([&](sqlite::Connection& db) {
       return db.run(
           "DELETE FROM losses WHERE tenant_no=?1 AND device_no=?2 AND seq_last <= ?3 AND"
           " (epoch, seq_first) <= (SELECT epoch, seq_first FROM losses WHERE tenant_no=?1 AND"
@@ -196,7 +196,7 @@ class Trim {
   void trim_anomalies(std::int64_t tenant_no) {
     const auto before =
         to_micros(at_) - std::chrono::duration_cast<Micros>(keep_.anomalies).count();
-    repeat(done_.anomalies, [&](SqliteConnection& db) {
+    repeat(done_.anomalies, [&](sqlite::Connection& db) {
       return db.run(
           "DELETE FROM anomalies WHERE anomaly_no IN (SELECT anomaly_no FROM anomalies WHERE"
           " tenant_no=? AND phase = 3 AND updated_at < ? ORDER BY updated_at LIMIT 1000)",
@@ -205,7 +205,7 @@ class Trim {
   }
 
   void trim_feed(std::int64_t tenant_no) {
-    repeat(done_.feed, [&](SqliteConnection& db) {
+    repeat(done_.feed, [&](sqlite::Connection& db) {
       const auto floor = writer_.feed_seq - static_cast<std::int64_t>(keep_.feed_rows);
       return db.run(
           "DELETE FROM feed WHERE tenant_no=?1 AND seq <= ?2 AND seq <="
@@ -215,7 +215,7 @@ class Trim {
   }
 
   void trim_dead_letters(std::int64_t tenant_no) {
-    repeat(done_.dead_letters, [&](SqliteConnection& db) {
+    repeat(done_.dead_letters, [&](sqlite::Connection& db) {
       return db.run(
           "DELETE FROM dead_letters WHERE tenant_no=?1 AND number IN (SELECT number FROM"
           " dead_letters WHERE tenant_no=?1 ORDER BY number DESC LIMIT 1000 OFFSET ?2)",

@@ -25,7 +25,7 @@ void SqliteIngest::store_anomaly(Storing& s, const IncomingRecord& record,
   db_.rows(
       "SELECT anomaly_no, phase, (phase, epoch, seq) >= (?, ?, ?) FROM anomalies"
       " WHERE tenant_no=? AND device_no=? AND id=?",
-      [&](const SqliteRow& row) {
+      [&](const sqlite::Row& row) {
         known = true;
         number = row.integer(0);
         was_open = row.integer(1) < static_cast<int>(wire::Phase::closed);
@@ -100,7 +100,7 @@ void SqliteIngest::load_streams(DeviceWork& device) {
   if (!fresh) return;
   db_.rows(
       "SELECT stream_no, stream, watch, tags FROM streams WHERE tenant_no=? AND device_no=?",
-      [&](const SqliteRow& row) {
+      [&](const sqlite::Row& row) {
         auto key = row.text(1);
         key += '\0';
         key += row.view(2);

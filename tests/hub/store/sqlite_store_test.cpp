@@ -4,7 +4,7 @@
 
 #include "hub/store/cursor.hpp"
 #include "hub/store/feed.hpp"
-#include "hub/store/sqlite_connection.hpp"
+#include "shared/sqlite/connection.hpp"
 #include "tests/hub/store/store_contract.hpp"
 
 #include <gtest/gtest.h>
@@ -61,7 +61,7 @@ TEST(SqliteStore, RefusesADatabaseOfANewerVersion) {
   const FreshFolder folder;
   const auto path = folder.path() / "hub.db";
   {
-    auto db = SqliteConnection::open(path, {});
+    auto db = sqlite::Connection::open(path, {});
     ASSERT_TRUE(db);
     (*db)->script("PRAGMA user_version = 99");
   }
@@ -91,7 +91,7 @@ TEST(SqliteStore, AnotherProcessMayWriteBesideIt) {
 
 TEST(SqliteConnection, KeepsTheFirstFailureAndDoesNothingUntilItIsCleared) {
   const FreshFolder folder;
-  auto db = SqliteConnection::open(folder.path() / "x.db", {});
+  auto db = sqlite::Connection::open(folder.path() / "x.db", {});
   ASSERT_TRUE(db);
   (*db)->run("CREATE TABLE t(a)");
   (*db)->run("INSERT INTO nowhere VALUES(1)");
