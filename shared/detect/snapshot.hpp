@@ -135,4 +135,28 @@ void end_frame(std::vector<std::byte>& out, std::size_t begun);
 /// Errors: corrupt (too short, wrong magic, length or CRC), unsupported (another tag).
 Result<std::span<const std::byte>> open_frame(std::span<const std::byte>& bytes, std::uint64_t tag);
 
+/// Appends one frame that holds one state: what most detectors are.
+template <class State>
+void snapshot_state(std::vector<std::byte>& out, std::uint64_t tag, const State& state) {
+  const std::size_t begun = begin_frame(out, tag);
+  StateWriter writer(out);
+  writer(state);
+  end_frame(out, begun);
+}
+
+/// Takes the state of such a frame; whether its values are possible is for the caller to judge.
+/// Errors: as open_frame, and corrupt when the fields do not fill the frame.
+template <class State>
+Result<State> restore_state(std::span<const std::byte> bytes, std::uint64_t tag) {
+  const auto content = open_frame(bytes, tag);
+  if (!content) return content.error();
+  State state;
+  StateReader reader(*content);
+  reader(state);
+  if (!reader.ok() || !reader.rest().empty()) {
+    return Error{Errc::corrupt, "the snapshot's fields do not fill its frame"};
+  }
+  return state;
+}
+
 }  // namespace lapwing::detect

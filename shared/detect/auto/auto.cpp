@@ -368,23 +368,16 @@ std::uint64_t Auto::tag() const noexcept {
   return frame_tag("auto", kVersion, warmup_ ^ (static_cast<std::uint64_t>(season_us_) << 20));
 }
 
-void Auto::snapshot(std::vector<std::byte>& out) const {
-  const std::size_t begun = begin_frame(out, tag());
-  StateWriter writer(out);
-  writer(state_);
-  end_frame(out, begun);
-}
+void Auto::snapshot(std::vector<std::byte>& out) const { snapshot_state(out, tag(), state_); }
 
 Result<void> Auto::restore(std::span<const std::byte> bytes) {
   state_ = State{};
-  const auto content = open_frame(bytes, tag());
-  if (!content) return content.error();
-  State state;
-  StateReader reader(*content);
-  reader(state);
-  const bool sound = reader.ok() && reader.rest().empty() && state.profile.plausible() &&
-                     state.period < kRing - 2 && std::isfinite(state.centre) &&
-                     std::isfinite(state.scale) && state.scale > 0 && std::isfinite(state.level);
+  const auto taken = restore_state<State>(bytes, tag());
+  if (!taken) return taken.error();
+  const State& state = *taken;
+  const bool sound = state.profile.plausible() && state.period < kRing - 2 &&
+                     std::isfinite(state.centre) && std::isfinite(state.scale) && state.scale > 0 &&
+                     std::isfinite(state.level);
   if (!sound) return Error{Errc::corrupt, "auto snapshot holds impossible values"};
   state_ = state;
   return {};

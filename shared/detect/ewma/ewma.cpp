@@ -89,22 +89,15 @@ void Ewma::accept_new_normal() noexcept {
 
 std::uint64_t Ewma::tag() const noexcept { return frame_tag("ewma", kVersion, warmup_); }
 
-void Ewma::snapshot(std::vector<std::byte>& out) const {
-  const std::size_t begun = begin_frame(out, tag());
-  StateWriter writer(out);
-  writer(state_);
-  end_frame(out, begun);
-}
+void Ewma::snapshot(std::vector<std::byte>& out) const { snapshot_state(out, tag(), state_); }
 
 Result<void> Ewma::restore(std::span<const std::byte> bytes) {
   state_ = State{};
-  const auto content = open_frame(bytes, tag());
-  if (!content) return content.error();
-  State state;
-  StateReader reader(*content);
-  reader(state);
-  const bool sound = reader.ok() && reader.rest().empty() && std::isfinite(state.mean) &&
-                     std::isfinite(state.recent) && state.variance >= 0 && state.learnt <= kSlowest;
+  const auto taken = restore_state<State>(bytes, tag());
+  if (!taken) return taken.error();
+  const State& state = *taken;
+  const bool sound = std::isfinite(state.mean) && std::isfinite(state.recent) &&
+                     state.variance >= 0 && state.learnt <= kSlowest;
   if (!sound) return Error{Errc::corrupt, "ewma snapshot holds impossible values"};
   state_ = state;
   return {};
