@@ -20,7 +20,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
-    return app.exit(problem) == 0 ? 0 : lapwing::agent::kExitUsage;
+    return app.exit(problem) == 0 ? 0 : lapwing::kExitUsage;
   }
   if (run->parsed()) exit_code = lapwing::agent::run_service(options, std::cerr);
   return exit_code;

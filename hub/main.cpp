@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
-    return app.exit(problem) == 0 ? 0 : lapwing::hub::kExitUsage;
+    return app.exit(problem) == 0 ? 0 : lapwing::kExitUsage;
   }
   if (serve->parsed()) exit_code = lapwing::hub::serve(options, std::cerr);
   return exit_code;

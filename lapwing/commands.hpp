@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The commands of `lapwing`, the command line for people.
+/// The commands of `lapwing`, the command line for people. They answer with the codes of
+/// shared/base/exit_codes.hpp: failed also means the hub refused, or nobody is logged in.
 #pragma once
+
+#include "shared/base/exit_codes.hpp"
 
 #include <filesystem>
 #include <iosfwd>
 #include <string>
 
 namespace lapwing::cli {
-
-/// Exit codes: 0 done, 1 failed at run time (the hub cannot be reached, refused, not logged in), 2
-/// wrong usage.
-inline constexpr int kExitFailed = 1;
-inline constexpr int kExitUsage = 2;
 
 struct LoginCommand {
   std::string hub;

@@ -79,7 +79,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
-    return app.exit(problem) == 0 ? 0 : kExitUsage;
+    return app.exit(problem) == 0 ? 0 : lapwing::kExitUsage;
   }
   return exit_code;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/replay/replay.hpp"
+#include "shared/base/exit_codes.hpp"
 
 #include <filesystem>
 #include <iosfwd>
@@ -13,11 +14,6 @@ class App;
 }
 
 namespace lapwing::agent {
-
-/// Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration.
-inline constexpr int kExitFailed = 1;
-inline constexpr int kExitUsage = 2;
-inline constexpr int kExitConfig = 78;
 
 /// Says whether a configuration can be used; every problem in it goes to `err`.
 int run_check_config(const std::filesystem::path& config, std::ostream& out, std::ostream& err);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hub/fleet/init.hpp"
+#include "shared/base/exit_codes.hpp"
 
 #include <filesystem>
 #include <iosfwd>
@@ -14,11 +15,6 @@ class App;
 }
 
 namespace lapwing::hub {
-
-/// Exit codes: 0 done, 1 failed at run time, 2 wrong usage, 78 bad configuration.
-inline constexpr int kExitFailed = 1;
-inline constexpr int kExitUsage = 2;
-inline constexpr int kExitConfig = 78;
 
 /// Makes a new hub's folder and prints what to do next, with the first admin token.
 int run_init(const InitOptions& options, std::ostream& out, std::ostream& err);
