@@ -130,15 +130,11 @@ std::vector<QuarantineEntry> AgentView::quarantine(std::size_t limit) {
 
 void AgentView::fill(wire::Status& status) const {
   const auto engine = parts_.engine.figures();
-  const auto outbox = parts_.outbox.figures();
   status.started = started_;
   status.streams = engine.streams;
   status.readings_total = engine.readings_total;
   status.anomalies_open = engine.anomalies_open;
-  status.outbox_records = outbox.records;
-  status.outbox_bytes = outbox.bytes;
   status.quarantined_total = parts_.quarantine.total();
-  status.produced_seq = outbox.next_seq - 1;
 }
 
 }  // namespace lapwing::agent

@@ -36,7 +36,7 @@ class AgentView final : public StatusView {
   Result<StreamPage> streams(std::size_t limit, std::string_view cursor) override;
   std::vector<QuarantineEntry> quarantine(std::size_t limit) override;
 
-  /// What the device reports to the hub.
+  /// What the device reports to the hub, besides the outbox's figures, which the uplink knows.
   void fill(wire::Status& status) const;
 
  private:
