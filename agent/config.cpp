@@ -93,11 +93,10 @@ std::string row(const config::KeyReference& key) {
 
 LogConfig LogConfig::read(config::Section section) {
   LogConfig c;
-  const auto level =
-      log::level_from(section.choice({"level", "least level written; applied at SIGHUP"}, "info",
-                                     {"debug", "info", "warn", "error"}));
-  const auto format = log::format_from(section.choice(
-      {"format", "how a line is written; applied at SIGHUP"}, "logfmt", {"logfmt", "json"}));
+  const auto level = log::level_from(
+      section.choice({"level", "least level written"}, "info", {"debug", "info", "warn", "error"}));
+  const auto format = log::format_from(
+      section.choice({"format", "how a line is written"}, "logfmt", {"logfmt", "json"}));
   if (level) c.level = *level;
   if (format) c.format = *format;
   return c;

@@ -20,7 +20,7 @@
 
 namespace lapwing::agent {
 
-/// `[log]`. Applied anew at SIGHUP.
+/// `[log]`.
 struct LogConfig {
   log::Level level = log::Level::info;
   log::Format format = log::Format::logfmt;
@@ -29,7 +29,7 @@ struct LogConfig {
 
 /// All of agent.toml. Plain data.
 struct AgentConfig {
-  std::string name;                ///< `[agent] name`; default: the machine's name. Restart
+  std::string name;                ///< `[agent] name`; default: the machine's name
   std::filesystem::path data_dir;  ///< outbox and snapshots; default `data` beside agent.toml
   LogConfig log;
   std::vector<SourceConfig> sources;         ///< at least one

@@ -7,15 +7,16 @@
 #include "shared/base/files.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/metrics.hpp"
+#include "shared/base/reload.hpp"
+#include "shared/base/signals.hpp"
 #include "shared/base/steps.hpp"
 #include "shared/base/systemd.hpp"
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <csignal>
 #include <optional>
 #include <ostream>
+#include <set>
 #include <sys/stat.h>
 #include <system_error>
 #include <thread>
@@ -28,40 +29,18 @@ using namespace std::chrono_literals;
 constexpr Micros kLook = 500ms;        // how often progress is looked at
 constexpr Micros kDeliverAtStop = 2s;  // what the hub may take for the last records
 
-/// The agent's signals: blocked in every thread, taken by wait().
-class Signals {
- public:
-  Signals() {
-    sigemptyset(&set_);
-    for (const int number : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set_, number);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
-  }
-  /// The next signal, or 0 after `patience`.
-  [[nodiscard]] int wait(Micros patience) const {
-    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(patience);
-    const timespec time{.tv_sec = seconds.count(),
-                        .tv_nsec = std::chrono::nanoseconds(patience - seconds).count()};
-    const int number = sigtimedwait(&set_, nullptr, &time);
-    return number < 0 ? 0 : number;
-  }
-
- private:
-  sigset_t set_{};
-};
-
 /// Everything the agent is made of. Later parts borrow earlier ones.
 class Service {
  public:
-  Service(RunOptions options, LoadedConfig loaded)
-      : options_(std::move(options)),
-        config_(std::move(loaded.config)),
-        fingerprints_(std::move(loaded.fingerprints)),
+  Service(const RunOptions& options, const LoadedConfig& loaded)
+      : options_(options),
+        config_(loaded.config),
+        fingerprints_(loaded.fingerprints),
         quarantine_(config_.quarantine, &metrics_) {
     metrics_.gauge("agent_info", "Which agent this is", {{"version", LAPWING_VERSION}}).set(1);
   }
 
-  Result<void> run(const Signals& signals);
+  RunEnd<LoadedConfig> run(const Signals& signals);
 
  private:
   Result<void> open_data();
@@ -70,12 +49,13 @@ class Service {
   Result<void> start_sources();
   void stop_sources();
   void stop_engine();
-  Result<void> serve(const Signals& signals);
+  void serve(const Signals& signals);
   void reload();
+  [[nodiscard]] std::string edited(const LoadedConfig& loaded) const;
   void look();
   [[nodiscard]] bool finished() const;
 
-  RunOptions options_;
+  const RunOptions& options_;
   AgentConfig config_;
   std::map<std::string, std::size_t> fingerprints_;
   Metrics metrics_;
@@ -88,6 +68,8 @@ class Service {
   std::unique_ptr<Uplink> uplink_;  // asks the view on its own thread
   std::unique_ptr<StatusServer> status_;
   std::uint64_t readings_seen_ = 0;
+  bool served_ = false;
+  std::optional<LoadedConfig> next_;  ///< what to run with from now on
 };
 
 Result<void> Service::open_data() {
@@ -157,11 +139,11 @@ void Service::stop_sources() {
   for (const auto& source : sources_) source->stop();
 }
 
-/// Everything taken in is scored and committed; the hub gets a moment for it.
+/// Everything taken in is scored and committed; the hub gets a moment for it before a real end.
 void Service::stop_engine() {
   engine_->stop();
   outbox_->flush();
-  if (uplink_ == nullptr) return;
+  if (uplink_ == nullptr || next_) return;
   const Ticks until = ticks_now() + kDeliverAtStop;
   for (auto figures = uplink_->figures(); figures.connected && figures.backlog > 0;
        figures = uplink_->figures()) {
@@ -170,7 +152,7 @@ void Service::stop_engine() {
   }
 }
 
-Result<void> Service::run(const Signals& signals) {
+RunEnd<LoadedConfig> Service::run(const Signals& signals) {
   const std::array steps{
       Step{.name = "data",
            .start = [this] { return open_data(); },
@@ -194,25 +176,31 @@ Result<void> Service::run(const Signals& signals) {
            .start = [this] { return start_sources(); },
            .stop = [this] { stop_sources(); }},
   };
-  return run_steps(steps, [&] { return serve(signals); });
+  auto done = run_steps(steps, [&]() -> Result<void> {
+    serve(signals);
+    return {};
+  });
+  return {.done = std::move(done), .served = served_, .next = std::move(next_)};
 }
 
-Result<void> Service::serve(const Signals& signals) {
+void Service::serve(const Signals& signals) {
   log::info("agent runs", {{"name", config_.name},
                            {"version", LAPWING_VERSION},
                            {"data", config_.data_dir},
                            {"sources", config_.sources.size()},
                            {"watches", config_.watches.size()}});
+  served_ = true;
   systemd::ready();
   const Micros patience = std::min(kLook, systemd::watchdog_interval().value_or(kLook));
   for (;;) {
     const int number = signals.wait(patience);
     if (number == SIGHUP) {
       reload();
+      if (next_) return;
     } else if (number != 0 || finished()) {
       log::info("agent stops", {{"signal", number}});
       systemd::stopping();
-      return {};
+      return;
     }
     look();
   }
@@ -245,21 +233,29 @@ void Service::reload() {
     return;
   }
   log::configure(loaded.config.log.level, loaded.config.log.format);
-  std::string restart;
+  const auto tables = edited(loaded);
+  log::info("configuration reloaded", {{"file", options_.config}, {"edited", tables}});
+  if (tables.empty()) {
+    systemd::ready();
+    return;
+  }
+  next_ = std::move(loaded);
+}
+
+/// The tables that differ from what runs, besides `[log]`.
+std::string Service::edited(const LoadedConfig& loaded) const {
+  std::set<std::string> tables;
   for (const auto* side : {&loaded.fingerprints, &fingerprints_}) {
+    const auto& other = side == &fingerprints_ ? loaded.fingerprints : fingerprints_;
     for (const auto& [table, print] : *side) {
-      const auto& other = side == &fingerprints_ ? loaded.fingerprints : fingerprints_;
       const auto there = other.find(table);
-      const bool same = there != other.end() && there->second == print;
-      if (same || table == "log" || restart.find("[" + table + "]") != std::string::npos) continue;
-      restart += (restart.empty() ? "[" : " [") + table + "]";
+      if (there == other.end() || there->second != print) tables.insert(table);
     }
   }
-  log::info("configuration reloaded", {{"file", options_.config}});
-  if (!restart.empty()) {
-    log::warn("these tables were edited and need a restart", {{"tables", restart}});
-  }
-  systemd::ready();
+  tables.erase("log");
+  std::string text;
+  for (const auto& table : tables) text += (text.empty() ? "[" : " [") + table + "]";
+  return text;
 }
 
 }  // namespace
@@ -272,11 +268,12 @@ int run_service(const RunOptions& options, std::ostream& err) {
         << (loaded.problems.size() == 1 ? "this" : "these") << " first\n";
     return kExitConfig;
   }
-  log::configure(loaded.config.log.level, loaded.config.log.format);
   ::umask(027);
   const Signals signals;
-  Service service(options, std::move(loaded));
-  const auto done = service.run(signals);
+  const auto done = run_reloading(std::move(loaded), [&](const LoadedConfig& config) {
+    log::configure(config.config.log.level, config.config.log.format);
+    return Service(options, config).run(signals);
+  });
   if (done) return 0;
   err << "lapwing-agent: " << done.error().context << '\n';
   return done.error().code == Errc::bad_config ? kExitConfig : kExitFailed;

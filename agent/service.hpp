@@ -16,9 +16,11 @@ struct RunOptions {
 /// stopped by a signal, 1 failed, 78 the configuration is wrong (every problem is printed to
 /// `err`).
 ///
-/// SIGHUP applies `[log]` at once and names the edited tables that need a restart; a configuration
-/// with a problem changes nothing.
-/// Threads: call it on the main thread before any other thread exists (it blocks signals).
+/// SIGHUP: a configuration with a problem changes nothing. Otherwise `[log]` applies at once; if
+/// other tables were edited, the parts stop as at an end (all that was taken in is scored and
+/// committed, what the detectors learnt is kept) and are made anew; if those do not start, the old
+/// ones are. Threads: call it on the main thread before any other thread exists (it blocks
+/// signals).
 int run_service(const RunOptions& options, std::ostream& err);
 
 }  // namespace lapwing::agent

@@ -38,7 +38,7 @@ struct HubHttpConfig {
   std::filesystem::path key_file;          ///< PEM; default DATA_DIR/server.key
 };
 
-/// All of hub.toml. Plain data; restart to change.
+/// All of hub.toml. Plain data.
 struct HubConfig {
   std::filesystem::path data_dir;  ///< `[hub] data_dir`; relative to hub.toml
   std::string log_level = "info";

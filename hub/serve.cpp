@@ -13,6 +13,8 @@
 #include "shared/base/files.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/metrics.hpp"
+#include "shared/base/reload.hpp"
+#include "shared/base/signals.hpp"
 #include "shared/base/steps.hpp"
 #include "shared/base/systemd.hpp"
 #include "shared/http/server.hpp"
@@ -22,35 +24,13 @@
 #include <memory>
 #include <optional>
 #include <ostream>
-#include <signal.h>
+#include <vector>
 
 namespace lapwing::hub {
 namespace {
 
 /// Threads that answer requests; each may hold one of the store's read connections.
 constexpr unsigned kHttpWorkers = 4;
-
-/// The signals that end the hub; blocked in every thread, taken by wait().
-class StopSignals {
- public:
-  StopSignals() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGTERM);
-    sigaddset(&set_, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGHUP, SIG_IGN);  // its configuration is read once
-  }
-  int wait() const {
-    int number = 0;
-    while (sigwait(&set_, &number) != 0) {
-    }
-    return number;
-  }
-
- private:
-  sigset_t set_{};
-};
 
 mqtt::Options broker_options(const HubMqttConfig& config) {
   mqtt::Options options;
@@ -62,14 +42,16 @@ mqtt::Options broker_options(const HubMqttConfig& config) {
   return options;
 }
 
-std::optional<HubConfig> load(const std::filesystem::path& path, std::ostream& err) {
+struct Loaded {
+  HubConfig config;
+  std::vector<config::Problem> problems;  ///< not empty: do not run with it
+};
+
+Loaded load(const std::filesystem::path& path) {
   auto document = config::Document::load(path, config::process_environment());
   auto root = document.root();
   auto hub = HubConfig::read(root);
-  const auto problems = document.finish();
-  for (const auto& problem : problems) err << problem.text() << '\n';
-  if (!problems.empty()) return std::nullopt;
-  return hub;
+  return {std::move(hub), document.finish()};
 }
 
 /// Everything the hub is made of, made and ended by the steps.
@@ -155,15 +137,35 @@ std::string address(const Parts& parts) {
          ":" + std::to_string(parts.server->port());
 }
 
-}  // namespace
+/// Until a signal ends the hub, or SIGHUP brought a configuration to go on with.
+std::optional<HubConfig> wait(const ServeOptions& options, const Signals& signals) {
+  for (;;) {
+    const int number = signals.wait();
+    if (number != SIGHUP) {
+      log::info("hub stops", {{"signal", number}});
+      systemd::stopping();
+      return std::nullopt;
+    }
+    systemd::reloading();
+    auto loaded = load(options.config);
+    if (loaded.problems.empty()) {
+      log::info("configuration and certificates reloaded", {{"file", options.config}});
+      return std::move(loaded.config);
+    }
+    for (const auto& problem : loaded.problems) {
+      log::error("configuration problem", {{"problem", problem.text()}});
+    }
+    log::error("configuration not reloaded, the last good one stays",
+               {{"file", options.config}, {"problems", loaded.problems.size()}});
+    systemd::ready();
+  }
+}
 
-int serve(const ServeOptions& options, std::ostream& err) {
-  auto config = load(options.config, err);
-  if (!config) return kExitConfig;
-  log::configure(log::level_from(config->log_level).value(),
-                 log::format_from(config->log_format).value());
-  const StopSignals signals;
-  Parts parts{.config = *std::move(config)};
+RunEnd<HubConfig> run(const ServeOptions& options, const HubConfig& config,
+                      const Signals& signals) {
+  log::configure(log::level_from(config.log_level).value(),
+                 log::format_from(config.log_format).value());
+  Parts parts{.config = config};
   const std::array steps{
       Step{.name = "store",
            .start = [&] { return open_store(parts); },
@@ -184,13 +186,26 @@ int serve(const ServeOptions& options, std::ostream& err) {
                },
            .stop = [&] { stop_http(parts); }},
   };
-  const auto done = run_steps(steps, [&]() -> Result<void> {
+  RunEnd<HubConfig> end;
+  end.done = run_steps(steps, [&]() -> Result<void> {
     log::info("hub serves", {{"data", parts.config.data_dir}, {"http", address(parts)}});
+    end.served = true;
     systemd::ready();
-    const int number = signals.wait();
-    log::info("hub stops", {{"signal", number}});
-    systemd::stopping();
+    end.next = wait(options, signals);
     return {};
+  });
+  return end;
+}
+
+}  // namespace
+
+int serve(const ServeOptions& options, std::ostream& err) {
+  auto loaded = load(options.config);
+  for (const auto& problem : loaded.problems) err << problem.text() << '\n';
+  if (!loaded.problems.empty()) return kExitConfig;
+  const Signals signals;
+  const auto done = run_reloading(std::move(loaded.config), [&](const HubConfig& config) {
+    return run(options, config, signals);
   });
   if (done) return 0;
   err << "lapwing-hub: " << done.error().context << '\n';

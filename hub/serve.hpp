@@ -11,9 +11,11 @@ struct ServeOptions {
   std::filesystem::path config = "hub.toml";
 };
 
-/// Runs until SIGTERM or SIGINT. The process's exit code: 0 stopped by a signal, 1 failed, 78 the
-/// configuration is wrong (every problem is printed to `err`).
-/// Threads: call it on the main thread before any other thread exists (it blocks signals).
+/// Runs until SIGTERM or SIGINT; SIGHUP stops the parts and makes them anew with what the
+/// configuration and the certificates say by then, unless they have a problem. The process's exit
+/// code: 0 stopped by a signal, 1 failed, 78 the configuration is wrong (every problem is printed
+/// to `err`). Threads: call it on the main thread before any other thread exists (it blocks
+/// signals).
 int serve(const ServeOptions& options, std::ostream& err);
 
 }  // namespace lapwing::hub

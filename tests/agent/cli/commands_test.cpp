@@ -156,7 +156,7 @@ TEST(AgentRun, ServesItsStatusAndStopsCleanly) {
   EXPECT_THAT(process.err(), HasSubstr("agent stops"));
 }
 
-TEST(AgentRun, ReloadsOnSighupAndKeepsTheLastGoodConfiguration) {
+TEST(AgentRun, KeepsTheLastGoodConfigurationAtSighup) {
   const TempDir folder;
   const std::string rest = "[[source]]\nkind = \"host\"\n[status]\nenabled = false\n";
   const auto file = folder.put("agent.toml", "[log]\nlevel = \"info\"\n" + rest);
@@ -166,11 +166,46 @@ TEST(AgentRun, ReloadsOnSighupAndKeepsTheLastGoodConfiguration) {
   process.signal(SIGHUP);
   ASSERT_TRUE(process.wait_for("the last good one stays")) << process.err();
   EXPECT_THAT(process.err(), HasSubstr("levle"));
-  folder.put("agent.toml", "[log]\nformat = \"json\"\n[engine]\nstreams_max = 50\n" + rest);
+  folder.put("agent.toml", "[log]\nformat = \"json\"\n" + rest);
   process.signal(SIGHUP);
   ASSERT_TRUE(process.wait_for("\"msg\":\"configuration reloaded\"")) << process.err();
-  ASSERT_TRUE(process.wait_for("\"tables\":\"[engine]\"")) << process.err();
   EXPECT_EQ(process.stop(), 0);
+}
+
+TEST(AgentRun, RunsWithTheNewConfigurationAfterSighup) {
+  const TempDir folder;
+  const std::string source = "[[source]]\nkind = \"host\"\ninterval = \"100ms\"\n";
+  const auto served_at = [](std::uint16_t port) {
+    return "[status]\nlisten = \"127.0.0.1:" + std::to_string(port) + "\"\n";
+  };
+  const auto status_name = [](std::uint16_t port) -> std::string {
+    const http::Client client(
+        {.origin = *http::parse_origin("http://127.0.0.1:" + std::to_string(port))});
+    const auto response = client.get("/api/v1/status");
+    if (!response) return {};
+    return nlohmann::json::parse(response->body, nullptr, false).value("name", "");
+  };
+  const auto port = free_port();
+  const auto file = folder.put("agent.toml", source + served_at(port));
+  Process process(agent_argv({"run", "--config", file.string()}));
+  ASSERT_TRUE(process.wait_for("agent runs")) << process.err();
+
+  folder.put("agent.toml", "[agent]\nname = \"renamed\"\n" + source + served_at(port));
+  process.signal(SIGHUP);
+  EXPECT_TRUE(eventually([&] { return status_name(port) == "renamed"; })) << process.err();
+  EXPECT_THAT(process.err(), HasSubstr("edited=[agent]"));
+
+  // What cannot be started is given up for what could.
+  const TempDir other_folder;
+  const auto taken = free_port();
+  const auto other_file = other_folder.put("agent.toml", source + served_at(taken));
+  Process other(agent_argv({"run", "--config", other_file.string()}));
+  ASSERT_TRUE(other.wait_for("agent runs")) << other.err();
+  folder.put("agent.toml", "[agent]\nname = \"lost\"\n" + source + served_at(taken));
+  process.signal(SIGHUP);
+  ASSERT_TRUE(process.wait_for("back to the last good one")) << process.err();
+  EXPECT_TRUE(eventually([&] { return status_name(port) == "renamed"; })) << process.err();
+  EXPECT_EQ(process.stop(), 0) << process.err();
 }
 
 TEST(AgentRun, KeepsWhatItLearntAcrossARestart) {

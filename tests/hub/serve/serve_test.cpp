@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The program `lapwing-hub`: starts, refuses what it must, ends cleanly.
 #include "hub/fleet/init.hpp"
+#include "shared/base/files.hpp"
 #include "tests/support/broker.hpp"
 #include "tests/support/process.hpp"
 
@@ -12,6 +13,7 @@
 namespace lapwing::hub {
 namespace {
 
+using lapwing::testing::eventually;
 using lapwing::testing::free_port;
 using lapwing::testing::Process;
 using lapwing::testing::TempDir;
@@ -59,6 +61,34 @@ TEST_F(HubProgram, ServesAgainAfterItWasKilled) {
   hub.kill();
   auto next = serve(toml());
   EXPECT_TRUE(next.wait_for("hub serves")) << next.err();
+}
+
+TEST_F(HubProgram, RunsWithTheNewConfigurationAfterSighup) {
+  auto hub = serve(toml());
+  ASSERT_TRUE(hub.wait_for("hub serves")) << hub.err();
+  const auto good = *read_file(toml(), 65'536);
+  folder_.put("hub/hub.toml", good + "\n[stoer]\n");
+  hub.signal(SIGHUP);
+  ASSERT_TRUE(hub.wait_for("the last good one stays")) << hub.err();
+  EXPECT_THAT(hub.err(), HasSubstr("stoer"));
+
+  const auto port = free_port();
+  auto edited = good;
+  const auto old_port = ":" + std::to_string(options_.http_port);
+  const auto at = edited.find(old_port);
+  ASSERT_NE(at, std::string::npos) << good;
+  edited.replace(at, old_port.size(), ":" + std::to_string(port));
+  folder_.put("hub/hub.toml", edited);
+  hub.signal(SIGHUP);
+  EXPECT_TRUE(eventually([&] { return lapwing::testing::accepts(port); })) << hub.err();
+  EXPECT_FALSE(lapwing::testing::accepts(options_.http_port));
+
+  // What cannot be started is given up for what could.
+  std::filesystem::rename(options_.directory / "server.pem", options_.directory / "gone.pem");
+  hub.signal(SIGHUP);
+  ASSERT_TRUE(hub.wait_for("back to the last good one")) << hub.err();
+  EXPECT_EQ(hub.wait(), 78) << "the last good one needs that certificate too";
+  EXPECT_THAT(hub.err(), HasSubstr("server.pem"));
 }
 
 TEST_F(HubProgram, RefusesAWrongConfigurationWithEveryProblem) {

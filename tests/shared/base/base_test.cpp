@@ -5,6 +5,7 @@
 #include "shared/base/ids.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/metrics.hpp"
+#include "shared/base/reload.hpp"
 #include "shared/base/secret.hpp"
 #include "shared/base/steps.hpp"
 #include "shared/base/systemd.hpp"
@@ -277,6 +278,56 @@ TEST(Systemd, IsToldReadyStatusAndWatchdog) {
   ::close(socket);
   EXPECT_THAT(heard, ElementsAre("READY=1", "STATUS=all well", "WATCHDOG=1"));
   EXPECT_EQ(systemd::watchdog_interval(), std::nullopt);
+}
+
+RunEnd<int> ends_well() { return {.done = {}, .served = true, .next = std::nullopt}; }
+RunEnd<int> goes_on_with(int next) { return {.done = {}, .served = true, .next = next}; }
+RunEnd<int> does_not_start() {
+  return {.done = Error{Errc::io, "port in use"}, .served = false, .next = std::nullopt};
+}
+
+TEST(Reload, RunsWithEachConfigurationAskedFor) {
+  std::vector<int> ran;
+  const auto done = run_reloading(1, [&](int config) {
+    ran.push_back(config);
+    return config < 3 ? goes_on_with(config + 1) : ends_well();
+  });
+  EXPECT_TRUE(done);
+  EXPECT_EQ(ran, (std::vector{1, 2, 3}));
+}
+
+TEST(Reload, GoesBackOnceToTheLastThatStarted) {
+  std::vector<int> ran;
+  const auto done = run_reloading(1, [&](int config) {
+    ran.push_back(config);
+    if (config == 2) return does_not_start();
+    return ran.size() == 1 ? goes_on_with(2) : ends_well();
+  });
+  EXPECT_TRUE(done);
+  EXPECT_EQ(ran, (std::vector{1, 2, 1}));
+
+  ran.clear();
+  const auto failed = run_reloading(1, [&](int config) {
+    ran.push_back(config);
+    return ran.size() == 1 ? goes_on_with(2) : does_not_start();
+  });
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().context, "port in use");
+  EXPECT_EQ(ran, (std::vector{1, 2, 1}));
+}
+
+TEST(Reload, EndsWithTheFirstThatNeverStartedOrThatFailedLater) {
+  int runs = 0;
+  EXPECT_FALSE(run_reloading(1, [&](int) { return ++runs, does_not_start(); }));
+  EXPECT_EQ(runs, 1);
+  runs = 0;
+  EXPECT_FALSE(run_reloading(1, [&](int) {
+    ++runs;
+    auto end = goes_on_with(2);
+    if (runs == 2) end = {.done = Error{Errc::io, "broke"}, .served = true, .next = std::nullopt};
+    return end;
+  }));
+  EXPECT_EQ(runs, 2);
 }
 
 }  // namespace
