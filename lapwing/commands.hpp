@@ -20,6 +20,14 @@ struct LoginCommand {
 /// Asks the hub whether the token works, then remembers it.
 int run_login(const LoginCommand& command, std::ostream& out, std::ostream& err);
 
+struct PermitCommand {
+  std::string device;
+  std::string expires = "1h";
+  bool json = false;
+};
+/// Asks the hub for a one-time token that lets a device in, and prints what to run on the device.
+int run_permit(const PermitCommand& command, std::ostream& out, std::ostream& err);
+
 struct ListCommand {
   bool json = false;  ///< one JSON object per line, as the API gave it
   std::string device;

@@ -30,9 +30,9 @@ std::string with_query(std::string_view path,
 Result<Hub> Hub::make(Settings settings) {
   auto origin = http::parse_origin(settings.hub);
   if (!origin) return origin.error();
-  return Hub({.origin = *std::move(origin),
-              .ca_file = std::move(settings.ca_file),
-              .bearer = std::move(settings.token)});
+  return Hub(std::move(settings.hub), {.origin = *std::move(origin),
+                                       .ca_file = std::move(settings.ca_file),
+                                       .bearer = std::move(settings.token)});
 }
 
 Error Hub::refusal(const http::Response& response) {
@@ -55,6 +55,10 @@ Error Hub::refusal(const http::Response& response) {
   }
 }
 
+Error Hub::not_a_hub() {
+  return {Errc::corrupt, "the answer is not that of a Lapwing hub; check the address"};
+}
+
 Result<std::vector<Json>> Hub::list(std::string_view path,
                                     const std::vector<std::pair<std::string, std::string>>& query,
                                     std::size_t items_max) const {
@@ -71,7 +75,7 @@ Result<std::vector<Json>> Hub::list(std::string_view path,
     if (response->status != 200) return refusal(*response);
     auto page = Json::parse(response->body, nullptr, false);
     if (!page.is_object() || !page["items"].is_array()) {
-      return Error{Errc::corrupt, "the answer is not that of a Lapwing hub; check the address"};
+      return not_a_hub();
     }
     for (auto& item : page["items"]) items.push_back(std::move(item));
     cursor = page["next_cursor"].is_string() ? page["next_cursor"].get<std::string>() : "";

@@ -24,6 +24,9 @@ class Hub {
   static Result<Hub> make(Settings settings);
 
   Result<http::Response> get(std::string_view target) const { return client_.get(target); }
+  [[nodiscard]] Result<http::Response> post(std::string_view target, std::string body) const {
+    return client_.post(target, std::move(body));
+  }
   /// Every item of a list, page by page, at most `items_max` (0: all of them). Parameters without a
   /// value are left out.
   Result<std::vector<nlohmann::ordered_json>> list(
@@ -35,9 +38,15 @@ class Hub {
                       const http::Client::EventHandlers& handlers) const;
   /// What the hub said, of a response that is no success.
   [[nodiscard]] static Error refusal(const http::Response& response);
+  /// Of an answer that makes no sense.
+  [[nodiscard]] static Error not_a_hub();
+  /// As it was logged in to.
+  [[nodiscard]] const std::string& address() const { return address_; }
 
  private:
-  explicit Hub(http::ClientOptions options) : client_(std::move(options)) {}
+  Hub(std::string address, http::ClientOptions options)
+      : address_(std::move(address)), client_(std::move(options)) {}
+  std::string address_;
   http::Client client_;
 };
 

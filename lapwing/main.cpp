@@ -30,6 +30,17 @@ void add_login(CLI::App& app, int& exit_code) {
       [options, &exit_code] { exit_code = run_login(*options, std::cout, std::cerr); });
 }
 
+void add_permit(CLI::App& app, int& exit_code) {
+  const auto options = std::make_shared<PermitCommand>();
+  auto* command = app.add_subcommand("permit", "Make a one-time token that lets a device in");
+  command->add_option("device", options->device, "The device's name")->required();
+  command->add_option("--expires", options->expires, "How long the token is good: 1h, 7d")
+      ->capture_default_str();
+  command->add_flag("--json", options->json, "As JSON");
+  command->callback(
+      [options, &exit_code] { exit_code = run_permit(*options, std::cout, std::cerr); });
+}
+
 std::pair<CLI::App*, std::shared_ptr<ListCommand>> add_list(CLI::App& app, int& exit_code,
                                                             const char* name, const char* help,
                                                             Run run) {
@@ -67,6 +78,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   int exit_code = 0;
   add_login(app, exit_code);
+  add_permit(app, exit_code);
   add_lists(app, exit_code);
   bool version_json = false;
   auto* version = app.add_subcommand("version", "Print the version");

@@ -75,6 +75,31 @@ TEST_F(LapwingProgram, LoginThatDoesNotWorkIsNotKept) {
   EXPECT_THAT(none.err, HasSubstr("not logged in"));
 }
 
+TEST_F(LapwingProgram, PermitsADeviceWithATokenAloneOnStdout) {
+  login();
+  const auto refused = run({"permit", "edge-1"});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("scope"));
+  const auto admin = folder_.put("admin", token({"admin"}) + "\n");
+  ASSERT_EQ(run({"login", "--hub", url(), "--token-file", admin.string(), "--ca",
+                 pki_.ca_file().string()})
+                .code,
+            0);
+  const auto made = run({"permit", "edge-1", "--expires", "2h"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  const auto token = made.out.substr(0, made.out.find('\n'));
+  EXPECT_EQ(made.out, token + "\n");
+  EXPECT_THAT(made.err,
+              AllOf(HasSubstr("edge-1"), HasSubstr("--hub " + url()), Not(HasSubstr(token))));
+  const auto csr = trust::make_csr(trust::PrivateKey::generate().value(), "edge-1").value();
+  const auto enrolled = enrolment_.enrol(token, csr, now());
+  ASSERT_TRUE(enrolled) << enrolled.error().context;
+  EXPECT_EQ(enrolled->key.device, "edge-1");
+  EXPECT_EQ(json_lines(run({"permit", "edge-2", "--json"}).out).at(0)["device"], "edge-2");
+  EXPECT_EQ(run({"permit", "edge-1", "--expires", "soon"}).code, 2);
+  EXPECT_EQ(run({"permit", "no/such name"}).code, 2);
+}
+
 TEST_F(LapwingProgram, ListsAsTablesAndAsJson) {
   login();
   enrol("edge-1");
