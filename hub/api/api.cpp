@@ -45,6 +45,8 @@ const std::vector<Entry>& entries() {
       {{Method::del, "/api/v1/tokens/{id}", "admin", {}}, &end_token},
       {{Method::post, "/api/v1/enrolments", "enrol", {}}, &make_enrolment},
       {{Method::post, "/api/v1/enrol", "", {}}, &enrol},
+      {{Method::get, "/api/v1/audit", "admin", {"limit", "cursor"}}, &list_audit},
+      {{Method::get, "/api/v1/dead-letters", "admin", {"limit", "cursor"}}, &list_dead_letters},
       {{Method::get, "/api/v1/openapi.json", "", {}}, &get_openapi},
       {{Method::get, "/health/live", "", {}}, &health_live},
       {{Method::get, "/health/ready", "", {}}, &health_ready},

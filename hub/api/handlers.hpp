@@ -35,6 +35,9 @@ http::Response list_anomalies(const Desk& desk, const Call& call);
 http::Response get_anomaly(const Desk& desk, const Call& call);
 http::Response follow_feed(const Desk& desk, const Call& call);
 
+http::Response list_audit(const Desk& desk, const Call& call);
+http::Response list_dead_letters(const Desk& desk, const Call& call);
+
 http::Response list_tokens(const Desk& desk, const Call& call);
 http::Response make_token(const Desk& desk, const Call& call);
 http::Response end_token(const Desk& desk, const Call& call);

@@ -118,6 +118,22 @@ Response get_anomaly(const Desk& desk, const Call& call) {
   return anomaly ? fresh(call, to_json(*anomaly)) : refuse(call, anomaly.error());
 }
 
+Response list_audit(const Desk& desk, const Call& call) {
+  Query query(call.request);
+  const auto page = query.page();
+  if (query.problem()) return refuse(call, *query.problem());
+  const auto entries = desk.parts.store.audit(call.token.tenant, page);
+  return entries ? fresh(call, to_json(*entries)) : refuse(call, entries.error());
+}
+
+Response list_dead_letters(const Desk& desk, const Call& call) {
+  Query query(call.request);
+  const auto page = query.page();
+  if (query.problem()) return refuse(call, *query.problem());
+  const auto letters = desk.parts.store.dead_letters(call.token.tenant, page);
+  return letters ? fresh(call, to_json(*letters)) : refuse(call, letters.error());
+}
+
 Response follow_feed(const Desk& desk, const Call& call) {
   Query query(call.request);
   FeedPump::Wanted wanted{.tenant = call.token.tenant, .device = query.text("device")};

@@ -123,6 +123,32 @@ Json json(const TokenRow& row) {
           {"revoked_at", time(row.revoked_at)}};
 }
 
+Json json(const AuditRow& row) {
+  return {{"number", row.number}, {"at", to_rfc3339(row.at)}, {"actor", row.actor},
+          {"action", row.action}, {"subject", row.subject},   {"detail", row.detail}};
+}
+
+std::string hexadecimal(std::string_view bytes) {
+  static constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string out;
+  for (const char byte : bytes) {
+    const auto bits = static_cast<unsigned char>(byte);
+    out += kDigits[bits >> 4U];
+    out += kDigits[bits & 15U];
+  }
+  return out;
+}
+
+Json json(const DeadLetterRow& row) {
+  return {{"number", row.number},
+          {"device", row.device},
+          {"epoch", row.epoch},
+          {"seq", row.seq},
+          {"reason", row.reason},
+          {"payload_hex", hexadecimal(row.bytes)},
+          {"received_at", to_rfc3339(row.received_at)}};
+}
+
 template <class Row>
 std::string page_json(const Page<Row>& page) {
   auto items = Json::array();
@@ -147,6 +173,8 @@ std::string to_json(const Page<DeviceRow>& page) { return page_json(page); }
 std::string to_json(const Page<StreamRow>& page) { return page_json(page); }
 std::string to_json(const Page<AnomalyRow>& page) { return page_json(page); }
 std::string to_json(const Page<TokenRow>& page) { return page_json(page); }
+std::string to_json(const Page<AuditRow>& page) { return page_json(page); }
+std::string to_json(const Page<DeadLetterRow>& page) { return page_json(page); }
 
 std::string to_json(const FeedRow& row) {
   static constexpr std::array<std::string_view, 3> kPhases{"opened", "updated", "closed"};

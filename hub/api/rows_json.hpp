@@ -28,6 +28,8 @@ inline constexpr std::array<std::string_view, 7> kReasons{"unusual", "out_of_ran
 [[nodiscard]] std::string to_json(const Page<StreamRow>& page);
 [[nodiscard]] std::string to_json(const Page<AnomalyRow>& page);
 [[nodiscard]] std::string to_json(const Page<TokenRow>& page);
+[[nodiscard]] std::string to_json(const Page<AuditRow>& page);
+[[nodiscard]] std::string to_json(const Page<DeadLetterRow>& page);
 [[nodiscard]] std::string history_json(std::string_view stream,
                                        const std::vector<HistoryPoint>& points);
 [[nodiscard]] std::string anomaly_id(std::uint64_t id);

@@ -190,6 +190,27 @@ TEST_F(HubApi, ShowsWhatTheStoreKnows) {
   EXPECT_EQ(one["end"], nullptr);
 }
 
+TEST_F(HubApi, TellsWhoDidWhatAndWhatCouldNotBeStored) {
+  enrol("edge-1");
+  const auto admin = token({"admin"});
+  ASSERT_EQ(post("/api/v1/devices/edge-1/revoke", admin, "").status, 204U);
+  {
+    auto transaction = store_->begin_ingest().value();
+    ASSERT_TRUE(
+        transaction->dead_letter({"acme", "edge-1"}, {1, 3, 77, "not a record", "\x01z", now()}));
+    ASSERT_TRUE(transaction->commit());
+  }
+  const auto newest = json::parse(get("/api/v1/audit?limit=1", admin).body);
+  EXPECT_EQ(newest["items"][0]["action"], "device.revoke");
+  EXPECT_EQ(newest["items"][0]["subject"], "edge-1");
+  EXPECT_FALSE(newest["next_cursor"].is_null()) << "the token was made before";
+  const auto letter = json::parse(get("/api/v1/dead-letters", admin).body)["items"].at(0);
+  EXPECT_EQ(letter["seq"], 3);
+  EXPECT_EQ(letter["payload_hex"], "017a");
+  EXPECT_EQ(get("/api/v1/audit").status, 403U) << "needs admin";
+  EXPECT_EQ(get("/api/v1/dead-letters").status, 403U);
+}
+
 TEST_F(HubApi, FiltersAndPagesAnomalies) {
   enrol("a");
   enrol("b");

@@ -177,6 +177,13 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
   expect_get("/api/v1/anomalies", "/api/v1/anomalies");
   expect_get("/api/v1/anomalies/{device}/{id}", "/api/v1/anomalies/edge-1/0000000000000002");
   expect_get("/api/v1/tokens", "/api/v1/tokens");
+  {
+    auto transaction = store_->begin_ingest().value();
+    const DeviceKey key{"acme", "edge-1"};
+    ASSERT_TRUE(transaction->dead_letter(key, {1, 1, 77, "not a record", "\x01z", now()}));
+    ASSERT_TRUE(transaction->commit());
+  }
+  expect_get("/api/v1/dead-letters", "/api/v1/dead-letters");
   expect_get("/api/v1/openapi.json", "/api/v1/openapi.json");
   expect_get("/health/live", "/health/live");
   expect_get("/health/ready", "/health/ready");
@@ -202,6 +209,7 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
     expect_described(Method::post, std::string("/api/v1/devices/{device}/") + action,
                      post(std::string("/api/v1/devices/edge-1/") + action, admin_, ""));
   }
+  expect_get("/api/v1/audit", "/api/v1/audit");
   std::vector<json> events;
   ASSERT_TRUE(client(admin_).events("/api/v1/feed", "0", {.on_event = [&](const http::Event& e) {
                                       if (!e.data.empty()) events.push_back(json::parse(e.data));
