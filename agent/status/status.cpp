@@ -189,7 +189,9 @@ Result<std::unique_ptr<StatusServer>> StatusServer::start(const StatusConfig& co
              [&view](const http::Request& request) { return streams(view, request); });
   router.add(Method::get, "/api/v1/quarantine",
              [&view](const http::Request& request) { return quarantine(view, request); });
-  http::ServerOptions options{.address = config.address, .port = config.port};
+  const bool loopback = config.address == "::1" || config.address.starts_with("127.");
+  http::ServerOptions options{
+      .address = config.address, .port = config.port, .local_names_only = loopback};
   options.limits.connections = 32;
   options.limits.event_streams = 0;
   auto server = http::Server::start(std::move(options), std::move(router));

@@ -24,7 +24,7 @@ class Section;
 
 namespace lapwing::agent {
 
-/// `[status]`. Restart to change.
+/// `[status]`.
 struct StatusConfig {
   bool enabled = true;
   std::string address = "127.0.0.1";  ///< an IP address of this machine; loopback unless told

@@ -211,6 +211,12 @@ class Connection : public std::enable_shared_from_this<Connection<Stream>> {
     if (message.version() >= 11 && message.count("host") != 1) {
       return {.refusal = problem(400, "a request has exactly one Host header")};
     }
+    const auto host = message["host"];
+    if (state_.options.local_names_only && !host.empty() &&
+        !is_local_host({host.data(), host.size()})) {
+      state_.refused("host");
+      return {.refusal = problem(421, "this listener answers as localhost or 127.0.0.1 only")};
+    }
     auto request = parse_target(target);
     if (!request) return {.refusal = problem(request.error())};
     const auto method = message.method_string();

@@ -164,6 +164,7 @@ std::string_view reason_phrase(unsigned status) noexcept {
       Phrase{413, "Content Too Large"},
       Phrase{414, "URI Too Long"},
       Phrase{415, "Unsupported Media Type"},
+      Phrase{421, "Misdirected Request"},
       Phrase{429, "Too Many Requests"},
       Phrase{431, "Request Header Fields Too Large"},
       Phrase{500, "Internal Server Error"},

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/http/request_target.hpp"
 
+#include <boost/asio/ip/address.hpp>
+
 #include <algorithm>
 
 namespace lapwing::http {
@@ -32,6 +34,16 @@ Result<Request> parse_target(std::string_view target) {
     request.query.emplace_back(*std::move(name), *std::move(value));
   }
   return request;
+}
+
+bool is_local_host(std::string_view host) {
+  const bool bracketed = host.starts_with('[');
+  const auto end = bracketed ? host.find(']') : host.find(':');
+  if (bracketed && end == std::string_view::npos) return false;
+  const auto name = lower_case(host.substr(bracketed ? 1 : 0, bracketed ? end - 1 : end));
+  boost::system::error_code ec;
+  const auto address = boost::asio::ip::make_address(name, ec);
+  return name == "localhost" || (!ec && address.is_loopback());
 }
 
 std::optional<Method> method_from(std::string_view text) {

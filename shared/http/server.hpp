@@ -46,6 +46,9 @@ struct ServerOptions {
   std::string address = "127.0.0.1";  ///< an IP address of this machine
   std::uint16_t port = 0;             ///< 0: any free one
   std::optional<TlsFiles> tls;        ///< TLS 1.2 or later
+  /// Answer only requests for `localhost` or a loopback address: for a listener without
+  /// credentials, which a web page could otherwise reach by a name of its own.
+  bool local_names_only = false;
   Limits limits;
   /// Threads that run handlers; 0: the network thread runs them, which is right where they never
   /// block.

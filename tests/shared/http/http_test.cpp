@@ -86,6 +86,17 @@ TEST(Target, IsSplitAndDecoded) {
   }
 }
 
+TEST(Target, TellsTheNamesOfThisMachine) {
+  for (const auto* local :
+       {"localhost", "LocalHost:9273", "127.0.0.1", "127.9.9.9:80", "[::1]:80"}) {
+    EXPECT_TRUE(is_local_host(local)) << local;
+  }
+  for (const auto* other : {"localhost.evil.example", "evil.example:9273", "10.0.0.1", "[::2]",
+                            "[::1", "127.0.0.1.evil.example", ":80", "", "["}) {
+    EXPECT_FALSE(is_local_host(other)) << other;
+  }
+}
+
 TEST(Target, EncodingIsUndoneByDecoding) {
   std::string all;
   for (int c = 1; c < 128; ++c) all += static_cast<char>(c);

@@ -142,6 +142,14 @@ TEST_F(HttpServer, RefusesWhatIsNotHttp) {
   EXPECT_THAT(ask(kGet), StartsWith("HTTP/1.1 200")) << "and goes on";
 }
 
+TEST_F(HttpServer, AnswersOtherNamesOnlyWhereAllowed) {
+  options_.local_names_only = true;
+  start();
+  EXPECT_THAT(ask("GET /echo HTTP/1.1\r\nHost: evil.example\r\n\r\n"), StartsWith("HTTP/1.1 421 "));
+  EXPECT_EQ(refused("host"), 1);
+  EXPECT_THAT(ask("GET /echo HTTP/1.1\r\nHost: localhost:1\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+}
+
 TEST_F(HttpServer, RefusesWhatIsTooLarge) {
   options_.limits = {.header_bytes = 2'000, .body_bytes = 1'000, .target_bytes = 500};
   start();
