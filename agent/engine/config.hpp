@@ -13,7 +13,7 @@ class Section;
 
 namespace lapwing::agent {
 
-/// Plain data; restart to change.
+/// Plain data.
 struct EngineConfig {
   std::size_t shards = 0;  ///< threads that score, [0, 64]; 0: half the cores, at least one
   std::size_t streams_max = 10'000;  ///< [1, 1e6]; readings of further streams are refused, counted

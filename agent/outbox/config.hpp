@@ -13,7 +13,7 @@ class Section;
 
 namespace lapwing::agent {
 
-/// Plain data; restart to change.
+/// Plain data.
 struct OutboxConfig {
   /// Payload bytes kept, [1 MiB, 1 TiB]. At the bound the oldest summaries go first, then the
   /// oldest anomalies; each leaves a loss record.

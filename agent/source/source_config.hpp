@@ -57,7 +57,7 @@ struct HostSourceConfig {
   HostProbeConfig probe;  ///< `root`, `groups`, `per_core`
 };
 
-/// One `[[source]]`. Changes need a restart.
+/// One `[[source]]`.
 struct SourceConfig {
   std::string name;
   SourceKind kind = SourceKind::mqtt;

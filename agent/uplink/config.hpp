@@ -14,7 +14,7 @@ class Section;
 
 namespace lapwing::agent {
 
-/// Plain data; restart to change. Without a host the agent works alone and keeps its records.
+/// Plain data. Without a host the agent works alone and keeps its records.
 struct UplinkConfig {
   std::string host;                                   ///< of the hub's broker; empty: no hub
   std::uint16_t port = 8883;                          ///< [1, 65535]

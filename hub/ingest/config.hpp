@@ -14,7 +14,7 @@ class Section;
 
 namespace lapwing::hub {
 
-/// Plain data; restart to change.
+/// Plain data.
 struct IngestConfig {
   /// Messages waiting between the broker connection and the store: bytes, [1 MiB, 4 GiB]. At the
   /// bound the newest is dropped and counted; agents send what was not acknowledged again.

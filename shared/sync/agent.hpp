@@ -17,7 +17,7 @@
 
 namespace lapwing::sync {
 
-/// How much is under way and how long answers may take. Restart to change.
+/// How much is under way and how long answers may take.
 struct AgentLimits {
   std::uint32_t batch_records_max = 500;      ///< the hub may ask for less
   std::uint32_t batch_bytes_max = 96 * 1024;  ///< payload bytes before compression; likewise
