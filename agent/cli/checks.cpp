@@ -240,9 +240,9 @@ Findings check_hub(const UplinkConfig& uplink, Time at) {
   mqtt::Options options;
   options.host = uplink.host;
   options.port = uplink.port;
-  options.tls = mqtt::Tls{uplink.ca, uplink.certificate, uplink.key};
+  options.tls = mqtt::Tls{uplink.ca_file, uplink.certificate_file, uplink.key_file};
   Findings findings = check_certificates("hub", *options.tls, at);
-  if (const auto certificate = trust::Certificate::load(uplink.certificate)) {
+  if (const auto certificate = trust::Certificate::load(uplink.certificate_file)) {
     const auto identity = wire::parse_identity(certificate->info().common_name);
     findings.push_back(identity
                            ? ok("identity", "this device is " + wire::to_string(*identity))

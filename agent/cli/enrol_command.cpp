@@ -150,7 +150,7 @@ Result<void> keep(const Files& files, const Answer& answer) {
   const std::string uplink =
       "# Written by `lapwing-agent enrol`; relative to agent.toml.\n[uplink]\nhost = " +
       toml_text(answer.mqtt_host) + "\nport = " + std::to_string(answer.mqtt_port) +
-      "\nca = \"ca.pem\"\ncertificate = \"device.pem\"\nkey = \"device.key\"\n";
+      "\nca_file = \"ca.pem\"\ncertificate_file = \"device.pem\"\nkey_file = \"device.key\"\n";
   if (auto done = write_file_atomic(files.ca, answer.ca, 0600); !done) return done;
   std::error_code failed;
   std::filesystem::rename(files.new_key(), files.key, failed);

@@ -14,10 +14,10 @@ UplinkConfig UplinkConfig::read(config::Section section) {
       section.text({"host", "host name of the hub's broker; without it the agent works alone"}, "");
   c.port = static_cast<std::uint16_t>(
       section.integer({"port", "port of the hub's broker (MQTT over TLS)"}, c.port, 1, 65535));
-  c.ca = section.path({"ca", "certificate of the hub's authority (PEM)"}, "");
-  c.certificate = section.path(
-      {"certificate", "this device's certificate (PEM), from `lapwing-agent enrol`"}, "");
-  c.key = section.path({"key", "its private key (PEM)"}, "");
+  c.ca_file = section.path({"ca_file", "certificate of the hub's authority (PEM)"}, "");
+  c.certificate_file = section.path(
+      {"certificate_file", "this device's certificate (PEM), from `lapwing-agent enrol`"}, "");
+  c.key_file = section.path({"key_file", "its private key (PEM)"}, "");
   c.batch_records_max = static_cast<std::uint32_t>(section.integer(
       {"batch_records_max", "records in one message", "records"}, c.batch_records_max, 1, 10'000));
   c.batch_bytes_max =
@@ -43,8 +43,9 @@ UplinkConfig UplinkConfig::read(config::Section section) {
   c.reconnect_max = section.duration({"reconnect_max", "longest wait between attempts to connect"},
                                      c.reconnect_max, seconds(1), hours(1));
   if (!c.host.empty()) {
-    for (const auto& [name, file] :
-         {std::pair{"ca", &c.ca}, {"certificate", &c.certificate}, {"key", &c.key}}) {
+    for (const auto& [name, file] : {std::pair{"ca_file", &c.ca_file},
+                                     {"certificate_file", &c.certificate_file},
+                                     {"key_file", &c.key_file}}) {
       if (file->empty()) {
         section.problem(name,
                         "is missing; with a host it is required: `lapwing-agent enrol` makes it");

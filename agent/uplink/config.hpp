@@ -18,9 +18,9 @@ namespace lapwing::agent {
 struct UplinkConfig {
   std::string host;                                   ///< of the hub's broker; empty: no hub
   std::uint16_t port = 8883;                          ///< [1, 65535]
-  std::filesystem::path ca;                           ///< PEM, the hub's authority
-  std::filesystem::path certificate;                  ///< PEM, names this device: <tenant>/<device>
-  std::filesystem::path key;                          ///< PEM
+  std::filesystem::path ca_file;                      ///< PEM, the hub's authority
+  std::filesystem::path certificate_file;             ///< PEM, names this device: <tenant>/<device>
+  std::filesystem::path key_file;                     ///< PEM
   std::uint32_t batch_records_max = 500;              ///< [1, 10000]
   std::uint64_t batch_bytes_max = 96 * 1024;          ///< [4 KiB, 1 MiB], before compression
   std::uint64_t pace_bytes_per_second = 0;            ///< [0, 1 GiB]; 0: no limit

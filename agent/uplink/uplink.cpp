@@ -134,8 +134,9 @@ class Uplink::Impl {
     o.port = config_.port;
     o.client_id = wire::to_string(identity_);
     o.version = mqtt::Version::v5;  // 3.1.1 would answer success to a refused publish
-    o.tls = mqtt::Tls{
-        .ca_file = config_.ca, .certificate_file = config_.certificate, .key_file = config_.key};
+    o.tls = mqtt::Tls{.ca_file = config_.ca_file,
+                      .certificate_file = config_.certificate_file,
+                      .key_file = config_.key_file};
     o.keep_alive = config_.keep_alive;
     o.inflight_max = kInflightMax;
     o.packet_bytes_max = 2U << 20;
@@ -449,14 +450,14 @@ Uplink::~Uplink() = default;
 Result<std::unique_ptr<Uplink>> Uplink::make(const UplinkConfig& config, Outbox& outbox,
                                              Metrics& metrics, std::string agent_version,
                                              FillStatus fill_status) {
-  auto certificate = trust::Certificate::load(config.certificate);
+  auto certificate = trust::Certificate::load(config.certificate_file);
   if (!certificate) {
-    return Error{Errc::bad_config, "uplink.certificate: " + certificate.error().context +
+    return Error{Errc::bad_config, "uplink.certificate_file: " + certificate.error().context +
                                        "; run `lapwing-agent enrol`"};
   }
   auto identity = wire::parse_identity(certificate->info().common_name);
   if (!identity) {
-    return Error{Errc::bad_config, "uplink.certificate: " + config.certificate.string() +
+    return Error{Errc::bad_config, "uplink.certificate_file: " + config.certificate_file.string() +
                                        ": its name " + identity.error().context +
                                        "; run `lapwing-agent enrol`"};
   }

@@ -194,9 +194,9 @@ data_dir = "{self.agent_data}"
 [uplink]
 host = "localhost"
 port = {self.mqtt_port}
-ca = "{self.identity}/ca.pem"
-certificate = "{self.identity}/device.pem"
-key = "{self.identity}/device.key"
+ca_file = "{self.identity}/ca.pem"
+certificate_file = "{self.identity}/device.pem"
+key_file = "{self.identity}/device.key"
 
 [status]
 listen = "127.0.0.1:{self.status_port}"

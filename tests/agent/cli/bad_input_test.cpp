@@ -199,10 +199,10 @@ TEST(AgentStart, OnAFullDiskNamesTheFileAndTheRemedy) {
 
 TEST(AgentStart, WithACertificateFileMissingNamesTheFile) {
   const TempDir folder;
-  const auto file =
-      folder.put("agent.toml", kHost + kNoStatus +
-                                   "[uplink]\nhost = \"localhost\"\nca = \"ca.pem\"\ncertificate = "
-                                   "\"device.pem\"\nkey = \"device.key\"\n");
+  const auto file = folder.put(
+      "agent.toml", kHost + kNoStatus +
+                        "[uplink]\nhost = \"localhost\"\nca_file = \"ca.pem\"\ncertificate_file = "
+                        "\"device.pem\"\nkey_file = \"device.key\"\n");
   const auto said = agent({"run", "--config", file.string()});
   EXPECT_EQ(said.code, kConfig);
   EXPECT_THAT(said.err, HasSubstr((folder.path() / "device.pem").string()));
@@ -242,9 +242,10 @@ struct HubBroker {
   }
   [[nodiscard]] std::string uplink(const Identity& identity,
                                    const std::filesystem::path& ca) const {
-    return "[uplink]\nhost = \"localhost\"\nport = " + std::to_string(broker.port()) + "\nca = \"" +
-           ca.string() + "\"\ncertificate = \"" + identity.certificate_file.string() +
-           "\"\nkey = \"" + identity.key_file.string() + "\"\n";
+    return "[uplink]\nhost = \"localhost\"\nport = " + std::to_string(broker.port()) +
+           "\nca_file = \"" + ca.string() + "\"\ncertificate_file = \"" +
+           identity.certificate_file.string() + "\"\nkey_file = \"" + identity.key_file.string() +
+           "\"\n";
   }
 };
 

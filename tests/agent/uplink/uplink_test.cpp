@@ -33,9 +33,9 @@ class UplinkOnABroker : public ::testing::Test {
     ASSERT_TRUE(broker_.start()) << broker_.log();
     config_.host = "localhost";
     config_.port = broker_.port();
-    config_.ca = pki_.ca_file();
-    config_.certificate = device_.certificate_file;
-    config_.key = device_.key_file;
+    config_.ca_file = pki_.ca_file();
+    config_.certificate_file = device_.certificate_file;
+    config_.key_file = device_.key_file;
     config_.batch_records_max = 100;
     config_.live_backlog = 1000;
     config_.answer_timeout = milliseconds(300);
@@ -287,7 +287,7 @@ TEST_F(UplinkOnABroker, FramesStayBelowTheBrokersLimit) {
 }
 
 TEST_F(UplinkOnABroker, AHubOfAnotherAuthorityIsNamedWithTheRemedy) {
-  config_.ca = other_.ca_file();
+  config_.ca_file = other_.ca_file();
   start_uplink();
   ASSERT_TRUE(eventually([this] { return !uplink_->figures().problem.empty(); }));
   EXPECT_THAT(uplink_->figures().problem, HasSubstr(other_.ca_file().string()));
@@ -296,12 +296,12 @@ TEST_F(UplinkOnABroker, AHubOfAnotherAuthorityIsNamedWithTheRemedy) {
 
 TEST_F(UplinkOnABroker, ARenewedCertificateIsUsedAtTheNextConnection) {
   const auto expired = pki_.client("old", "acme/edge-1", now() - hours(48), hours(24));
-  config_.certificate = folder_.path() / "device.pem";
-  config_.key = folder_.path() / "device.key";
+  config_.certificate_file = folder_.path() / "device.pem";
+  config_.key_file = folder_.path() / "device.key";
   const auto use = [&](const lapwing::testing::Identity& one) {
     using std::filesystem::copy_options;
-    std::filesystem::copy_file(one.key_file, config_.key, copy_options::overwrite_existing);
-    std::filesystem::copy_file(one.certificate_file, config_.certificate,
+    std::filesystem::copy_file(one.key_file, config_.key_file, copy_options::overwrite_existing);
+    std::filesystem::copy_file(one.certificate_file, config_.certificate_file,
                                copy_options::overwrite_existing);
   };
   use(expired);
@@ -315,7 +315,7 @@ TEST_F(UplinkOnABroker, ARenewedCertificateIsUsedAtTheNextConnection) {
 
 TEST_F(UplinkOnABroker, ACertificateThatNamesNoDeviceIsRefusedAtTheStart) {
   const auto refused = [&](const std::filesystem::path& certificate) {
-    config_.certificate = certificate;
+    config_.certificate_file = certificate;
     const auto uplink = Uplink::make(config_, *outbox_, metrics_, "0.1.0", {});
     EXPECT_FALSE(uplink);
     return uplink ? Error{} : uplink.error();
