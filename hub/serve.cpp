@@ -31,11 +31,14 @@ namespace {
 
 /// Threads that answer requests; each may hold one of the store's read connections.
 constexpr unsigned kHttpWorkers = 4;
+/// The hub's own broker has one such client.
+constexpr Micros kReconnectMax = std::chrono::seconds(2);
 
 mqtt::Options broker_options(const HubMqttConfig& config) {
   mqtt::Options options;
   options.host = config.host;
   options.port = config.port;
+  options.backoff_max = kReconnectMax;
   options.tls = mqtt::Tls{.ca_file = config.ca_file,
                           .certificate_file = config.certificate_file,
                           .key_file = config.key_file};

@@ -14,6 +14,9 @@
 namespace lapwing::agent {
 namespace {
 
+/// A site's broker serves few agents, and what it is sent meanwhile at QoS 0 is gone: ask soon.
+constexpr Micros kReconnectMax = std::chrono::seconds(5);
+
 /// After a message that came alone, while fewer than 5,000 a second come, the receiving thread
 /// rests for `gather`: at a thousand messages a second it then wakes up for twenty at a time, and
 /// that wake-up is most of the agent's work. In a flood it never rests.
@@ -115,6 +118,7 @@ class MqttSource final : public Source {
     options.username = mqtt.username;
     options.password = mqtt.password;
     options.keep_alive = mqtt.keep_alive;
+    options.backoff_max = kReconnectMax;
     options.clean_start = !mqtt.persistent;
     options.session_expiry = mqtt.persistent ? mqtt.session_expiry : Micros(0);
     options.packet_bytes_max =
