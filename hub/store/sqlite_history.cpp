@@ -9,6 +9,14 @@
 namespace lapwing::hub::reads {
 namespace {
 
+const std::string kPoints =
+    "SELECT minute, stream_no, begin_us, end_us, readings, value_min, value_mean,"
+    " value_max, score_mean, score_max, expected, lower, upper FROM history"
+    " WHERE tenant_no=? AND device_no=? AND minute=? AND stream_no=? AND begin_us >= ?"
+    " AND begin_us < ? ORDER BY begin_us";
+const std::string kOldestFirst = kPoints + " LIMIT ?";
+const std::string kNewestFirst = kPoints + " DESC LIMIT ?";
+
 HistoryPoint history_point(const sqlite::Row& row) {
   return {from_micros(row.integer(2)),
           from_micros(row.integer(3)),
@@ -39,12 +47,7 @@ class HistoryWalk {
           minute);
       if (!found) return;
       if (*found == At{minute, stream_}) {
-        read(
-            "SELECT minute, stream_no, begin_us, end_us, readings, value_min, value_mean,"
-            " value_max, score_mean, score_max, expected, lower, upper FROM history"
-            " WHERE tenant_no=? AND device_no=? AND minute=? AND stream_no=? AND begin_us >= ?"
-            " AND begin_us < ? ORDER BY begin_us LIMIT ?",
-            minute, from, to, limit, out);
+        read(kOldestFirst, minute, from, to, limit, out);
         ++minute;
       } else {
         // Only later streams in this minute, or another minute: look there for this stream.
@@ -63,12 +66,7 @@ class HistoryWalk {
           minute);
       if (!found) return;
       if (*found == At{minute, stream_}) {
-        read(
-            "SELECT minute, stream_no, begin_us, end_us, readings, value_min, value_mean,"
-            " value_max, score_mean, score_max, expected, lower, upper FROM history"
-            " WHERE tenant_no=? AND device_no=? AND minute=? AND stream_no=? AND begin_us >= ?"
-            " AND begin_us < ? ORDER BY begin_us DESC LIMIT ?",
-            minute, std::numeric_limits<std::int64_t>::min(), to, limit, out);
+        read(kNewestFirst, minute, std::numeric_limits<std::int64_t>::min(), to, limit, out);
         --minute;
       } else {
         minute = found->minute == minute ? minute - 1 : found->minute;
