@@ -56,7 +56,7 @@ Json json(const DeviceRow& row) {
 Json json(const StreamRow& row) {
   return {{"stream", row.stream},
           {"watch", row.watch},
-          {"last_time", to_rfc3339(row.last_time)},
+          {"last_time", time(row.last_time)},
           {"last_value", number(row.last_value)},
           {"expected", number(row.band.expected)},
           {"lower", number(row.band.lower)},

@@ -126,7 +126,7 @@ Result<Page<StreamRow>> streams(sqlite::Connection& db, const DeviceKey& key,
       [&](const sqlite::Row& row) {
         out.items.push_back({row.text(0),
                              row.text(1),
-                             from_micros(row.integer(2)),
+                             instant(row, 2),
                              row.number(3),
                              {row.number(4), row.number(5), row.number(6)},
                              row.number(7),

@@ -51,7 +51,7 @@ CREATE TABLE losses(
 CREATE TABLE streams(
   tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL, stream_no INTEGER NOT NULL,
   stream TEXT NOT NULL, watch TEXT NOT NULL, tags TEXT NOT NULL DEFAULT '',
-  last_time INTEGER NOT NULL DEFAULT 0, last_value REAL, expected REAL, lower REAL, upper REAL,
+  last_time INTEGER, last_value REAL, expected REAL, lower REAL, upper REAL,
   last_score REAL, anomalies_open INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY(tenant_no, device_no, stream_no)) WITHOUT ROWID, STRICT;
 CREATE UNIQUE INDEX streams_by_name ON streams(tenant_no, device_no, stream, watch);

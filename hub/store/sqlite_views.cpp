@@ -144,7 +144,7 @@ void SqliteIngest::write_streams(DeviceWork& device) {
       db_.run(
           "UPDATE streams SET last_time=?1, last_value=?2, expected=?3, lower=?4, upper=?5,"
           " last_score=?6 WHERE tenant_no=?7 AND device_no=?8 AND stream_no=?9"
-          " AND last_time <= ?1",
+          " AND coalesce(last_time, ?1) <= ?1",
           w.last_time, w.last_value, w.band.expected, w.band.lower, w.band.upper, w.last_score,
           device.tenant_no, device.device_no, stream);
     }

@@ -109,7 +109,7 @@ struct DeviceRegistration {
 struct StreamRow {
   std::string stream;
   std::string watch;
-  Time last_time{};  ///< end of the newest summary, or time of the newest anomaly step
+  std::optional<Time> last_time;  ///< end of the newest summary; unknown before the first
   double last_value = wire::kUnknown;
   wire::Band band;
   double last_score = wire::kUnknown;

@@ -165,6 +165,7 @@ TEST_P(StoreContract, CountsOpenAnomaliesOfDevicesAndStreams) {
   const auto streams = store_->streams(key_, {});
   ASSERT_EQ(streams->items.size(), 2U);
   EXPECT_EQ(streams->items[0].anomalies_open, 1U);
+  EXPECT_FALSE(streams->items[0].last_time) << "no summary yet";
   EXPECT_EQ(streams->items[1].anomalies_open, 0U);
 }
 
