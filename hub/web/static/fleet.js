@@ -39,7 +39,7 @@ export async function showFleet(view, { signal }) {
       el("h1", {}, "Fleet"),
       el("p", { class: "muted" }, `${items.length} devices, ${online} online`),
       items.length === 0
-        ? el("p", {}, "No device yet. Make a one-time token (lapwing-hub enrol-token), then run lapwing-agent enrol on the device.")
+        ? el("p", {}, "No device yet. Make a one-time token (lapwing permit NAME), then run lapwing-agent enrol on the device.")
         : el("div", { class: "scroll" }, el("table", { id: "fleet" },
           el("thead", {}, el("tr", {},
             ...["Device", "Status", "Last seen"].map((title) => el("th", {}, title)),

@@ -29,8 +29,21 @@ export function clock(text) {
   if (!text) return "–";
   const time = new Date(text);
   const today = time.toDateString() === new Date().toDateString();
-  const hours = time.toLocaleTimeString(undefined, { hour12: false });
+  const hours = time.toLocaleTimeString(undefined, { hourCycle: "h23" });
   return today ? hours : `${time.toLocaleDateString()} ${hours}`;
+}
+
+/** Marks of a time axis, `step` seconds apart: only as much as tells them apart; the day where it begins. */
+export function timeMarks(marks, step) {
+  return marks.map((mark, at) => {
+    const time = new Date(mark * 1000);
+    const day = time.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+    if (step >= 86400) return day;
+    const hours = time.toLocaleTimeString(undefined, {
+      hourCycle: "h23", hour: "2-digit", minute: "2-digit", second: step < 60 ? "2-digit" : undefined });
+    const newDay = at === 0 || time.toDateString() !== new Date(marks[at - 1] * 1000).toDateString();
+    return newDay ? `${hours}\n${day}` : hours;
+  });
 }
 
 export function ago(text) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One stream: value with its expected band and shaded anomalies, the score below, the anomalies as a list.
 import { get } from "./api.js";
-import { anomalyItem, el, number } from "./format.js";
+import { anomalyItem, clock, el, number, timeMarks } from "./format.js";
 
 const kRanges = { "5 min": 300, "1 h": 3600, "24 h": 86400, "7 d": 604800 };
 const kPoints = 2000;
@@ -32,19 +32,20 @@ function shade(spans) {
 
 function axes() {
   const common = { stroke: colour("--muted"), grid: { stroke: colour("--grid"), width: 1 }, ticks: { stroke: colour("--grid") } };
-  return [common, { ...common, size: 64, values: (_, ticks) => ticks.map(number) }];
+  return [{ ...common, space: 80, values: (plot, marks, axis, space, step) => timeMarks(marks, step) }, { ...common, size: 64, values: (_, ticks) => ticks.map(number) }];
 }
 
 function plots(box, spans, limits) {
   const width = () => Math.max(280, box.clientWidth);
   const x = { time: true, range: limits };
   const shown = (_, value) => number(value);
+  const time = { label: "time", value: (_, at) => (at ? clock(at * 1000) : "–") };
   const cursor = { sync: { key: "stream" } };
   const thin = { width: 1, points: { show: false }, value: shown };
   const value = new uPlot({
     width: width(), height: 300, cursor, plugins: [shade(spans)], axes: axes(),
     scales: { x },
-    series: [{},
+    series: [time,
       { label: "upper", stroke: colour("--band-line"), ...thin },
       { label: "lower", stroke: colour("--band-line"), ...thin },
       { label: "expected", stroke: colour("--expected"), dash: [4, 4], ...thin },
@@ -54,7 +55,7 @@ function plots(box, spans, limits) {
   const score = new uPlot({
     width: width(), height: 140, cursor, plugins: [shade(spans)], axes: axes(),
     scales: { x, y: { range: (_, low, high) => [0, Math.max(1.5, high ?? 0)] } },
-    series: [{},
+    series: [time,
       { label: "score", stroke: colour("--score"), ...thin, width: 1.4, fill: colour("--score-fill") },
       { label: "anomalous above", stroke: colour("--bad"), dash: [6, 4], ...thin }],
   }, [[], [], []], box);
