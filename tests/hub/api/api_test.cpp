@@ -195,9 +195,10 @@ TEST_F(HubApi, TellsWhoDidWhatAndWhatCouldNotBeStored) {
   const auto admin = token({"admin"});
   ASSERT_EQ(post("/api/v1/devices/edge-1/revoke", admin, "").status, 204U);
   {
+    const DeviceKey key{"acme", "edge-1"};
     auto transaction = store_->begin_ingest().value();
-    ASSERT_TRUE(
-        transaction->dead_letter({"acme", "edge-1"}, {1, 3, 77, "not a record", "\x01z", now()}));
+    ASSERT_TRUE(transaction->device(key));
+    ASSERT_TRUE(transaction->dead_letter(key, {1, 3, 77, "not a record", "\x01z", now()}));
     ASSERT_TRUE(transaction->commit());
   }
   const auto newest = json::parse(get("/api/v1/audit?limit=1", admin).body);

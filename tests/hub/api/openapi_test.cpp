@@ -180,6 +180,7 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
   {
     auto transaction = store_->begin_ingest().value();
     const DeviceKey key{"acme", "edge-1"};
+    ASSERT_TRUE(transaction->device(key));
     ASSERT_TRUE(transaction->dead_letter(key, {1, 1, 77, "not a record", "\x01z", now()}));
     ASSERT_TRUE(transaction->commit());
   }
