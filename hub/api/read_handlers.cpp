@@ -29,6 +29,16 @@ std::optional<std::uint64_t> parse(std::string_view text, int base) {
   return number;
 }
 
+/// A page of a list; `read` asks the store for it.
+template <class Read>
+Response list_page(const Call& call, const Read& read) {
+  Query query(call.request);
+  const auto page = query.page();
+  if (query.problem()) return refuse(call, *query.problem());
+  const auto rows = read(page);
+  return rows ? fresh(call, to_json(*rows)) : refuse(call, rows.error());
+}
+
 DeviceKey device_of(const Call& call) {
   return {call.token.tenant, call.request.parameter("device")};
 }
@@ -49,11 +59,9 @@ Response change_device(const Desk& desk, const Call& call, const char* action,
 }  // namespace
 
 Response list_devices(const Desk& desk, const Call& call) {
-  Query query(call.request);
-  const auto page = query.page();
-  if (query.problem()) return refuse(call, *query.problem());
-  const auto devices = desk.parts.store.devices(call.token.tenant, page);
-  return devices ? fresh(call, to_json(*devices)) : refuse(call, devices.error());
+  return list_page(call, [&](const PageRequest& page) {
+    return desk.parts.store.devices(call.token.tenant, page);
+  });
 }
 
 Response get_device(const Desk& desk, const Call& call) {
@@ -72,11 +80,9 @@ Response release_device(const Desk& desk, const Call& call) {
 }
 
 Response list_streams(const Desk& desk, const Call& call) {
-  Query query(call.request);
-  const auto page = query.page();
-  if (query.problem()) return refuse(call, *query.problem());
-  const auto streams = desk.parts.store.streams(device_of(call), page);
-  return streams ? fresh(call, to_json(*streams)) : refuse(call, streams.error());
+  return list_page(call, [&](const PageRequest& page) {
+    return desk.parts.store.streams(device_of(call), page);
+  });
 }
 
 Response get_history(const Desk& desk, const Call& call) {
@@ -119,19 +125,15 @@ Response get_anomaly(const Desk& desk, const Call& call) {
 }
 
 Response list_audit(const Desk& desk, const Call& call) {
-  Query query(call.request);
-  const auto page = query.page();
-  if (query.problem()) return refuse(call, *query.problem());
-  const auto entries = desk.parts.store.audit(call.token.tenant, page);
-  return entries ? fresh(call, to_json(*entries)) : refuse(call, entries.error());
+  return list_page(call, [&](const PageRequest& page) {
+    return desk.parts.store.audit(call.token.tenant, page);
+  });
 }
 
 Response list_dead_letters(const Desk& desk, const Call& call) {
-  Query query(call.request);
-  const auto page = query.page();
-  if (query.problem()) return refuse(call, *query.problem());
-  const auto letters = desk.parts.store.dead_letters(call.token.tenant, page);
-  return letters ? fresh(call, to_json(*letters)) : refuse(call, letters.error());
+  return list_page(call, [&](const PageRequest& page) {
+    return desk.parts.store.dead_letters(call.token.tenant, page);
+  });
 }
 
 Response follow_feed(const Desk& desk, const Call& call) {
