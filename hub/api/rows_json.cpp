@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/api/rows_json.hpp"
 
+#include "shared/base/hex.hpp"
+
 #include <nlohmann/json.hpp>
 
 #include <cmath>
@@ -128,24 +130,13 @@ Json json(const AuditRow& row) {
           {"action", row.action}, {"subject", row.subject},   {"detail", row.detail}};
 }
 
-std::string hexadecimal(std::string_view bytes) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  for (const char byte : bytes) {
-    const auto bits = static_cast<unsigned char>(byte);
-    out += kDigits[bits >> 4U];
-    out += kDigits[bits & 15U];
-  }
-  return out;
-}
-
 Json json(const DeadLetterRow& row) {
   return {{"number", row.number},
           {"device", row.device},
           {"epoch", row.epoch},
           {"seq", row.seq},
           {"reason", row.reason},
-          {"payload_hex", hexadecimal(row.bytes)},
+          {"payload_hex", hex(row.bytes)},
           {"received_at", to_rfc3339(row.received_at)}};
 }
 
@@ -160,9 +151,8 @@ std::string page_json(const Page<Row>& page) {
 }  // namespace
 
 std::string anomaly_id(std::uint64_t id) {
-  static constexpr std::string_view kDigits = "0123456789abcdef";
   std::string out(16, '0');
-  for (std::size_t i = 16; i-- > 0; id >>= 4U) out[i] = kDigits[id & 15U];
+  for (std::size_t i = 16; i-- > 0; id >>= 4U) out[i] = kHexDigits[id & 15U];
   return out;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/cursor.hpp"
 
+#include "shared/base/hex.hpp"
+
 #include <charconv>
 #include <optional>
 #include <utility>
@@ -8,14 +10,12 @@
 namespace lapwing::hub {
 namespace {
 
-constexpr std::string_view kDigits = "0123456789abcdef";
-
 Error not_a_cursor() {
   return {Errc::bad_input, "cursor is not one this list gave out; start again without a cursor"};
 }
 
 std::optional<unsigned> digit(char c) {
-  const auto at = kDigits.find(c);
+  const auto at = kHexDigits.find(c);
   if (at == std::string_view::npos) return std::nullopt;
   return static_cast<unsigned>(at);
 }
@@ -27,11 +27,7 @@ std::string make_cursor(std::initializer_list<std::string_view> parts) {
   for (const auto part : parts) {
     if (!cursor.empty()) cursor += '-';
     cursor += 'x';  // an empty part still has a place
-    for (const char c : part) {
-      const auto byte = static_cast<unsigned char>(c);
-      cursor += kDigits[byte >> 4U];
-      cursor += kDigits[byte & 15U];
-    }
+    cursor += hex(part);
   }
   return cursor;
 }

@@ -2,6 +2,7 @@
 #include "shared/trust/openssl_util.hpp"
 
 #include "shared/base/files.hpp"
+#include "shared/base/hex.hpp"
 
 #include <openssl/err.h>
 
@@ -48,14 +49,7 @@ Result<std::string> read_pem_file(const std::filesystem::path& file, std::string
 }
 
 std::string hex(const unsigned char* bytes, std::size_t size) {
-  constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string text;
-  text.reserve(size * 2);
-  for (std::size_t i = 0; i < size; ++i) {
-    text += kDigits[bytes[i] >> 4];
-    text += kDigits[bytes[i] & 15];
-  }
-  return text;
+  return lapwing::hex({reinterpret_cast<const char*>(bytes), size});
 }
 
 std::string common_name_of(const X509_NAME* name) {
