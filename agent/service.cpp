@@ -224,11 +224,7 @@ void Service::reload() {
   systemd::reloading();
   auto loaded = load_config(options_.config);
   if (!loaded.problems.empty()) {
-    for (const auto& problem : loaded.problems) {
-      log::error("configuration problem", {{"problem", problem.text()}});
-    }
-    log::error("configuration not reloaded, the last good one stays",
-               {{"file", options_.config}, {"problems", loaded.problems.size()}});
+    log_not_reloaded(options_.config, loaded.problems);
     systemd::ready();
     return;
   }

@@ -155,11 +155,7 @@ std::optional<HubConfig> wait(const ServeOptions& options, const Signals& signal
       log::info("configuration and certificates reloaded", {{"file", options.config}});
       return std::move(loaded.config);
     }
-    for (const auto& problem : loaded.problems) {
-      log::error("configuration problem", {{"problem", problem.text()}});
-    }
-    log::error("configuration not reloaded, the last good one stays",
-               {{"file", options.config}, {"problems", loaded.problems.size()}});
+    log_not_reloaded(options.config, loaded.problems);
     systemd::ready();
   }
 }

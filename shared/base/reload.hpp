@@ -2,13 +2,19 @@
 /// A service that takes a new configuration without ending: its parts stop and are made anew.
 #pragma once
 
+#include "shared/base/config.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/result.hpp"
 
+#include <filesystem>
 #include <optional>
+#include <span>
 #include <utility>
 
 namespace lapwing {
+
+/// Logs why a configuration that was read again is not taken.
+void log_not_reloaded(const std::filesystem::path& file, std::span<const config::Problem> problems);
 
 /// How one run of a service's parts ended.
 template <class Config>
