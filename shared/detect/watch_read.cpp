@@ -3,6 +3,7 @@
 #include "shared/detect/kinds.hpp"
 #include "shared/detect/watch.hpp"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -29,8 +30,11 @@ bool good_name(std::string_view name) {
 
 /// The names of the kinds a watch may use: the table is the only list.
 constexpr auto kKindNames = [] {
-  std::array<std::string_view, kKinds.size()> names{};
-  for (std::size_t i = 0; i < kKinds.size(); ++i) names[i] = kKinds[i].name;
+  std::array<std::string_view, std::ranges::count(kKinds, Input::stream, &Kind::input)> names{};
+  std::size_t next = 0;
+  for (const Kind& kind : kKinds) {
+    if (kind.input == Input::stream) names[next++] = kind.name;
+  }
   return names;
 }();
 

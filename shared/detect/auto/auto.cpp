@@ -55,13 +55,7 @@ Auto::Auto(const Settings& settings)
 
 Result<void> Auto::score(const Batch& batch, Scores out) {
   const std::size_t rows = batch.values.size();
-  const bool fits = batch.width == 1 && out.raw.size() == rows &&
-                    (batch.times.empty() || batch.times.size() == rows) &&
-                    (out.bands.empty() || out.bands.size() == rows) &&
-                    (out.causes.empty() || out.causes.size() == rows) && out.contributions.empty();
-  if (!fits) {
-    return Error{Errc::bad_shape, "auto takes rows of width 1 and spans as long as the batch"};
-  }
+  if (auto fine = check_shapes("auto", 1, batch, out); !fine) return fine;
   for (std::size_t i = 0; i < rows; ++i) {
     const Time* time = batch.times.empty() ? nullptr : &batch.times[i];
     const One one = step(batch.values[i], time, batch.learn, batch.band_score);
@@ -384,7 +378,7 @@ Result<void> Auto::restore(std::span<const std::byte> bytes) {
 }
 
 Result<std::unique_ptr<Detector>> make_auto(const Settings& settings, const Context&) {
-  if (auto fine = check_stream_settings("auto", settings); !fine) return fine.error();
+  if (auto fine = check_settings(kAutoStream, settings); !fine) return fine.error();
   return std::unique_ptr<Detector>(std::make_unique<Auto>(settings));
 }
 

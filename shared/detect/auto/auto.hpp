@@ -5,7 +5,7 @@
 #include "shared/base/time.hpp"
 #include "shared/detect/auto/parts.hpp"
 #include "shared/detect/detector.hpp"
-#include "shared/detect/kinds.hpp"
+#include "shared/detect/auto/kind.hpp"
 
 #include <array>
 #include <cstddef>

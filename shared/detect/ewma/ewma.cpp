@@ -36,13 +36,7 @@ double floor_of(double mean) {
 
 Result<void> Ewma::score(const Batch& batch, Scores out) {
   const std::size_t rows = batch.values.size();
-  const bool fits = batch.width == 1 && out.raw.size() == rows &&
-                    (batch.times.empty() || batch.times.size() == rows) &&
-                    (out.bands.empty() || out.bands.size() == rows) &&
-                    (out.causes.empty() || out.causes.size() == rows) && out.contributions.empty();
-  if (!fits) {
-    return Error{Errc::bad_shape, "ewma takes rows of width 1 and spans as long as the batch"};
-  }
+  if (auto fine = check_shapes("ewma", 1, batch, out); !fine) return fine;
   State s = state_;  // in registers for the loop
   for (std::size_t i = 0; i < rows; ++i) {
     double value = batch.values[i];
@@ -104,7 +98,7 @@ Result<void> Ewma::restore(std::span<const std::byte> bytes) {
 }
 
 Result<std::unique_ptr<Detector>> make_ewma(const Settings& settings, const Context&) {
-  if (auto fine = check_stream_settings("ewma", settings); !fine) return fine.error();
+  if (auto fine = check_settings(kEwma, settings); !fine) return fine.error();
   return std::unique_ptr<Detector>(std::make_unique<Ewma>(settings));
 }
 

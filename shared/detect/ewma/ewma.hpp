@@ -3,7 +3,7 @@
 #pragma once
 
 #include "shared/detect/detector.hpp"
-#include "shared/detect/kinds.hpp"
+#include "shared/detect/ewma/kind.hpp"
 
 #include <cstddef>
 #include <cstdint>

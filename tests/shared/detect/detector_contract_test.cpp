@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <string>
@@ -42,8 +43,21 @@ class DetectorContract : public ::testing::TestWithParam<Kind> {
   static constexpr std::uint32_t kWarmup = 100;
 
   [[nodiscard]] std::size_t width() const { return GetParam().input == Input::stream ? 1 : 3; }
+  [[nodiscard]] bool trained() const { return GetParam().learning == Learning::trained; }
+  /// Another warm-up, or for trained kinds another model, makes another detector.
   [[nodiscard]] std::unique_ptr<Detector> make(std::uint32_t warmup = kWarmup) const {
-    auto made = GetParam().make({.width = width(), .warmup = warmup}, {});
+    std::vector<std::byte> model;
+    if (trained()) model = train(values(Normal::autoregressive, 500 + warmup, 1, 99));
+    return make_of(warmup, model);
+  }
+  [[nodiscard]] std::vector<std::byte> train(std::span<const double> rows) const {
+    auto model = GetParam().train({.values = rows, .width = width()}, {.width = width()}, {});
+    EXPECT_TRUE(model) << model.error().context;
+    return std::move(*model);
+  }
+  [[nodiscard]] std::unique_ptr<Detector> make_of(std::uint32_t warmup,
+                                                  std::span<const std::byte> model) const {
+    auto made = GetParam().make({.width = width(), .warmup = warmup}, {.model = model});
     EXPECT_TRUE(made) << made.error().context;
     return std::move(*made);
   }
@@ -82,6 +96,11 @@ class DetectorContract : public ::testing::TestWithParam<Kind> {
   }
 };
 
+class OnlineContract : public DetectorContract {};
+class TrainedContract : public DetectorContract {};
+class StreamContract : public DetectorContract {};
+class WideContract : public DetectorContract {};
+
 TEST_P(DetectorContract, RefusesShapesThatDisagreeAndWritesNothing) {
   const auto detector = make();
   const auto input = values(Normal::noise, 4);
@@ -119,7 +138,76 @@ TEST_P(DetectorContract, RefusesSettingsOutOfRange) {
   ASSERT_FALSE(zero);
   EXPECT_EQ(zero.error().code, Errc::bad_config);
   EXPECT_NE(zero.error().context.find(GetParam().name), std::string::npos);
-  EXPECT_FALSE(GetParam().make({.width = width(), .warmup = 1}, {}));
+  if (!trained()) {
+    EXPECT_FALSE(GetParam().make({.width = width(), .warmup = 1}, {}));
+  }
+  const auto unknown =
+      GetParam().make({.width = width(), .warmup = kWarmup, .parameters = {{"no_such", 1}}}, {});
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, Errc::bad_config);
+  for (const Parameter& one : GetParam().parameters) {
+    for (const double value : {one.min - 1, one.max + 1, std::nan("")}) {
+      const auto outside = GetParam().make(
+          {.width = width(), .warmup = kWarmup, .parameters = {{std::string(one.name), value}}},
+          {});
+      ASSERT_FALSE(outside) << one.name << " " << value;
+      EXPECT_EQ(outside.error().code, Errc::bad_config);
+      EXPECT_NE(outside.error().context.find(one.name), std::string::npos);
+    }
+  }
+}
+
+TEST_P(TrainedContract, RefusesModelsThatAreNotItsOwn) {
+  const auto model = train(values(Normal::autoregressive, 300));
+  EXPECT_EQ(model, train(values(Normal::autoregressive, 300))) << "training is repeatable";
+  const auto refused = [&](std::span<const std::byte> bytes) {
+    const auto made = GetParam().make({.width = width()}, {.model = bytes});
+    return !made;
+  };
+  EXPECT_TRUE(refused({}));
+  EXPECT_TRUE(refused(std::span(model).first(model.size() - 1)));
+  for (std::size_t at = 0; at < model.size(); at += 1 + model.size() / 97) {
+    auto flipped = model;
+    flipped[at] ^= std::byte{0x10};
+    EXPECT_TRUE(refused(flipped)) << "byte " << at;
+  }
+  EXPECT_FALSE(GetParam().make({.width = width() + 1}, {.model = model})) << "another width";
+}
+
+TEST_P(TrainedContract, RefusesToTrainOnWhatTeachesNothing) {
+  for (const auto& rows : {std::vector<double>{}, std::vector<double>(width() * 400, 3.5),
+                           std::vector<double>(width() * 400, std::nan(""))}) {
+    const auto model = GetParam().train({.values = rows, .width = width()}, {.width = width()}, {});
+    ASSERT_FALSE(model);
+    EXPECT_EQ(model.error().code, Errc::bad_input);
+    EXPECT_FALSE(model.error().context.empty());
+  }
+  const auto rows = values(Normal::noise, 400);
+  const auto cancelled = GetParam().train({.values = rows, .width = width()}, {.width = width()},
+                                          [](double) { return false; });
+  ASSERT_FALSE(cancelled);
+  EXPECT_EQ(cancelled.error().code, Errc::shutting_down);
+}
+
+TEST_P(WideContract, SaysWhichSensorItWas) {
+  const auto detector = make();
+  auto input = values(Normal::autoregressive, 1000);
+  input[900 * width() + 1] += 40;
+  std::vector<float> raw(1000);
+  std::vector<float> shares(1000 * width(), -1);
+  ASSERT_TRUE(
+      detector->score({.values = input, .width = width()}, {.raw = raw, .contributions = shares}));
+  for (std::size_t i = 0; i < 1000; ++i) {
+    float sum = 0;
+    for (std::size_t c = 0; c < width(); ++c) {
+      ASSERT_GE(shares[i * width() + c], 0) << "row " << i;
+      sum += shares[i * width() + c];
+    }
+    ASSERT_NEAR(sum, raw[i] > 0 ? 1 : sum, 1e-3) << "row " << i;
+  }
+  for (std::size_t c = 0; c < width(); ++c) {
+    EXPECT_LE(shares[900 * width() + c], shares[900 * width() + 1]) << "sensor " << c;
+  }
 }
 
 TEST_P(DetectorContract, IsRepeatableHoweverRowsAreCut) {
@@ -141,7 +229,7 @@ TEST_P(DetectorContract, IsRepeatableHoweverRowsAreCut) {
   EXPECT_EQ(got, expected);
 }
 
-TEST_P(DetectorContract, SaysZeroUntilWarmAndSomethingAfterwards) {
+TEST_P(OnlineContract, SaysZeroUntilWarmAndSomethingAfterwards) {
   const auto detector = make();
   const auto input = values(Normal::noise, 400);
   EXPECT_LE(detector->warmup_rows(), kWarmup);
@@ -160,8 +248,7 @@ TEST_P(DetectorContract, ScoresAFaultHigherThanAllNormalReadings) {
   EXPECT_GT(results.raw[900], 1.5F * normal);
 }
 
-TEST_P(DetectorContract, BandHoldsNormalReadingsAndNotTheFault) {
-  if (GetParam().input != Input::stream) GTEST_SKIP() << "bands belong to single streams";
+TEST_P(StreamContract, BandHoldsNormalReadingsAndNotTheFault) {
   const auto detector = make();
   auto input = values(Normal::noise, 1500);
   input[1400] += 40;
@@ -204,7 +291,7 @@ TEST_P(DetectorContract, RefusesDamagedSnapshotsAndWarmsUpAnew) {
     const auto done = two->restore(damaged);
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().code, code);
-    EXPECT_FALSE(two->warm());
+    EXPECT_EQ(two->warm(), trained());
     EXPECT_EQ(run(*two, input), expected) << "the state is as after construction";
   };
   refuses({}, Errc::corrupt);
@@ -252,7 +339,7 @@ TEST_P(DetectorContract, StaysDefinedOnDegenerateStreams) {
   }
 }
 
-TEST_P(DetectorContract, IsTheSameInEveryUnit) {
+TEST_P(OnlineContract, IsTheSameInEveryUnit) {
   const auto one = make();
   const auto two = make();
   const double factor = std::ldexp(1.0, 90);  // exact
@@ -261,7 +348,7 @@ TEST_P(DetectorContract, IsTheSameInEveryUnit) {
   for (std::size_t i = 0; i < a.raw.size(); ++i) ASSERT_NEAR(a.raw[i], b.raw[i], 1e-3) << i;
 }
 
-TEST_P(DetectorContract, DoesNotLearnWhenToldNotTo) {
+TEST_P(OnlineContract, DoesNotLearnWhenToldNotTo) {
   const auto input = values(Normal::noise, 400);
   const auto shifted = values(Normal::noise, 2000, 1.5);  // another level and spread
   const auto one = make();
@@ -271,7 +358,7 @@ TEST_P(DetectorContract, DoesNotLearnWhenToldNotTo) {
   EXPECT_GT(raw[1990], 0.5F * raw[50]) << "still strange after 2000 readings";
 }
 
-TEST_P(DetectorContract, TakesTheNewNormalWhenToldTo) {
+TEST_P(OnlineContract, TakesTheNewNormalWhenToldTo) {
   const auto input = values(Normal::noise, 600);
   auto shifted = input;
   for (double& v : shifted) v += 30;
@@ -294,12 +381,40 @@ TEST_P(DetectorContract, KeepsToItsBytesAndAllocatesNothingPerReading) {
   EXPECT_EQ(count.since_start(), 0U);
 }
 
-INSTANTIATE_TEST_SUITE_P(AllKinds, DetectorContract, ::testing::ValuesIn(kKinds),
-                         [](const auto& one) { return std::string(one.param.name); });
+std::string test_name(const ::testing::TestParamInfo<Kind>& one) {
+  constexpr std::string_view kInputs[] = {"stream", "group", "rows"};
+  return std::string(one.param.name) + "_" +
+         std::string(kInputs[static_cast<int>(one.param.input)]);
+}
+std::vector<Kind> kinds_that(bool (*fits)(const Kind&)) {
+  std::vector<Kind> kinds;
+  std::ranges::copy_if(kKinds, std::back_inserter(kinds), fits);
+  return kinds;
+}
+INSTANTIATE_TEST_SUITE_P(AllKinds, DetectorContract, ::testing::ValuesIn(kKinds), test_name);
+INSTANTIATE_TEST_SUITE_P(Online, OnlineContract, ::testing::ValuesIn(kinds_that([](const Kind& k) {
+                           return k.learning == Learning::online;
+                         })),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(Trained, TrainedContract,
+                         ::testing::ValuesIn(kinds_that([](const Kind& k) {
+                           return k.learning == Learning::trained;
+                         })),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(Streams, StreamContract, ::testing::ValuesIn(kinds_that([](const Kind& k) {
+                           return k.input == Input::stream;
+                         })),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(GroupsAndRows, WideContract,
+                         ::testing::ValuesIn(kinds_that([](const Kind& k) {
+                           return k.input != Input::stream;
+                         })),
+                         test_name);
 
 TEST(Kinds, AreNamedOnceAndDescribed) {
   for (const Kind& kind : kKinds) {
-    EXPECT_EQ(find_kind(kind.name), &kind);
+    EXPECT_EQ(find_kind(kind.name, kind.input), &kind);
+    EXPECT_EQ(kind.train != nullptr, kind.learning == Learning::trained);
     EXPECT_FALSE(kind.summary.empty());
     EXPECT_FALSE(kind.when.empty());
     EXPECT_GT(kind.state_bytes_max, 0U);
