@@ -33,8 +33,17 @@ struct Batch {
   std::span<const Time> times;     ///< one per row, not decreasing; empty where the kind needs none
   std::size_t width = 1;           ///< sensors per row; 1 for kinds of Input::stream
   bool learn = true;               ///< false: score only, the model stays as it is
-  /// Raw score the band is drawn for: a value outside it would score more than this.
+  /// Raw score (kinds with evidence: novelty) the band is drawn for: a value outside it would have
+  /// more than this.
   float band_score = 6.0F;
+};
+
+/// What a kind with a natural scale of its own says about a row (Kind::evidence). Both are >= 0;
+/// above 1 is what a stream without faults shows about once in 2016 rows (a week of five minutes),
+/// and twice as high about half as often.
+struct Evidence {
+  float novelty = 0;    ///< beyond everything seen lately, faults included: something new begins
+  float departure = 0;  ///< outside of what is normal: high for as long as a fault lasts
 };
 
 /// Where the results go. Owned by the caller; a span that is empty is not written.
@@ -42,6 +51,7 @@ struct Scores {
   std::span<float> raw;                 ///< one per row; never empty when there are rows
   std::span<Band> bands = {};           ///< one per row; kinds of Input::stream
   std::span<Cause> causes = {};         ///< one per row
+  std::span<Evidence> evidence = {};    ///< one per row; kinds with Kind::evidence
   std::span<float> contributions = {};  ///< rows * width, each row adds up to 1; groups and rows
 };
 

@@ -83,6 +83,7 @@ Result<void> check_shapes(std::string_view kind, std::size_t width, const Batch&
   const auto fits = [rows](std::size_t size) { return size == 0 || size == rows; };
   const bool all = batch.width == width && batch.values.size() == rows * width &&
                    fits(batch.times.size()) && fits(out.bands.size()) && fits(out.causes.size()) &&
+                   fits(out.evidence.size()) &&
                    (out.contributions.empty() || out.contributions.size() == rows * width);
   if (all) return {};
   return Error{Errc::bad_shape, std::string(kind) + " takes rows of width " +

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/pipeline.hpp"
 
+#include "shared/detect/alarm_budget.hpp"
 #include "shared/detect/calibration.hpp"
 #include "shared/detect/decision.hpp"
 #include "shared/detect/kinds.hpp"
@@ -19,7 +20,7 @@ namespace {
 
 using wire::Reason;
 
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 /// Of the warm-up, the detector learns from the first 60 %; the rest calibrates its scores.
 constexpr double kDetectorShare = 0.6;
 constexpr std::uint64_t kRateEvery = 64;  // readings between two looks at the stream's rate
@@ -29,6 +30,10 @@ constexpr float kSharePace = 1.0F / 64;
 constexpr std::uint32_t kRelearnReadings = 64;  // not scored after a new normal was accepted
 constexpr std::uint32_t kLearnAgain =
     8;  // good readings until an open anomaly no longer stops learning
+constexpr float kUncalibratedBand = 6;
+constexpr float kRareRaw = 4;  // raw score of kinds with evidence that stands for a score of 1
+constexpr float kAlarmScore = 1.01F;
+constexpr std::uint32_t kFaultQuiet = 32;  // readings without a departure end a fault
 constexpr std::size_t kSnapshotBytesMax = 64 * 1024;
 
 std::uint32_t detector_rows(const WatchConfig& watch) {
@@ -37,6 +42,13 @@ std::uint32_t detector_rows(const WatchConfig& watch) {
 std::uint32_t calibration_rows(const WatchConfig& watch) {
   const std::uint32_t rows = detector_rows(watch);
   return std::max<std::uint32_t>(16, watch.warmup > rows ? watch.warmup - rows : 0);
+}
+
+/// The score of kinds with evidence. Outside of anomalies it stays below 1, rising all the same.
+float shown_score(float raw, bool anomalous) {
+  const float score = raw / kRareRaw;
+  if (anomalous || score <= 0.9F) return score;
+  return 1 - 0.01F / (score - 0.8F);
 }
 
 /// What happened since the last summary.
@@ -62,7 +74,8 @@ struct Pipeline::State {
   explicit State(const WatchConfig& watch) : calibration(calibration_rows(watch)) {}
 
   Quality quality;
-  Calibration calibration;
+  Calibration calibration;  ///< of kinds without evidence
+  AlarmBudget budget;       ///< of kinds with it
   Decision decision;
   Interval interval;
   double last_value = wire::kUnknown;
@@ -70,7 +83,9 @@ struct Pipeline::State {
   float bad_share = 0;          ///< of the last readings, about 64
   std::uint32_t since_bad = 0;  ///< readings
   std::uint32_t relearning = 0;
-  bool resumed = false;  ///< restored, and no clock seen since
+  Time fault_since{};            ///< kinds with evidence: when departures began
+  std::uint32_t fault_rows = 0;  ///< readings since; 0: no fault is on
+  bool resumed = false;          ///< restored, and no clock seen since
   double expected = wire::kUnknown;
   double lower = wire::kUnknown;
   double upper = wire::kUnknown;
@@ -82,6 +97,7 @@ struct Pipeline::State {
     archive(quality, calibration, decision, interval, last_value, last_score, expected, lower,
             upper);
     archive(readings_total, dropped_total, bad_share, since_bad, relearning);
+    archive(budget, fault_since, fault_rows);
   }
   [[nodiscard]] Band band() const { return {.expected = expected, .lower = lower, .upper = upper}; }
 };
@@ -92,15 +108,18 @@ Result<std::unique_ptr<Pipeline>> Pipeline::make(const WatchConfig& watch, std::
     return Error{Errc::bad_config,
                  "watch " + watch.name + ": no detector \"" + watch.detector + "\""};
   }
-  const Settings settings{.width = 1, .warmup = detector_rows(watch), .season = watch.season};
+  const Settings settings{.width = 1,
+                          .warmup = kind->evidence ? watch.warmup : detector_rows(watch),
+                          .season = watch.season};
   auto detector = kind->make(settings, {});
   if (!detector) return within("watch " + watch.name, detector.error());
-  return std::unique_ptr<Pipeline>(new Pipeline(watch, id_seed, std::move(*detector)));
+  return std::unique_ptr<Pipeline>(new Pipeline(watch, *kind, id_seed, std::move(*detector)));
 }
 
-Pipeline::Pipeline(const WatchConfig& watch, std::uint64_t id_seed,
+Pipeline::Pipeline(const WatchConfig& watch, const Kind& kind, std::uint64_t id_seed,
                    std::unique_ptr<Detector> detector)
     : watch_(&watch),
+      kind_(&kind),
       id_seed_(id_seed),
       detector_(std::move(detector)),
       state_(std::make_unique<State>(watch)) {}
@@ -116,7 +135,12 @@ void Pipeline::push(std::span<const Sample> samples, Time now, std::vector<Event
     state_->resumed = false;
   }
   for (std::size_t i = 0; i < samples.size(); ++i) {
-    const Verdict verdict = take(samples[i], now, events);
+    const std::size_t known = events.size();
+    Verdict verdict = take(samples[i], now, events);
+    for (const Event& event : std::span(events).subspan(known)) {
+      if (event.phase != wire::Phase::opened) continue;
+      verdict.alarm = std::max({verdict.alarm, verdict.score, kAlarmScore});
+    }
     if (!out.empty()) out[i] = verdict;
   }
 }
@@ -153,7 +177,11 @@ Verdict Pipeline::take(const Sample& sample, Time now, std::vector<Event>& event
     if (s.relearning > 0) {
       --s.relearning;
     } else if (detector_->warm()) {
-      calibrate(one, sample.value, checked.time, verdict, events);
+      if (kind_->evidence) {
+        weigh(one, sample.value, checked.time, verdict, events);
+      } else {
+        calibrate(one, sample.value, checked.time, verdict, events);
+      }
     }
   } else {
     score_one(std::numeric_limits<double>::quiet_NaN(), checked.time);
@@ -179,15 +207,23 @@ Pipeline::One Pipeline::score_one(double value, Time time) {
   State& s = *state_;
   One one;
   Band band;
-  const bool learn = !s.calibration.open() || s.since_bad > kLearnAgain;
-  const float band_score = s.calibration.ready() ? s.calibration.raw_threshold() : 6.0F;
+  // Kinds with evidence know themselves what a fault may teach.
+  const bool learn = kind_->evidence || !s.calibration.open() || s.since_bad > kLearnAgain;
+  float band_score = kUncalibratedBand;
+  if (kind_->evidence) {
+    band_score = s.budget.threshold();
+  } else if (s.calibration.ready()) {
+    band_score = s.calibration.raw_threshold();
+  }
+  const std::span evidence = std::span(&one.evidence, kind_->evidence ? 1 : 0);
   const auto done = detector_->score({.values = std::span(&value, 1),
                                       .times = std::span(&time, 1),
                                       .learn = learn,
                                       .band_score = band_score},
                                      {.raw = std::span(&one.raw, 1),
                                       .bands = std::span(&band, 1),
-                                      .causes = std::span(&one.cause, 1)});
+                                      .causes = std::span(&one.cause, 1),
+                                      .evidence = evidence});
   assert(done);
   (void)done;
   if (std::isfinite(value)) {
@@ -221,6 +257,56 @@ void Pipeline::calibrate(const One& one, double value, Time time, Verdict& verdi
                    id_seed_, events);
 }
 
+/// The alarms of a kind with evidence.
+void Pipeline::weigh(const One& one, double value, Time time, Verdict& verdict,
+                     std::vector<Event>& events) {
+  State& s = *state_;
+  if (s.readings_total % kRateEvery == 0 || !s.budget.has_rate()) {
+    const double per_week = s.quality.readings_per_week();
+    if (per_week > 0) s.budget.set_rate(watch_->alarms_per_week / std::max(per_week, 2016.0));
+  }
+  const float strength = s.budget.push(one.evidence.novelty, watch_->warmup);
+  const bool departed = one.evidence.departure > 1;
+  follow_fault(departed, time);
+  verdict.scored = true;
+  verdict.alarm = strength;
+  const bool open = s.decision.open(Reason::unusual);
+  verdict.score = shown_score(one.raw, open || strength > 0);
+  if (strength > 0) {
+    verdict.score = std::max(verdict.score, kAlarmScore);
+    // Far stronger than what is open has faded to: a fault of its own.
+    s.decision.close(Reason::unusual, time, events);
+  } else if (!open || !departed) {
+    return;
+  }
+  const float by_strength = strength > 0 ? 1 + 2 * std::log10(strength) : 1;
+  s.decision.found({.reason = Reason::unusual,
+                    .cause = one.cause,
+                    .onset = time,
+                    .time = time,
+                    .score = static_cast<double>(std::max(verdict.score, by_strength)),
+                    .value = value,
+                    .band = s.band()},
+                   id_seed_, events);
+}
+
+void Pipeline::follow_fault(bool departed, Time time) noexcept {
+  State& s = *state_;
+  s.bad_share += kSharePace * ((departed ? 1.0F : 0.0F) - s.bad_share);
+  s.since_bad = departed ? 0 : std::min(s.since_bad, kFaultQuiet) + 1;
+  if (s.fault_rows == 0 && departed) s.fault_since = time;
+  if (s.fault_rows > 0 || departed) ++s.fault_rows;
+  if (s.since_bad > kFaultQuiet) s.fault_rows = 0;
+  const bool lasting = time - s.fault_since >= watch_->accept_after &&
+                       s.fault_rows >= std::max<std::uint64_t>(kAcceptReadings, watch_->warmup) &&
+                       s.bad_share > kAcceptShare;
+  if (s.fault_rows > 0 && lasting) {
+    detector_->accept_new_normal();
+    s.fault_rows = 0;
+    s.bad_share = 0;
+  }
+}
+
 /// What has lasted for WatchConfig::accept_after is the new normal.
 void Pipeline::accept_if_lasting(Time time, std::vector<Event>& events) {
   State& s = *state_;
@@ -229,7 +315,7 @@ void Pipeline::accept_if_lasting(Time time, std::vector<Event>& events) {
     return s.decision.open(reason) && time - s.decision.onset(reason) >= watch_->accept_after &&
            s.decision.readings_open(reason) >= kAcceptReadings;
   };
-  if (lasting(Reason::unusual) && s.bad_share > kAcceptShare) {
+  if (!kind_->evidence && lasting(Reason::unusual) && s.bad_share > kAcceptShare) {
     accept_new_normal();
     s.decision.close(Reason::unusual, time, events);
   }
@@ -243,7 +329,8 @@ void Pipeline::accept_new_normal() noexcept {
   detector_->accept_new_normal();
   state_->calibration.accept();
   state_->quality.accept_run();
-  state_->relearning = kRelearnReadings;
+  state_->relearning = kind_->evidence ? 0 : kRelearnReadings;
+  state_->fault_rows = 0;
   state_->bad_share = 0;
   state_->since_bad = kLearnAgain + 1;
 }
@@ -353,7 +440,7 @@ Result<void> Pipeline::restore(std::span<const std::byte> bytes) {
   StateReader reader(*content);
   reader(*state_, gap_begin_);
   const bool sound = reader.ok() && bytes.empty() && state_->calibration.plausible() &&
-                     state_->decision.plausible();
+                     state_->budget.plausible() && state_->decision.plausible();
   if (!sound) return anew({Errc::corrupt, "pipeline snapshot holds impossible values"});
   if (auto done = detector_->restore(reader.rest()); !done) return anew(done.error());
   state_->resumed = true;

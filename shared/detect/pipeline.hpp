@@ -6,6 +6,7 @@
 #include "shared/base/time.hpp"
 #include "shared/detect/detector.hpp"
 #include "shared/detect/event.hpp"
+#include "shared/detect/kind.hpp"
 #include "shared/detect/watch.hpp"
 #include "shared/wire/messages.hpp"
 
@@ -28,6 +29,7 @@ struct Verdict {
   float score = 0;         ///< above 1 is anomalous at the watch's alarm budget; 0 while warming up
   bool scored = false;     ///< false while warming up, and for readings the quality checks withheld
   bool anomalous = false;  ///< an anomaly of any reason is open
+  float alarm = 0;         ///< strength, above 1, of the anomaly that opens here; 0 when none does
   Band band;
 };
 
@@ -49,7 +51,7 @@ struct StreamState {
 /// Errors: readings have none: whatever is wrong with one becomes an event and a counter.
 /// Threads: distinct objects are safe; one object is used from one thread at a time.
 /// Cost: no allocation, lock or system call per reading (the events vector may grow when an anomaly
-///   opens or closes). state_bytes() <= 6 KiB with `auto`.
+///   opens or closes). state_bytes() <= 20 KiB with `auto`.
 /// Repeatable: same watch, seed and calls give the same bits however readings are cut into batches.
 class Pipeline {
  public:
@@ -92,18 +94,23 @@ class Pipeline {
   struct One {
     float raw = 0;
     Cause cause = Cause::none;
+    Evidence evidence;
   };
-  Pipeline(const WatchConfig& watch, std::uint64_t id_seed, std::unique_ptr<Detector> detector);
+  Pipeline(const WatchConfig& watch, const Kind& kind, std::uint64_t id_seed,
+           std::unique_ptr<Detector> detector);
 
   Verdict take(const Sample& sample, Time now, std::vector<Event>& events);
   One score_one(double value, Time time);
   void calibrate(const One& one, double value, Time time, Verdict& verdict,
                  std::vector<Event>& events);
+  void weigh(const One& one, double value, Time time, Verdict& verdict, std::vector<Event>& events);
+  void follow_fault(bool departed, Time time) noexcept;
   void accept_if_lasting(Time time, std::vector<Event>& events);
   void account(double value, bool missing, const Verdict& verdict) noexcept;
   [[nodiscard]] std::uint64_t tag() const noexcept;
 
   const WatchConfig* watch_;
+  const Kind* kind_;
   std::uint64_t id_seed_;
   Time gap_begin_{};  ///< time of the newest reading that counted
   std::unique_ptr<Detector> detector_;

@@ -9,12 +9,13 @@ Result<std::unique_ptr<Detector>> make_auto(const Settings& settings, const Cont
 
 inline constexpr Kind kAutoStream{
     .name = "auto",
-    .summary = "prediction, level, noise and daily profile, each weighed by its own past",
-    .when = "the default: machines, processes, telemetry with or without daily patterns",
+    .summary = "unlike any window, step or range the stream has shown",
+    .when = "the default: machines, processes, telemetry with or without repeating patterns",
     .input = Input::stream,
     .learning = Learning::online,
-    .state_bytes_max = 4096,
-    .nanoseconds_row = 200,
+    .state_bytes_max = 16 * 1024,
+    .nanoseconds_row = 700,
+    .evidence = true,
     .make = &make_auto};
 
 }  // namespace lapwing::detect

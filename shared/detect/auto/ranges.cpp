@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/detect/auto/ranges.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace lapwing::detect {
+namespace {
+
+constexpr double kExcessMax = 10;
+constexpr double kGrowth = 0.5;           // widths a range grows by in one live row
+constexpr double kForget = 0.02;          // of the way to the mean, per warm-up
+constexpr double kKnownMemory = 5;        // warm-ups until what a fault showed is let go
+constexpr double kMeanMemory = 4;         // warm-ups
+constexpr double kWidthMin = 1e-9;        // in u
+constexpr float kGap = 0.02F;             // of the range visited: between levels it is news
+constexpr float kUnit = 0.05F;            // widths in sum that stand for an evidence of 1
+constexpr std::uint32_t kQuietRows = 32;  // without a departure end a fault
+
+enum Statistic : std::size_t {
+  kValue,
+  kChange,
+  kOverFour,  ///< mean, minimum, maximum, spread, change of mean
+  kOverSixteen = kOverFour + 5,
+  kPattern = kOverSixteen + 5
+};
+
+}  // namespace
+
+TwoRanges::Excess TwoRanges::push(double value, Stage stage, double memory, bool fault,
+                                  bool high_only) noexcept {
+  if (rows_ < std::numeric_limits<std::uint32_t>::max()) ++rows_;
+  if (rows_ == 1) {
+    low_ = high_ = known_low_ = known_high_ = mean_ = value;
+    return {};
+  }
+  Excess excess;
+  if (stage != Stage::learn) {
+    const auto beyond = [&](double low, double high) {
+      const double out = std::max(high_only ? 0.0 : low - value, value - high);
+      return static_cast<float>(std::clamp(out / (high - low + kWidthMin), 0.0, kExcessMax));
+    };
+    excess = {.known = beyond(known_low_, known_high_), .normal = beyond(low_, high_)};
+  }
+  const auto widen = [value](double& low, double& high, double by) {
+    if (value > high) high = std::min(value, high + by);
+    if (value < low) low = std::max(value, low - by);
+  };
+  if (stage != Stage::live) {
+    widen(low_, high_, std::numeric_limits<double>::infinity());
+    known_low_ = low_;
+    known_high_ = high_;
+    mean_ += (value - mean_) / rows_;
+    return excess;
+  }
+  if (!fault) {
+    const double forget = kForget / memory;
+    low_ += forget * (mean_ - low_);
+    high_ += forget * (mean_ - high_);
+    widen(low_, high_, kGrowth * (high_ - low_) + kWidthMin);
+    mean_ += std::max(1.0 / rows_, 1 / (kMeanMemory * memory)) * (value - mean_);
+  }
+  const double fade = 1 / (kKnownMemory * memory);
+  known_low_ += fade * (low_ - known_low_);
+  known_high_ += fade * (high_ - known_high_);
+  widen(known_low_, known_high_, kGrowth * (known_high_ - known_low_) + kWidthMin);
+  known_low_ = std::min(known_low_, low_);
+  known_high_ = std::max(known_high_, high_);
+  return excess;
+}
+
+float Levels::push(float value, bool measure) noexcept {
+  if (count_ == 0) low_ = high_ = value;
+  const float range = high_ - low_;
+  float* const end = levels_.data() + count_;
+  float* const above = std::lower_bound(levels_.data(), end, value);
+  float distance = std::numeric_limits<float>::max();
+  if (above != end) distance = *above - value;
+  if (above != levels_.data()) distance = std::min(distance, value - *(above - 1));
+  const float gap = count_ == 0 ? 0 : distance / (range + static_cast<float>(kWidthMin));
+  if (count_ == 0 || distance > 0.5F * kGap * range) remember(value, range);
+  low_ = std::min(low_, value);
+  high_ = std::max(high_, value);
+  return measure && gap > kGap ? std::min(gap, static_cast<float>(kExcessMax)) : 0;
+}
+
+void Levels::remember(float value, float range) noexcept {
+  if (count_ == kLevels) {  // the range has grown: levels that are close by now become one
+    std::uint32_t kept = 1;
+    for (std::uint32_t i = 1; i < count_; ++i) {
+      if (levels_[i] - levels_[kept - 1] > 0.5F * kGap * range) levels_[kept++] = levels_[i];
+    }
+    count_ = kept;
+  }
+  if (count_ == kLevels) return;
+  float* const end = levels_.data() + count_;
+  float* const above = std::lower_bound(levels_.data(), end, value);
+  std::copy_backward(above, end, end + 1);
+  *above = value;
+  ++count_;
+}
+
+Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memory) noexcept {
+  recent_[rows_ % kRecent] = value;
+  ++rows_;
+  float known = 0;
+  float normal = 0;
+  float furthest = 0;
+  Cause cause = Cause::none;
+  const auto hold = [&](std::size_t at, double statistic, Cause above, Cause below,
+                        bool high_only = false) {
+    const TwoRanges& range = ranges_[at];
+    const bool is_above = statistic > range.known_high();
+    const auto excess = ranges_[at].push(statistic, stage, memory, fault_, high_only);
+    known += excess.known;
+    normal += excess.normal;
+    if (excess.normal > furthest) {
+      furthest = excess.normal;
+      cause = is_above ? above : below;
+    }
+  };
+  hold(kValue, value, Cause::high, Cause::low);
+  if (rows_ >= 2) hold(kChange, value - recent(1), Cause::jump, Cause::jump);
+  for (const auto& [first, k] :
+       {std::pair{kOverFour, std::size_t{4}}, std::pair{kOverSixteen, std::size_t{16}}}) {
+    if (rows_ < k) continue;
+    const double origin = recent(k - 1);
+    double sum = 0;
+    double square = 0;
+    double low = recent(0);
+    double high = low;
+    for (std::size_t i = 0; i < k; ++i) {
+      const double v = recent(i);
+      const double about = v - origin;
+      sum += about;
+      square += about * about;
+      low = std::min(low, v);
+      high = std::max(high, v);
+    }
+    const auto n = static_cast<double>(k);
+    const double mean = sum / n;
+    hold(first, mean + origin, Cause::high, Cause::low);
+    hold(first + 1, low, Cause::high, Cause::low);
+    hold(first + 2, high, Cause::high, Cause::low);
+    hold(first + 3, std::sqrt(std::max(0.0, square / n - mean * mean)), Cause::noisier,
+         Cause::calmer);
+    if (rows_ < 2 * k) continue;
+    double before = 0;
+    for (std::size_t i = k; i < 2 * k; ++i) before += recent(i) - origin;
+    hold(first + 4, mean - before / n, Cause::drift, Cause::drift);
+  }
+  hold(kPattern, static_cast<double>(pattern), Cause::pattern, Cause::pattern, true);
+  const float gap = levels_.push(static_cast<float>(value), stage != Stage::learn);
+  known += gap;
+  normal += gap;
+  if (gap > furthest) cause = Cause::pattern;
+
+  const Step step{.evidence = {.novelty = known / kUnit, .departure = normal / kUnit},
+                  .cause = normal > kUnit ? cause : Cause::none};
+  if (stage == Stage::live) follow_fault(step.evidence.departure);
+  return step;
+}
+
+/// A fault is on from the first departure until none was seen for a while. One that lasts goes on
+/// until the owner accepts it.
+void Ranges::follow_fault(float departure) noexcept {
+  if (departure > 1) {
+    fault_ = true;
+    quiet_ = 0;
+  } else if (fault_ && ++quiet_ >= kQuietRows) {
+    fault_ = false;
+  }
+}
+
+void Ranges::accept() noexcept {
+  for (TwoRanges& range : ranges_) range.accept();
+  fault_ = false;
+}
+
+Band Ranges::reach(double last, float novelty) const noexcept {
+  const double beyond = static_cast<double>(novelty * kUnit);
+  const auto grown = [beyond](const TwoRanges& range) {
+    const double by = beyond * (range.known_high() - range.known_low());
+    return std::pair{range.known_low() - by, range.known_high() + by};
+  };
+  const auto [low, high] = grown(ranges_[kValue]);
+  const auto [step_low, step_high] = grown(ranges_[kChange]);
+  Band band{.lower = std::max(low, last + step_low), .upper = std::min(high, last + step_high)};
+  if (band.lower > band.upper) band = {.lower = low, .upper = high};
+  return band;
+}
+
+bool Ranges::plausible() const noexcept { return levels_.plausible(); }
+
+}  // namespace lapwing::detect
