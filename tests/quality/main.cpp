@@ -36,12 +36,10 @@ struct Output {
 Output run_stream(const Series& series, const Options& options) {
   detect::WatchConfig watch;
   watch.detector = options.detector;
-  if (getenv("NOSTUCK")) watch.stuck_check = false;
-  if (getenv("NOGAP")) watch.gap_check = false;
-  if (getenv("ACC")) watch.accept_after = std::chrono::hours(24 * 90);
   watch.alarms_per_week = options.alarms_per_week;
   watch.warmup =
       static_cast<std::uint32_t>(std::clamp<std::size_t>(series.train_rows, 60, 100'000));
+  watch.accept_after = std::chrono::hours(24 * 90);
   const auto pipeline = detect::Pipeline::make(watch, 1).value();
   Output out;
   std::vector<detect::Event> events;
@@ -51,8 +49,10 @@ Output run_stream(const Series& series, const Options& options) {
     now = std::max(now, sample.time);
     detect::Verdict verdict;
     pipeline->push({&sample, 1}, now, events, {&verdict, 1});
+    const bool opened = std::ranges::any_of(
+        events, [](const detect::Event& event) { return event.phase == wire::Phase::opened; });
     out.scores.push_back(verdict.score);
-    out.anomaly_scores.push_back(verdict.alarm);
+    out.anomaly_scores.push_back(opened ? std::max(verdict.score, 1.0F) : 0.0F);
     events.clear();
   }
   return out;

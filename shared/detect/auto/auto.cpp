@@ -196,7 +196,7 @@ void Auto::look_at_windows(float u, bool learn) noexcept {
   if (learn) growth = renewing ? Growth::renew : growing ? Growth::grow : Growth::settle;
   std::span<std::int8_t> codes(s.codes);
   const auto push = [&]<class Book>(Book& book) {
-    book.push(codes.first(Book::kCodes), u, growth, growing || renewing);
+    book.push(codes.first(Book::kCodes), u, growth, growing);
     codes = codes.subspan(Book::kCodes);
   };
   push(s.whole);
