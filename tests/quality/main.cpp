@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Measures the detectors on benchmark collections and synthetic streams; one line a figure.
 #include "tests/quality/measures.hpp"
+#include "tests/quality/pages.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -17,6 +18,9 @@ struct Row {
 constexpr Row kMeasures[] = {
     {"nab", &measure_nab},
     {"tsb_u", &measure_tsb_u},
+    {"tsb_m", &measure_tsb_m},
+    {"skab", &measure_skab},
+    {"adbench", &measure_adbench},
     {"budget", &measure_budget},
     {"budget_real", &measure_budget_real},
     {"synthetic", &measure_synthetic},
@@ -43,6 +47,7 @@ int run(const Options& options) {
                 done.error().context.c_str());
     if (!absent) code = 1;
   }
+  write_index(options);
   return code;
 }
 
@@ -56,6 +61,8 @@ int main(int argc, char** argv) {
   app.add_option("--only", options.only, "These measures only")
       ->check(CLI::IsMember(lapwing::quality::names()));
   app.add_option("--detector", options.detector, "Kind for streams")->capture_default_str();
+  app.add_option("--group-detector", options.group_detector, "Kind for groups")
+      ->capture_default_str();
   app.add_option("--alarms-per-week", options.alarms_per_week)->capture_default_str();
   app.add_option("--out", options.out, "Folder for scores and plots of every file");
   app.add_flag("--per-file", options.per_file, "A line a file, family or set too");

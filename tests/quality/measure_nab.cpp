@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/quality/measures.hpp"
 #include "tests/quality/nab_score.hpp"
+#include "tests/quality/pages.hpp"
 #include "tests/quality/report.hpp"
 #include "tests/quality/run_stream.hpp"
 
@@ -44,6 +45,7 @@ Result<void> measure_nab(const Options& options) {
   std::vector<NabFile> files(list->size());
   for_each(list->size(), [&](std::size_t i) {
     const auto output = run_series((*list)[i], options);
+    write_pages(options, "nab", (*list)[i], output);
     files[i] = {output.onsets(), (*list)[i].windows};
   });
   const auto score_of = [&](const NabProfile& profile, std::optional<double> threshold = {}) {

@@ -1,12 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/quality/measures.hpp"
+#include "tests/quality/pages.hpp"
 #include "tests/quality/report.hpp"
+#include "tests/quality/run_group.hpp"
 #include "tests/quality/run_stream.hpp"
 #include "tests/quality/vus_pr.hpp"
 
+#include <string>
 #include <vector>
 
 namespace lapwing::quality {
+namespace {
+
+void report(const Options& options, const std::vector<Series>& list, const char* name,
+            std::span<const double> values) {
+  figure_mean(options, name, values);
+  for (std::size_t i = 0; options.per_file && i < values.size(); ++i) {
+    detail("%-60s %.4f", list[i].name.c_str(), values[i]);
+  }
+}
+
+}  // namespace
 
 Result<void> measure_tsb_u(const Options& options) {
   const auto list = read_tsb(options.data, "tsb-u");
@@ -14,12 +28,27 @@ Result<void> measure_tsb_u(const Options& options) {
   std::vector<double> values(list->size());
   for_each(list->size(), [&](std::size_t i) {
     const auto& series = (*list)[i];
-    values[i] = vus_pr(series.labels, run_series(series, options).scores(), series.vus_window);
+    const auto output = run_series(series, options);
+    write_pages(options, "tsb-u", series, output);
+    values[i] = vus_pr(series.labels, output.scores(), series.vus_window);
   });
-  figure_mean(options, "tsb_u.vus_pr", values);
-  for (std::size_t i = 0; options.per_file && i < values.size(); ++i) {
-    detail("%-60s %.4f", (*list)[i].name.c_str(), values[i]);
-  }
+  report(options, *list, "tsb_u.vus_pr", values);
+  return {};
+}
+
+Result<void> measure_tsb_m(const Options& options) {
+  const auto list = read_tsb(options.data, "tsb-m");
+  if (!list) return list.error();
+  std::vector<double> values(list->size());
+  const auto done = try_each(list->size(), [&](std::size_t i) -> Result<void> {
+    const auto& series = (*list)[i];
+    const auto scores = run_group(series, options);
+    if (!scores) return scores.error();
+    values[i] = vus_pr(series.labels, *scores, series.vus_window);
+    return {};
+  });
+  if (!done) return done;
+  report(options, *list, "tsb_m.vus_pr", values);
   return {};
 }
 

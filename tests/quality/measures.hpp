@@ -13,6 +13,10 @@ using Measure = Result<void> (*)(const Options&);
 
 Result<void> measure_nab(const Options& options);
 Result<void> measure_tsb_u(const Options& options);
+Result<void> measure_tsb_m(const Options& options);
+Result<void> measure_skab(const Options& options);
+/// Trained kinds on tables.
+Result<void> measure_adbench(const Options& options);
 /// False alarms on clean synthetic streams, over those asked for.
 Result<void> measure_budget(const Options& options);
 /// The same on what is not labelled in NAB and TSB-AD-U.

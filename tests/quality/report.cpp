@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstdarg>
 #include <cstdio>
+#include <mutex>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -27,6 +28,18 @@ void for_each(std::size_t count, const std::function<void(std::size_t)>& work) {
       for (std::size_t i = next++; i < count; i = next++) work(i);
     });
   }
+}
+
+Result<void> try_each(std::size_t count, const std::function<Result<void>(std::size_t)>& work) {
+  std::mutex mutex;
+  Result<void> result;
+  for_each(count, [&](std::size_t i) {
+    const auto done = work(i);
+    if (done) return;
+    const std::lock_guard lock(mutex);
+    if (result) result = done.error();
+  });
+  return result;
 }
 
 void figure(std::string_view name, double value) {

@@ -2,6 +2,7 @@
 /// How figures are computed on every core, printed, and given an interval.
 #pragma once
 
+#include "shared/base/result.hpp"
 #include "tests/quality/options.hpp"
 
 #include <cstddef>
@@ -13,6 +14,9 @@ namespace lapwing::quality {
 
 /// Calls `work(i)` for every i below `count`, on every core.
 void for_each(std::size_t count, const std::function<void(std::size_t)>& work);
+
+/// The same with work that may fail: the first error that was met, after all are done.
+Result<void> try_each(std::size_t count, const std::function<Result<void>(std::size_t)>& work);
 
 /// `name value`, one line.
 void figure(std::string_view name, double value);
