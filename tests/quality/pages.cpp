@@ -28,11 +28,12 @@ std::vector<agent::Labelled> labels_of(const Series& series) {
 
 void write_scores(const fs::path& file, const Series& series, const Output& output) {
   std::ofstream csv(file);
-  csv << "timestamp,score,anomaly_score\n";
+  csv.precision(9);  // every float is told from its neighbour
+  csv << "timestamp,score,anomaly_score,outlier\n";
   const auto onsets = output.onsets();
   for (std::size_t i = 0; i < onsets.size(); ++i) {
-    csv << to_rfc3339(series.times[i]) << ',' << output.verdicts[i].score << ',' << onsets[i]
-        << '\n';
+    csv << to_rfc3339(series.times[i]) << ',' << output.verdicts[i].score << ',' << onsets[i] << ','
+        << output.verdicts[i].anomalous << '\n';
   }
 }
 

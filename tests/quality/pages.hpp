@@ -11,9 +11,9 @@
 
 namespace lapwing::quality {
 
-/// OUT/COLLECTION/NAME.csv with `timestamp,score,anomaly_score` of every row, and NAME.svg with one
-/// sensor's values, the labels and what was found. Nothing is written without Options::out.
-/// Threads: distinct series are safe.
+/// OUT/COLLECTION/NAME.csv with `timestamp,score,anomaly_score,outlier` of every row (outlier: an
+/// anomaly is open), and NAME.svg with one sensor's values, the labels and what was found. Nothing
+/// is written without Options::out. Threads: distinct series are safe.
 void write_pages(const Options& options, std::string_view collection, const Series& series,
                  const Output& output, std::size_t sensor = 0);
 
