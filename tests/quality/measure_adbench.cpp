@@ -9,8 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <numeric>
+#include <cstdio>
 #include <optional>
 #include <string>
 #include <vector>
@@ -74,6 +73,10 @@ std::optional<double> scikit_mean(const Options& options, std::string_view algor
   return sets == 0 ? std::nullopt : std::optional(sum / sets);
 }
 
+std::string figure_name(std::string_view kind) {
+  return kind == "auto" ? "adbench.auroc" : "adbench.auroc." + std::string(kind);
+}
+
 Result<void> measure_kind(const Options& options, const std::vector<Series>& tables,
                           const detect::Kind& kind, std::string_view scikit) {
   std::vector<double> values(tables.size());
@@ -84,9 +87,7 @@ Result<void> measure_kind(const Options& options, const std::vector<Series>& tab
     return {};
   });
   if (!done) return done;
-  const bool is_auto = kind.name == "auto";
-  figure_mean(options, is_auto ? "adbench.auroc" : "adbench.auroc." + std::string(kind.name),
-              values);
+  figure_mean(options, figure_name(kind.name), values);
   for (const char* scaling : {"raw", "zscore"}) {
     if (const auto mean = scikit_mean(options, scikit, scaling)) {
       detail("scikit-learn on %s columns: %.4f", scaling, *mean);
@@ -106,7 +107,7 @@ Result<void> measure_adbench(const Options& options) {
   for (const auto& wanted : kWanted) {
     const auto* kind = detect::find_kind(wanted.kind, detect::Input::rows);
     if (kind == nullptr) {
-      std::printf("adbench.auroc: skipped: no kind \"%s\" for rows\n",
+      std::printf("%s: skipped: no kind \"%s\" for rows\n", figure_name(wanted.kind).c_str(),
                   std::string(wanted.kind).c_str());
       continue;
     }

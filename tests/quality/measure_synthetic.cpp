@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "tests/quality/collections.hpp"
 #include "tests/quality/measures.hpp"
+#include "tests/quality/pages.hpp"
 #include "tests/quality/report.hpp"
 #include "tests/quality/run_stream.hpp"
 #include "tests/quality/synthetic/random.hpp"
@@ -21,6 +23,21 @@ constexpr std::size_t kAllowance = 12;  ///< rows after the fault in which it ma
 /// Rows from the fault's first reading to the alarm; none when it was missed.
 using Delay = std::optional<double>;
 
+/// The stream as one with labels.
+Series labelled(const synthetic::StreamSpec& spec, const std::vector<detect::Sample>& samples) {
+  Series series;
+  series.name = std::string(name(spec.fault)) + "/" + std::string(name(spec.normal));
+  series.sensors = {"value"};
+  const Time from = samples.front().time + static_cast<std::int64_t>(spec.fault_at) * spec.interval;
+  const Time to = from + static_cast<std::int64_t>(spec.fault_rows) * spec.interval;
+  for (const auto& sample : samples) {
+    series.times.push_back(sample.time);
+    series.values.push_back(sample.value);
+    series.labels.push_back(sample.time >= from && sample.time < to ? 1 : 0);
+  }
+  return series;
+}
+
 /// The fault comes one to three weeks after the warm-up.
 Delay run_one(const Options& options, synthetic::Normal normal, synthetic::Fault fault,
               std::size_t seed) {
@@ -31,6 +48,7 @@ Delay run_one(const Options& options, synthetic::Normal normal, synthetic::Fault
   spec.readings = spec.fault_at + spec.fault_rows + kAllowance;
   const auto samples = synthetic::make_stream(spec);
   const auto output = run_stream(samples, watch_of(options, kWarmup));
+  if (seed == 0) write_pages(options, "synthetic", labelled(spec, samples), output);
   const Time from = samples.front().time + static_cast<std::int64_t>(spec.fault_at) * spec.interval;
   for (const auto& opened : output.opened) {
     const Time at = samples[opened.row].time;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
 #include <mutex>
@@ -64,8 +65,11 @@ Interval interval_of(std::size_t count, const FigureOf& figure_of) {
     for (auto& file : files) file = random.whole(0, count - 1);
     figures[draw] = figure_of(files);
   });
+  std::erase_if(figures, [](double figure) { return std::isnan(figure); });  // nothing to judge
+  if (figures.empty()) return {std::nan(""), std::nan("")};
   std::ranges::sort(figures);
-  return {figures[kDraws / 10], figures[kDraws - 1 - kDraws / 10]};
+  const std::size_t tenth = figures.size() / 10;
+  return {figures[tenth], figures[figures.size() - 1 - tenth]};
 }
 
 void figure_of_files(const Options& options, std::string_view name, std::size_t count,

@@ -31,7 +31,8 @@ struct Interval {
   double high = 0;
 };
 /// The 10 % and 90 % quantiles of a figure when `count` files are drawn from them with
-/// replacement, 200 times: how far it moves with the choice of files.
+/// replacement, 200 times: how far it moves with the choice of files. Draws whose figure is NaN are
+/// left out.
 [[nodiscard]] Interval interval_of(std::size_t count, const FigureOf& figure_of);
 
 /// Prints the figure of all files; with Options::intervals also `name.interval low high`.
