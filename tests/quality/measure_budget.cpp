@@ -13,8 +13,8 @@
 namespace lapwing::quality {
 namespace {
 
-constexpr std::size_t kSeeds = 24;  ///< streams a family
-constexpr std::array<std::size_t, 3> kWarmups{500, 1000, 2000};
+constexpr std::size_t kSeeds = 24;                              ///< streams a family
+constexpr std::array<std::size_t, 3> kWarmups{240, 500, 2000};  ///< the first is the default
 constexpr std::array<std::size_t, 4> kLengths{20'160, 40'320, 60'480, 100'800};
 
 /// The synthetic stream `seed` of a family: at the higher rate lengths differ, at the lower one all

@@ -16,8 +16,7 @@
 namespace lapwing::quality {
 namespace {
 
-constexpr std::size_t kSeeds = 10;  ///< streams a family and fault
-constexpr std::size_t kWarmup = 1000;
+constexpr std::size_t kSeeds = 10;      ///< streams a family and fault
 constexpr std::size_t kAllowance = 12;  ///< rows after the fault in which it may still be told
 
 /// Rows from the fault's first reading to the alarm; none when it was missed.
@@ -41,13 +40,14 @@ Series labelled(const synthetic::StreamSpec& spec, const std::vector<detect::Sam
 /// The fault comes one to three weeks after the warm-up.
 Delay run_one(const Options& options, synthetic::Normal normal, synthetic::Fault fault,
               std::size_t seed) {
+  const std::size_t warmup = detect::WatchConfig{}.warmup;
   synthetic::StreamSpec spec{.normal = normal, .fault = fault, .seed = 7000 + seed, .offset = 0};
   synthetic::choose_strength(spec);
   spec.fault_at =
-      kWarmup + synthetic::Random(spec.seed).whole(synthetic::kWeek, 3 * synthetic::kWeek);
+      warmup + synthetic::Random(spec.seed).whole(synthetic::kWeek, 3 * synthetic::kWeek);
   spec.readings = spec.fault_at + spec.fault_rows + kAllowance;
   const auto samples = synthetic::make_stream(spec);
-  const auto output = run_stream(samples, watch_of(options, kWarmup));
+  const auto output = run_stream(samples, watch_of(options, warmup));
   if (seed == 0) write_pages(options, "synthetic", labelled(spec, samples), output);
   const Time from = samples.front().time + static_cast<std::int64_t>(spec.fault_at) * spec.interval;
   for (const auto& opened : output.opened) {
