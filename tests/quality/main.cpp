@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Measures the detectors on benchmark collections and synthetic streams; one line a figure.
+#include "shared/detect/kinds.hpp"
 #include "tests/quality/measures.hpp"
 #include "tests/quality/pages.hpp"
 
@@ -34,6 +35,10 @@ std::vector<std::string> names() {
 
 /// A collection or kind that is absent is no failure.
 int run(const Options& options) {
+  if (detect::find_kind(options.detector) == nullptr) {
+    std::fprintf(stderr, "no kind \"%s\" for streams\n", options.detector.c_str());
+    return 2;
+  }
   int code = 0;
   for (const auto& measure : kMeasures) {
     if (!options.only.empty() &&
