@@ -42,9 +42,10 @@ Result<void> measure_tsb_m(const Options& options) {
   std::vector<double> values(list->size());
   const auto done = try_each(list->size(), [&](std::size_t i) -> Result<void> {
     const auto& series = (*list)[i];
-    const auto scores = run_group(series, options);
-    if (!scores) return scores.error();
-    values[i] = vus_pr(series.labels, *scores, series.vus_window);
+    const auto run = run_group(series, options);
+    if (!run) return run.error();
+    write_pages(options, "tsb-m", series, run->output, run->sensor);
+    values[i] = vus_pr(series.labels, run->output.scores(), series.vus_window);
     return {};
   });
   if (!done) return done;

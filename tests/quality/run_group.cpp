@@ -4,10 +4,12 @@
 #include "shared/detect/kinds.hpp"
 
 #include <algorithm>
+#include <span>
+#include <vector>
 
 namespace lapwing::quality {
 
-Result<std::vector<float>> run_group(const Series& series, const Options& options) {
+Result<GroupOutput> run_group(const Series& series, const Options& options) {
   const auto* kind = detect::find_kind(options.group_detector, detect::Input::group);
   if (kind == nullptr) {
     return Error{Errc::not_found, "no kind \"" + options.group_detector + "\" for groups"};
@@ -17,10 +19,18 @@ Result<std::vector<float>> run_group(const Series& series, const Options& option
       kind->make({.width = series.width(), .warmup = static_cast<std::uint32_t>(warmup)}, {});
   if (!detector) return within(series.name, detector.error());
   std::vector<float> raw(series.rows());
-  const auto done = (*detector)->score(
-      {.values = series.values, .times = series.times, .width = series.width()}, {.raw = raw});
+  std::vector<float> contributions(series.values.size());
+  const auto done =
+      (*detector)->score({.values = series.values, .times = series.times, .width = series.width()},
+                         {.raw = raw, .contributions = contributions});
   if (!done) return within(series.name, done.error());
-  return raw;
+  GroupOutput result;
+  result.output.verdicts.resize(series.rows());
+  for (std::size_t i = 0; i < raw.size(); ++i) result.output.verdicts[i].score = raw[i];
+  const auto highest = static_cast<std::size_t>(std::ranges::max_element(raw) - raw.begin());
+  const auto parts = std::span(contributions).subspan(highest * series.width(), series.width());
+  result.sensor = static_cast<std::size_t>(std::ranges::max_element(parts) - parts.begin());
+  return result;
 }
 
 }  // namespace lapwing::quality

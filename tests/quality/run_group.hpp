@@ -4,13 +4,19 @@
 #include "shared/base/result.hpp"
 #include "tests/quality/collections.hpp"
 #include "tests/quality/options.hpp"
+#include "tests/quality/run_stream.hpp"
 
-#include <vector>
+#include <cstddef>
 
 namespace lapwing::quality {
 
-/// A score for each row of a series, from the options' kind for groups, warmed up on the training
-/// rows. Errors: not_found (no such kind), and what the kind refuses.
-Result<std::vector<float>> run_group(const Series& series, const Options& options);
+struct GroupOutput {
+  Output output;
+  std::size_t sensor = 0;  ///< contributed most to the highest score
+};
+
+/// The rows of a series through the options' kind for groups, warmed up on the training rows;
+/// scores are the detector's own. Errors: not_found (no such kind), and what the kind refuses.
+Result<GroupOutput> run_group(const Series& series, const Options& options);
 
 }  // namespace lapwing::quality
