@@ -11,10 +11,9 @@ namespace lapwing::detect {
 namespace {
 
 constexpr std::uint32_t kVersion = 1;
-// Of the logarithm of the score. The dynamics see most faults between sensors first; the shape
-// sees those of a single one.
-constexpr float kShapeShare = 0.25F;
-constexpr float kDynamicsShare = 0.75F;
+// Of the logarithm of the score. The dynamics see first what changes between sensors; the shape
+// keeps a say for switches and for courses that every step of is ordinary.
+constexpr float kShapeShare = 1.0F / 8;
 constexpr double kUnitQuantile = 0.99;
 constexpr float kShapeUnitMin = 0.05F;
 constexpr float kDynamicsUnitMin = 1e-6F;
@@ -100,8 +99,8 @@ float AutoGroup::joined(float shape, float dynamics) const noexcept {
   const float p = shape / state_.shape_unit;
   if (!state_.dynamics.any()) return std::min(p, kScoreMax);
   const float v = dynamics / state_.dynamics_unit;
-  static_assert(kShapeShare == 0.25F, "two square roots");
-  return std::min(std::sqrt(std::sqrt(p * v) * v), kScoreMax);
+  static_assert(kShapeShare == 1.0F / 8, "three square roots");
+  return std::min(std::sqrt(std::sqrt(std::sqrt(p * v) * v) * v), kScoreMax);
 }
 
 void AutoGroup::contribute(std::span<float> out) const noexcept {
@@ -113,7 +112,7 @@ void AutoGroup::contribute(std::span<float> out) const noexcept {
   for (std::size_t c = 0; c < out.size(); ++c) sum += out[c] = weight[c] * strange[c];
   const float share = state_.dynamics.any() ? kShapeShare : 1;
   for (float& one : out) one = sum > 0 ? share * one / sum : 0;
-  state_.dynamics.contribute(kDynamicsShare, out);
+  state_.dynamics.contribute(1 - kShapeShare, out);
   float total = 0;
   for (const float one : out) total += one;
   for (float& one : out) one = total > 0 ? one / total : 0;

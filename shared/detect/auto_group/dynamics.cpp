@@ -15,6 +15,12 @@ constexpr double kVarianceMin = 1e-6;
 constexpr float kPartPace = 1.0F / Dynamics::kMean;
 constexpr float kDistanceMax = 1e12F;
 
+/// out += factor * row
+void add_scaled(float* __restrict__ out, const float* __restrict__ row, float factor,
+                std::size_t size) {
+  for (std::size_t i = 0; i < size; ++i) out[i] += factor * row[i];
+}
+
 }  // namespace
 
 Dynamics::Dynamics(std::size_t width, std::size_t rows)
@@ -205,8 +211,7 @@ void Dynamics::push(std::span<const float> standard, std::span<const float> weig
     for (std::size_t lag = 0; lag < kLags; ++lag) {
       const float* past = &lags_[(newest + kLags - 1 - lag) % kLags * width + one.begin];
       for (std::size_t i = 0; i < one.size; ++i) {
-        const float* row = &one.weights[(lag * one.size + i) * one.size];
-        for (std::size_t m = 0; m < one.size; ++m) error[m] -= row[m] * past[i];
+        add_scaled(error, &one.weights[(lag * one.size + i) * one.size], -past[i], one.size);
       }
     }
     for (std::size_t m = 0; m < one.size; ++m) {
@@ -214,8 +219,7 @@ void Dynamics::push(std::span<const float> standard, std::span<const float> weig
       product[m] = 0;
     }
     for (std::size_t i = 0; i < one.size; ++i) {
-      const float* row = &one.precision[i * one.size];
-      for (std::size_t m = 0; m < one.size; ++m) product[m] += row[m] * error[i];
+      add_scaled(product, &one.precision[i * one.size], error[i], one.size);
     }
     for (std::size_t m = 0; m < one.size; ++m) total += error[m] * product[m];
   }

@@ -28,6 +28,7 @@ inline constexpr Kind kAutoGroup{
     .parameters = kAutoGroupParameters,
     .state_bytes_max = 256 * 1024,
     .nanoseconds_row = 600,
+    .warmup_scores = true,
     .make = &make_auto_group};
 
 }  // namespace lapwing::detect

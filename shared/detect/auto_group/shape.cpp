@@ -36,18 +36,27 @@ Shape::Shape(std::size_t width, std::size_t rows) : width_(width), scales_(1) {
   sample_distance_.resize(sample_.size());
 }
 
-Shape::Nearest Shape::nearest(const Book& book, const Course& course) noexcept {
-  std::array<float, kCourses> squares{};
+/// Sums of squares to every course.
+void Shape::apart(const Book& book, const Course& course, Lanes& squares) noexcept {
+  squares = Lanes{};
   for (std::size_t j = 0; j < kPoints; ++j) {
-    const float point = course[j];
-    for (std::size_t k = 0; k < kCourses; ++k) {
-      const float apart = point - book[j][k];
-      squares[k] += apart * apart;
-    }
+    const Lanes difference = book[j] - course[j];
+    squares += difference * difference;
   }
-  std::size_t best = 0;
-  for (std::size_t k = 1; k < kCourses; ++k) best = squares[k] < squares[best] ? k : best;
-  return {std::sqrt(squares[best] / kPoints), best};
+}
+
+/// Root of the mean square to the nearest.
+float Shape::distance(const Book& book, const Course& course) noexcept {
+  Lanes squares;
+  apart(book, course, squares);
+  // Four columns first, so that instructions for four numbers do most of the comparing.
+  std::array<float, 4> least;
+  for (std::size_t k = 0; k < 4; ++k) {
+    const float a = std::min(squares[k], squares[k + 4]);
+    const float b = std::min(squares[k + 8], squares[k + 12]);
+    least[k] = std::min(a, b);
+  }
+  return std::sqrt(std::min(std::min(least[0], least[1]), std::min(least[2], least[3])) / kPoints);
 }
 
 /// The course that ends with `row`, newest mean first.
@@ -75,8 +84,8 @@ void Shape::train(Book& book, std::size_t scale, std::size_t begin, std::size_t 
   for (std::size_t k = 1; k < kCourses; ++k) {
     double total = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const float distance = nearest(book, sample_[i]).distance;
-      sample_distance_[i] = distance * distance;
+      const float away = distance(book, sample_[i]);
+      sample_distance_[i] = away * away;
       total += static_cast<double>(sample_distance_[i]);
     }
     if (total <= 0) break;  // no more different courses than that
@@ -91,7 +100,12 @@ void Shape::train(Book& book, std::size_t scale, std::size_t begin, std::size_t 
     std::array<std::array<double, kPoints>, kCourses> sums{};
     std::array<std::size_t, kCourses> counts{};
     for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t k = nearest(book, sample_[i]).course;
+      Lanes squares;
+      apart(book, sample_[i], squares);
+      std::size_t k = 0;
+      for (std::size_t other = 1; other < kCourses; ++other) {
+        k = squares[other] < squares[k] ? other : k;
+      }
       ++counts[k];
       for (std::size_t j = 0; j < kPoints; ++j) sums[k][j] += static_cast<double>(sample_[i][j]);
     }
@@ -108,7 +122,7 @@ void Shape::train(Book& book, std::size_t scale, std::size_t begin, std::size_t 
 float Shape::distances(const Book& book, std::size_t scale, std::size_t begin,
                        std::size_t end) noexcept {
   for (std::size_t t = begin; t < end; ++t) {
-    distance_[t] = nearest(book, course(scale, t)).distance;
+    distance_[t] = distance(book, course(scale, t));
   }
   const auto count = static_cast<std::ptrdiff_t>(end - begin);
   std::copy_n(distance_.begin() + static_cast<std::ptrdiff_t>(begin), count, sorted_.begin());
@@ -136,8 +150,8 @@ void Shape::learn(std::size_t channel, std::span<const float> column, std::uint6
         train(half_, scale, from, to, salt);
         const float usual = distances(half_, scale, from, to);
         for (std::size_t t = other_from; t < other_to; ++t) {
-          const float distance = nearest(half_, course(scale, t)).distance;
-          honest[t] += share * std::min(distance / usual, kStrangeMax);
+          const float away = distance(half_, course(scale, t));
+          honest[t] += share * std::min(away / usual, kStrangeMax);
         }
       };
       judge(begin, middle, middle, rows);
@@ -177,7 +191,7 @@ void Shape::push(std::span<const float> standard) noexcept {
         course[j] = blocks[slot * width_ + c];
       }
       const std::size_t at = i * width_ + c;
-      held_[at] = std::min(nearest(books_[at], course).distance * unit_[at], kStrangeMax);
+      held_[at] = std::min(distance(books_[at], course) * unit_[at], kStrangeMax);
     }
   }
   const float share = 1 / static_cast<float>(scales_);
@@ -198,9 +212,13 @@ std::size_t Shape::bytes() const noexcept {
 
 bool Shape::plausible() const noexcept {
   const auto finite = [](float v) { return std::isfinite(v); };
-  const auto known = [&](const Book& book) {
-    return std::ranges::all_of(
-        book, [&](const auto& points) { return std::ranges::all_of(points, finite); });
+  const auto known = [](const Book& book) {
+    for (const Lanes& lanes : book.points) {
+      for (std::size_t k = 0; k < kCourses; ++k) {
+        if (!std::isfinite(lanes[k])) return false;
+      }
+    }
+    return true;
   };
   return std::ranges::all_of(books_, known) && std::ranges::all_of(unit_, finite) &&
          std::ranges::all_of(blocks_, finite) && std::ranges::all_of(sums_, finite) &&

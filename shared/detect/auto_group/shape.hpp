@@ -49,13 +49,28 @@ class Shape {
 
  private:
   /// Point-major, so that one instruction compares a point with several courses.
-  using Book = std::array<std::array<float, kCourses>, kPoints>;
-  using Course = std::array<float, kPoints>;
-  struct Nearest {
-    float distance;  ///< root of the mean square
-    std::size_t course;
+  /// (A vector type of the compiler: its loops over 16 floats are unrolled and then not
+  /// vectorised.)
+  using Lanes [[gnu::vector_size(kCourses * sizeof(float))]] = float;
+  struct Book {
+    std::array<Lanes, kPoints> points{};
+
+    Lanes& operator[](std::size_t point) noexcept { return points[point]; }
+    const Lanes& operator[](std::size_t point) const noexcept { return points[point]; }
+    template <class A>
+    void fields(A& archive) {
+      for (Lanes& lanes : points) {
+        for (std::size_t k = 0; k < kCourses; ++k) {
+          float one = lanes[k];
+          archive(one);
+          lanes[k] = one;
+        }
+      }
+    }
   };
-  static Nearest nearest(const Book& book, const Course& course) noexcept;
+  using Course = std::array<float, kPoints>;
+  static void apart(const Book& book, const Course& course, Lanes& squares) noexcept;
+  static float distance(const Book& book, const Course& course) noexcept;
   void train(Book& book, std::size_t scale, std::size_t begin, std::size_t end,
              std::uint64_t seed) noexcept;
   [[nodiscard]] Course course(std::size_t scale, std::size_t row) const noexcept;
