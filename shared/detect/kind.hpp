@@ -83,6 +83,7 @@ struct Kind {
   std::size_t state_bytes_max = 0;    ///< of one detector with the defaults; width 1, or 8 if wider
   std::uint32_t nanoseconds_row = 0;  ///< typical cost of a row on one x86-64 core, same width
   bool cuda = false;                  ///< there is a CUDA driver for it
+  bool warmup_scores = false;         ///< Detector::warmup_scores() tells, once warm
   MakeDetector make = nullptr;
   TrainModel train = nullptr;  ///< Learning::trained only
 };
