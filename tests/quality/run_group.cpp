@@ -1,36 +1,75 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/quality/run_group.hpp"
 
+#include "shared/detect/group_pipeline.hpp"
 #include "shared/detect/kinds.hpp"
 
 #include <algorithm>
+#include <map>
 #include <span>
 #include <vector>
 
 namespace lapwing::quality {
+namespace {
+
+/// Keeps each anomaly of the whole group once, as it is now.
+class Anomalies {
+ public:
+  void take(std::vector<detect::GroupEvent>& events) {
+    for (const auto& event : events) {
+      if (event.sensor == detect::GroupEvent::kGroup)
+        latest_.insert_or_assign(event.event.id, event);
+    }
+    events.clear();
+  }
+  [[nodiscard]] GroupOutput result(Output output) const {
+    GroupOutput result{std::move(output)};
+    double highest = 0;
+    for (const auto& [id, event] : latest_) {
+      result.output.anomalies.push_back(event.event);
+      if (event.parts_count == 0 || event.event.peak_score <= highest) continue;
+      highest = event.event.peak_score;
+      result.sensor = event.parts[0].sensor;
+    }
+    std::ranges::stable_sort(result.output.anomalies, {}, &detect::Event::onset);
+    return result;
+  }
+
+ private:
+  std::map<std::uint64_t, detect::GroupEvent> latest_;
+};
+
+}  // namespace
 
 Result<GroupOutput> run_group(const Series& series, const Options& options) {
-  const auto* kind = detect::find_kind(options.group_detector, detect::Input::group);
-  if (kind == nullptr) {
+  if (detect::find_kind(options.group_detector, detect::Input::group) == nullptr) {
     return Error{Errc::not_found, "no kind \"" + options.group_detector + "\" for groups"};
   }
-  const auto warmup = std::clamp<std::size_t>(series.train_rows, 24, 100'000);
-  const auto detector =
-      kind->make({.width = series.width(), .warmup = static_cast<std::uint32_t>(warmup)}, {});
-  if (!detector) return within(series.name, detector.error());
-  std::vector<float> raw(series.rows());
-  std::vector<float> contributions(series.values.size());
-  const auto done =
-      (*detector)->score({.values = series.values, .times = series.times, .width = series.width()},
-                         {.raw = raw, .contributions = contributions});
-  if (!done) return within(series.name, done.error());
-  GroupOutput result;
-  result.output.verdicts.resize(series.rows());
-  for (std::size_t i = 0; i < raw.size(); ++i) result.output.verdicts[i].score = raw[i];
-  const auto highest = static_cast<std::size_t>(std::ranges::max_element(raw) - raw.begin());
-  const auto parts = std::span(contributions).subspan(highest * series.width(), series.width());
-  result.sensor = static_cast<std::size_t>(std::ranges::max_element(parts) - parts.begin());
-  return result;
+  detect::GroupConfig group{.watch = watch_of(options, series.train_rows)};
+  group.watch.detector = options.group_detector;
+  group.watch.accept_after = kAcceptNever;
+  const auto pipeline = detect::GroupPipeline::make(group, series.width(), 1);
+  if (!pipeline) return within(series.name, pipeline.error());
+  Output output;
+  Anomalies anomalies;
+  std::vector<detect::GroupEvent> events;
+  Time now = series.times.front();
+  for (std::size_t i = 0; i < series.rows(); ++i) {
+    now = std::max(now, series.times[i]);
+    const auto row = std::span(series.values).subspan(i * series.width(), series.width());
+    const auto verdict = (*pipeline)->push(series.times[i], row, now, events);
+    output.verdicts.push_back(
+        {.score = verdict.score, .scored = verdict.scored, .anomalous = verdict.anomalous});
+    for (const auto& event : events) {
+      if (event.sensor != detect::GroupEvent::kGroup) continue;
+      if (event.event.phase != wire::Phase::opened) continue;
+      output.opened.push_back({i, std::max(verdict.score, 1.0F), event.event.reason});
+    }
+    anomalies.take(events);
+  }
+  (*pipeline)->finish(events);
+  anomalies.take(events);
+  return anomalies.result(std::move(output));
 }
 
 }  // namespace lapwing::quality

@@ -11,12 +11,14 @@
 namespace lapwing::quality {
 
 struct GroupOutput {
-  Output output;
-  std::size_t sensor = 0;  ///< contributed most to the highest score
+  Output output;           ///< of the sensors together; what one sensor has alone is not in it
+  std::size_t sensor = 0;  ///< has the largest part in the highest peak
 };
 
-/// The rows of a series through the options' kind for groups, warmed up on the training rows;
-/// scores are the detector's own. Errors: not_found (no such kind), and what the kind refuses.
+/// The rows of a series through the product's pipeline for groups, as if each arrived at its own
+/// time, warmed up on the training rows, with the options' kind and budget. As for streams, a fault
+/// is never accepted as the new normal. Errors: not_found (no such kind), and what the kind
+/// refuses.
 Result<GroupOutput> run_group(const Series& series, const Options& options);
 
 }  // namespace lapwing::quality

@@ -35,11 +35,14 @@ struct Output {
 /// Readings through the product's own pipeline, as if each arrived at its own time.
 Output run_stream(std::span<const detect::Sample> samples, const detect::WatchConfig& watch);
 
+/// No fault is accepted as the new normal, since the benchmarks' labels do not: the longest time
+/// that a watch takes.
+inline constexpr Micros kAcceptNever = std::chrono::hours(24 * 90);
+
 /// A watch with the options' detector and budget.
 detect::WatchConfig watch_of(const Options& options, std::size_t warmup);
 
-/// One sensor of a series; it is warmed up on its training rows and never accepts a fault as the
-/// new normal, since the benchmarks' labels do not.
+/// A series of one sensor, warmed up on its training rows; see kAcceptNever.
 Output run_series(const Series& series, const Options& options);
 
 }  // namespace lapwing::quality
