@@ -213,25 +213,42 @@ void Plot::draw_values(std::string& out, const Frame& frame) const {
   out += "\"/>\n";
 }
 
-void Plot::draw_scores(std::string& out, const Frame&) const {
+double Plot::x_of(Time time) const {
+  const double part =
+      static_cast<double>((time - first_).count()) / static_cast<double>((last_ - first_).count());
+  return kLeft + std::clamp(part, 0.0, 1.0) * kWidth;
+}
+
+void Plot::draw_labels(std::string& out, std::span<const Labelled> labelled) const {
+  for (const Labelled& label : labelled.first(std::min(labelled.size(), kShadesMax))) {
+    const double from = x_of(label.first);
+    print(out, "<rect class=\"label\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n",
+          from, kTop, std::max(2.0, x_of(label.last) - from), kHeight);
+  }
+}
+
+void Plot::draw_scores(std::string& out) const {
   const auto y = [](double score) {
     return kScoreTop + kScoreHeight * (1 - std::min(score, kScoreShown) / kScoreShown);
   };
-  out += "<path class=\"score\" d=\"";
-  for (std::size_t at = 0; at < kColumns; ++at) {
-    const double score = static_cast<double>(columns_[at].score);
-    if (score <= 0) continue;
-    print(out, "M%.1f %.1fV%.1f", kLeft + static_cast<double>(at), kScoreTop + kScoreHeight,
-          y(score));
+  for (const bool anomalous : {false, true}) {
+    out += anomalous ? "<path class=\"over\" d=\"" : "<path class=\"score\" d=\"";
+    for (std::size_t at = 0; at < kColumns; ++at) {
+      const double score = static_cast<double>(columns_[at].score);
+      if (score <= 0 || (score > 1) != anomalous) continue;
+      print(out, "M%.1f %.1fV%.1f", kLeft + static_cast<double>(at), kScoreTop + kScoreHeight,
+            y(score));
+    }
+    out += "\"/>\n";
   }
-  out += "\"/>\n";
   print(out, "<path class=\"limit\" d=\"M%.1f %.1fH%.1f\"/>\n", kLeft, y(1), kLeft + kWidth);
   text_at(out, kLeft - 8, y(1) + 4, "end", "1");
   text_at(out, kLeft - 8, y(kScoreShown) + 10, "end", "4+");
   text_at(out, kLeft, kScoreTop - 8, "start", "score (above 1: anomalous)");
 }
 
-std::string Plot::svg(std::string_view title, std::span<const Event> anomalies) const {
+std::string Plot::svg(std::string_view title, std::span<const Event> anomalies,
+                      std::span<const Labelled> labelled) const {
   const Frame box = frame();
   std::string out;
   out.reserve(200'000);
@@ -242,7 +259,9 @@ std::string Plot::svg(std::string_view title, std::span<const Event> anomalies) 
   out +=
       "<style>.grid{stroke:#d9dee3;fill:none}.band{fill:#9ec9e8;fill-opacity:.55;stroke:none}"
       ".value{stroke:#1b5e8c;stroke-width:1.2;fill:none;stroke-linejoin:round}"
-      ".score{stroke:#5b6b7a;fill:none}.limit{stroke:#d03b3b;stroke-dasharray:4 3;fill:none}"
+      ".score{stroke:#5b6b7a;fill:none}.over{stroke:#d03b3b;fill:none}"
+      ".label{fill:#3f9b5f;fill-opacity:.28;stroke:none}.limit{stroke:#d03b3b;stroke-dasharray:4 "
+      "3;fill:none}"
       ".frame{stroke:#7b8794;fill:none}</style>\n";
   print(out, "<rect width=\"%.0f\" height=\"%.0f\" fill=\"#ffffff\"/>\n", kPageWidth, kPageHeight);
   out += "<g font-size=\"17\" font-weight=\"600\">";
@@ -252,12 +271,7 @@ std::string Plot::svg(std::string_view title, std::span<const Event> anomalies) 
       out, kLeft, 46, "start",
       "value (line), expected band (blue), anomalies (shaded and numbered: yellow minor, orange "
       "major, red critical)");
-
-  const auto x_of = [this](Time time) {
-    const double part = static_cast<double>((time - first_).count()) /
-                        static_cast<double>((last_ - first_).count());
-    return kLeft + std::clamp(part, 0.0, 1.0) * kWidth;
-  };
+  if (!labelled.empty()) text_at(out, kLeft + kWidth, 46, "end", "labelled times (green)");
   const double step = nice_step(box.high - box.low);
   for (double at = std::ceil(box.low / step) * step; step > 0 && at <= box.high; at += step) {
     print(out, "<path class=\"grid\" d=\"M%.1f %.1fH%.1f\"/>\n", kLeft, box.y(at), kLeft + kWidth);
@@ -282,6 +296,7 @@ std::string Plot::svg(std::string_view title, std::span<const Event> anomalies) 
           "from " + to_rfc3339(first_).substr(0, 19) + " to " + to_rfc3339(last_).substr(0, 19) +
               " UTC");
 
+  draw_labels(out, labelled);
   draw_band(out, box);
   std::size_t place = 0;
   for (const Event& event : anomalies) {
@@ -298,7 +313,7 @@ std::string Plot::svg(std::string_view title, std::span<const Event> anomalies) 
     }
   }
   draw_values(out, box);
-  draw_scores(out, box);
+  draw_scores(out);
   for (const auto& [top, height] : {std::pair{kTop, kHeight}, std::pair{kScoreTop, kScoreHeight}}) {
     print(out, "<rect class=\"frame\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n",
           kLeft, top, kWidth, height);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// A picture of one stream: value, expected band, anomalies, and the score below.
+/// A picture of one stream: value, expected band, anomalies, labels, and the score below.
 #pragma once
 
 #include "shared/base/time.hpp"
@@ -14,6 +14,12 @@
 
 namespace lapwing::agent {
 
+/// A time that people have labelled as anomalous, both ends included.
+struct Labelled {
+  Time first{};
+  Time last{};
+};
+
 /// Collects readings into a fixed number of columns, so that a picture of millions of readings is
 /// as small as one of a thousand: at most about 400 KiB. Each column keeps least and greatest
 /// value, the mean band and the greatest score; nothing that stands out is lost.
@@ -24,8 +30,8 @@ class Plot {
 
   void add(const detect::Sample& sample, const detect::Verdict& verdict);
   /// The picture as SVG. `title` may hold any text.
-  [[nodiscard]] std::string svg(std::string_view title,
-                                std::span<const detect::Event> anomalies) const;
+  [[nodiscard]] std::string svg(std::string_view title, std::span<const detect::Event> anomalies,
+                                std::span<const Labelled> labelled = {}) const;
 
  private:
   struct Column {
@@ -43,7 +49,9 @@ class Plot {
 
   void draw_values(std::string& out, const Frame& frame) const;
   void draw_band(std::string& out, const Frame& frame) const;
-  void draw_scores(std::string& out, const Frame& frame) const;
+  void draw_scores(std::string& out) const;
+  void draw_labels(std::string& out, std::span<const Labelled> labelled) const;
+  [[nodiscard]] double x_of(Time time) const;
   [[nodiscard]] Frame frame() const;
 
   Time first_;

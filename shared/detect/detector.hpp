@@ -80,6 +80,12 @@ class Detector {
   [[nodiscard]] virtual std::size_t warmup_rows() const noexcept = 0;
   [[nodiscard]] virtual bool warm() const noexcept = 0;
 
+  /// What rows of the warm-up would have scored, each judged by a model that had not learnt from
+  /// it: a threshold may be calibrated on them, where scores of learnt rows are too low for that.
+  /// Set when the warm-up ends and by accept_new_normal(); empty for kinds that cannot tell, and
+  /// after restore(). Valid until the next call.
+  [[nodiscard]] virtual std::span<const float> warmup_scores() const noexcept { return {}; }
+
   /// What was lately seen is normal from now on (a verdict, or a change that lasted long enough).
   /// No effect on trained kinds.
   virtual void accept_new_normal() noexcept {}

@@ -84,6 +84,7 @@ struct Kind {
   std::uint32_t nanoseconds_row = 0;  ///< typical cost of a row on one x86-64 core, same width
   bool cuda = false;                  ///< there is a CUDA driver for it
   bool evidence = false;              ///< writes Scores::evidence: alarms need no calibration rows
+  bool warmup_scores = false;         ///< Detector::warmup_scores() tells, once warm
   MakeDetector make = nullptr;
   TrainModel train = nullptr;  ///< Learning::trained only
 };

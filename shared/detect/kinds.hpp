@@ -4,6 +4,7 @@
 #pragma once
 
 #include "shared/detect/auto/kind.hpp"
+#include "shared/detect/auto_group/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
 #include "shared/detect/kind.hpp"
 
@@ -16,6 +17,7 @@ inline constexpr std::array kKinds{
     // One stream, online.
     kAutoStream, kEwma,
     // Groups, online.
+    kAutoGroup,
     // Rows, trained.
 };
 

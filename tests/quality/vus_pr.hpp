@@ -15,7 +15,4 @@ namespace lapwing::quality {
 [[nodiscard]] double vus_pr(std::span<const std::uint8_t> labels, std::span<const float> scores,
                             std::size_t window);
 
-/// Area under the receiver operating characteristic; ties share a threshold.
-[[nodiscard]] double auroc(std::span<const std::uint8_t> labels, std::span<const float> scores);
-
 }  // namespace lapwing::quality

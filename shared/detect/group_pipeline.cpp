@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/detect/group_pipeline.hpp"
+
+#include "shared/detect/calibration.hpp"
+#include "shared/detect/decision.hpp"
+#include "shared/detect/episode.hpp"
+#include "shared/detect/kinds.hpp"
+#include "shared/detect/quality.hpp"
+#include "shared/detect/snapshot.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cmath>
+#include <limits>
+
+namespace lapwing::detect {
+namespace {
+
+using wire::Reason;
+
+constexpr std::uint32_t kVersion = 1;
+constexpr double kDetectorShare = 0.6;  // of the warm-up, for kinds without honest scores
+constexpr std::uint32_t kCalibrationMin = 16;
+constexpr std::uint64_t kRateEvery = 64;  // rows
+constexpr std::uint64_t kAcceptRows = 64;
+constexpr std::size_t kSnapshotBytesMax = std::size_t{256} << 20;
+// Calibration extrapolates from where scores are plentiful with a tail that suits single readings.
+// Kinds whose score is a mean over rows have a shorter one: scores are raised to the power that
+// makes their spread this, ln(99 % quantile / median) / ln(50), and back.
+constexpr double kSpread = 0.15;
+constexpr double kPowerMin = 1;
+constexpr double kPowerMax = 8;
+constexpr float kRaisedMax = 1e30F;
+
+std::uint32_t detector_rows(const WatchConfig& watch, bool honest) {
+  if (honest) return watch.warmup;
+  return std::max<std::uint32_t>(24, static_cast<std::uint32_t>(kDetectorShare * watch.warmup));
+}
+std::uint32_t calibration_rows(const WatchConfig& watch, bool honest) {
+  const std::uint32_t rows = detector_rows(watch, honest);
+  return std::max(kCalibrationMin, watch.warmup > rows ? watch.warmup - rows : 0);
+}
+
+struct Parts {
+  std::array<Part, GroupEvent::kParts> list{};
+  std::uint32_t count = 0;
+
+  template <class A>
+  void fields(A& archive) {
+    for (Part& part : list) archive(part.sensor, part.share);
+    archive(count);
+  }
+};
+
+/// The largest shares first.
+Parts largest(std::span<const float> shares) {
+  Parts parts;
+  for (std::size_t c = 0; c < shares.size(); ++c) {
+    if (shares[c] <= 0) continue;
+    std::size_t at = parts.count;
+    while (at > 0 && parts.list[at - 1].share < shares[c]) --at;
+    if (at == parts.list.size()) continue;
+    parts.count = std::min<std::uint32_t>(parts.count + 1, GroupEvent::kParts);
+    for (std::size_t i = parts.count - 1; i > at; --i) parts.list[i] = parts.list[i - 1];
+    parts.list[at] = {static_cast<std::uint16_t>(c), shares[c]};
+  }
+  return parts;
+}
+
+/// The rows' own times pass the clock checks of a stream that has nothing else to check.
+const WatchConfig kRows = [] {
+  WatchConfig watch;
+  watch.stuck_check = false;
+  watch.gap_check = false;
+  return watch;
+}();
+
+}  // namespace
+
+struct GroupPipeline::State {
+  State(const WatchConfig& watch, std::size_t sensors, bool honest)
+      : qualities(sensors), decisions(sensors), calibration(calibration_rows(watch, honest)) {}
+
+  Quality clock;  ///< of the rows
+  std::vector<Quality> qualities;
+  std::vector<Decision> decisions;  ///< of the sensors
+  Decision decision;                ///< of the group
+  Calibration calibration;
+  Episode episode;
+  Parts parts;  ///< at the peak of the open anomaly
+  double peak = 0;
+  float unit = 1;   ///< raw score that is raised to 1
+  float power = 1;  ///< see kSpread
+  float last_score = 0;
+  bool resumed = false;  ///< restored, and no clock seen since
+  std::uint64_t rows_total = 0;
+  std::uint64_t dropped_total = 0;
+
+  template <class A>
+  void fields(A& archive) {
+    archive(clock, qualities, decisions, decision, calibration, episode, parts);
+    archive(peak, unit, power, last_score, rows_total, dropped_total);
+  }
+  [[nodiscard]] float raised(float raw) const noexcept {
+    return std::min(std::pow(raw / unit, power), kRaisedMax);
+  }
+  /// The score of a raw one under the threshold in force, in the detector's own proportions.
+  [[nodiscard]] float score(float raw) const noexcept {
+    const float threshold = std::max(calibration.raw_threshold(), 1e-12F);
+    return std::min(raw / (unit * std::pow(threshold, 1 / power)), 1e6F);
+  }
+  [[nodiscard]] bool plausible(std::size_t sensors) const noexcept {
+    const auto placed = [sensors](const Part& part) { return part.sensor < sensors; };
+    const auto sound = [](const Decision& one) { return one.plausible(); };
+    return calibration.plausible() && decision.plausible() && episode.plausible() &&
+           std::ranges::all_of(decisions, sound) && parts.count <= GroupEvent::kParts &&
+           std::ranges::all_of(parts.list, placed) && std::isfinite(unit) && unit > 0 &&
+           power >= static_cast<float>(kPowerMin) && power <= static_cast<float>(kPowerMax);
+  }
+};
+
+Result<std::unique_ptr<GroupPipeline>> GroupPipeline::make(const GroupConfig& group,
+                                                           std::size_t sensors,
+                                                           std::uint64_t id_seed) {
+  const WatchConfig& watch = group.watch;
+  const Kind* kind = find_kind(watch.detector, Input::group);
+  if (kind == nullptr) {
+    return Error{Errc::bad_config,
+                 "group " + watch.name + ": no detector \"" + watch.detector + "\" for groups"};
+  }
+  const Settings settings{.width = sensors,
+                          .warmup = detector_rows(watch, kind->warmup_scores),
+                          .season = watch.season};
+  auto detector = kind->make(settings, {});
+  if (!detector) return within("group " + watch.name, detector.error());
+  return std::unique_ptr<GroupPipeline>(
+      new GroupPipeline(group, sensors, id_seed, std::move(*detector), kind->warmup_scores));
+}
+
+GroupPipeline::GroupPipeline(const GroupConfig& group, std::size_t sensors, std::uint64_t id_seed,
+                             std::unique_ptr<Detector> detector, bool honest)
+    : group_(&group),
+      id_seed_(id_seed),
+      honest_(honest),
+      detector_(std::move(detector)),
+      state_(std::make_unique<State>(group.watch, sensors, honest)),
+      row_(sensors),
+      shares_(sensors),
+      sorted_(group.watch.warmup) {
+  scratch_.reserve(Decision::kReasons * 2);
+}
+
+GroupPipeline::~GroupPipeline() = default;
+
+GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time now,
+                                 std::vector<GroupEvent>& events) {
+  assert(row.size() == row_.size());
+  State& s = *state_;
+  if (s.resumed) {
+    for (Quality& quality : s.qualities) quality.resumed(now);
+    s.clock.resumed(now);
+    s.resumed = false;
+  }
+  ++s.rows_total;
+  const Checked checked = s.clock.check(time, 0, now, kRows);
+  if (checked.dropped) {
+    ++s.dropped_total;
+    return {.score = s.last_score, .anomalous = s.episode.inside()};
+  }
+  check_sensors(checked.time, row, events);
+
+  float raw = 0;
+  const bool warm_before = detector_->warm();
+  const auto done =
+      detector_->score({.values = row_, .times = std::span(&checked.time, 1), .width = row_.size()},
+                       {.raw = std::span(&raw, 1), .contributions = shares_});
+  assert(done);
+  (void)done;
+  GroupVerdict verdict;
+  if (warm_before) {
+    judge(raw, checked.time, verdict, events);
+  } else if (detector_->warm() && honest_) {
+    calibrate_on_warmup();
+  }
+  s.last_score = verdict.score;
+  return verdict;
+}
+
+/// Every sensor's own checks; fills row_ with what they let pass.
+void GroupPipeline::check_sensors(Time time, std::span<const double> row,
+                                  std::vector<GroupEvent>& events) {
+  State& s = *state_;
+  for (std::size_t c = 0; c < row.size(); ++c) {
+    Quality& quality = s.qualities[c];
+    Decision& decision = s.decisions[c];
+    row_[c] = std::numeric_limits<double>::quiet_NaN();
+    const auto complain = [&](const Complaint& complaint, Time onset, Time at) {
+      decision.found({.reason = complaint.reason,
+                      .onset = onset,
+                      .time = at,
+                      .score = complaint.score,
+                      .value = row[c],
+                      .detail = complaint.detail},
+                     id_seed_ + 1 + c, scratch_);
+    };
+    if (std::isnan(row[c])) {
+      // By the rows' own time: it is what passes when recorded rows are replayed.
+      if (const auto silence =
+              quality.silence(std::max(time, quality.last_time()), group_->watch)) {
+        complain(*silence, quality.last_time(), time);
+      }
+    } else {
+      const Time before = quality.last_time();
+      const Checked checked = quality.check(time, row[c], time, group_->watch);
+      if (checked.gap) complain(*checked.gap, before, checked.time);
+      decision.close(Reason::gap, checked.time, scratch_);
+      if (!checked.missing && !checked.withheld && !checked.dropped) row_[c] = row[c];
+      if (checked.complaint) {
+        const bool stuck = checked.complaint->reason == Reason::stuck;
+        complain(*checked.complaint, stuck ? checked.stuck_since : checked.time, checked.time);
+      }
+      decision.passed(checked.time, group_->watch.hold, false, scratch_);
+    }
+    if (!scratch_.empty()) report(static_cast<std::int32_t>(c), events);
+  }
+}
+
+void GroupPipeline::judge(float raw, Time time, GroupVerdict& verdict,
+                          std::vector<GroupEvent>& events) {
+  State& s = *state_;
+  if (s.rows_total % kRateEvery == 0 || !s.calibration.ready()) {
+    const double per_week = s.clock.readings_per_week();
+    if (per_week > 0) s.calibration.set_rate(group_->watch.alarms_per_week / per_week);
+  }
+  verdict.scored = s.calibration.ready();
+  s.calibration.push(s.raised(raw));
+  if (!verdict.scored) return;
+  verdict.score = s.score(raw);
+  verdict.anomalous = s.episode.push(verdict.score);
+  if (verdict.anomalous) {
+    const auto score = static_cast<double>(verdict.score);
+    if (!s.decision.open(Reason::unusual) || score > s.peak) {
+      s.peak = score;
+      s.parts = largest(shares_);
+    }
+    s.decision.found({.reason = Reason::unusual,
+                      .cause = Cause::pattern,
+                      .onset = time,
+                      .time = time,
+                      .score = std::max(1.0, score)},
+                     id_seed_, scratch_);
+  }
+  s.decision.passed(time, group_->watch.hold, false, scratch_);
+  accept_if_lasting(time, events);
+  if (!scratch_.empty()) report(GroupEvent::kGroup, events);
+}
+
+/// The warm-up's honest scores give the unit, the spread and the first threshold.
+void GroupPipeline::calibrate_on_warmup() noexcept {
+  State& s = *state_;
+  const auto scores = detector_->warmup_scores();
+  const std::size_t count = std::min(scores.size(), sorted_.size());
+  if (count < kCalibrationMin) return;  // the rows to come calibrate
+  const std::span sorted(sorted_.data(), count);
+  std::copy_n(scores.end() - static_cast<std::ptrdiff_t>(count), count, sorted.begin());
+  std::ranges::sort(sorted);
+  const auto quantile = [&](double q) {
+    return std::max(1e-6F, sorted[static_cast<std::size_t>(q * static_cast<double>(count - 1))]);
+  };
+  s.unit = quantile(0.99);
+  const double spread = std::log(static_cast<double>(s.unit / quantile(0.5))) / std::log(50.0);
+  s.power = static_cast<float>(std::clamp(kSpread / std::max(spread, 1e-6), kPowerMin, kPowerMax));
+  s.calibration = Calibration(static_cast<std::uint32_t>(count));
+  const double per_week = s.clock.readings_per_week();
+  if (per_week > 0) s.calibration.set_rate(group_->watch.alarms_per_week / per_week);
+  for (const float one : scores.last(count)) s.calibration.push(s.raised(one));
+}
+
+/// Hands the decisions' events over as those of `sensor`.
+void GroupPipeline::report(std::int32_t sensor, std::vector<GroupEvent>& events) {
+  for (const Event& event : scratch_) {
+    GroupEvent out{.event = event, .sensor = sensor};
+    if (sensor == GroupEvent::kGroup) {
+      out.parts = state_->parts.list;
+      out.parts_count = state_->parts.count;
+    }
+    events.push_back(out);
+  }
+  scratch_.clear();
+}
+
+/// What has lasted for WatchConfig::accept_after is the new normal.
+void GroupPipeline::accept_if_lasting(Time time, std::vector<GroupEvent>& events) {
+  Decision& decision = state_->decision;
+  const bool lasting = decision.open(Reason::unusual) &&
+                       time - decision.onset(Reason::unusual) >= group_->watch.accept_after &&
+                       decision.readings_open(Reason::unusual) >= kAcceptRows;
+  if (!lasting) return;
+  decision.close(Reason::unusual, time, scratch_);
+  report(GroupEvent::kGroup, events);
+  accept_new_normal();
+}
+
+void GroupPipeline::accept_new_normal() noexcept {
+  detector_->accept_new_normal();
+  State& s = *state_;
+  s.episode = {};
+  s.calibration.accept();
+  if (detector_->warm() && honest_) calibrate_on_warmup();
+  for (Quality& quality : s.qualities) quality.accept_run();
+}
+
+void GroupPipeline::tick(Time now, std::vector<GroupEvent>& events) {
+  State& s = *state_;
+  if (s.resumed) return;
+  for (std::size_t c = 0; c < s.qualities.size(); ++c) {
+    const auto silence = s.qualities[c].silence(now, group_->watch);
+    if (!silence) continue;
+    const Time last = s.qualities[c].last_time();
+    s.decisions[c].found({.reason = Reason::gap,
+                          .onset = last,
+                          .time = now,
+                          .score = silence->score,
+                          .detail = silence->detail},
+                         id_seed_ + 1 + c, scratch_);
+    if (!scratch_.empty()) report(static_cast<std::int32_t>(c), events);
+  }
+}
+
+void GroupPipeline::finish(std::vector<GroupEvent>& events) {
+  State& s = *state_;
+  for (std::size_t c = 0; c < s.decisions.size(); ++c) {
+    s.decisions[c].close_all(scratch_);
+    report(static_cast<std::int32_t>(c), events);
+  }
+  s.decision.close_all(scratch_);
+  report(GroupEvent::kGroup, events);
+}
+
+GroupState GroupPipeline::state() const noexcept {
+  const State& s = *state_;
+  GroupState out{.last_time = s.clock.last_time(),
+                 .last_score = s.last_score,
+                 .warm = s.calibration.ready(),
+                 .anomalies_open = s.decision.open_count(),
+                 .rows_total = s.rows_total,
+                 .dropped_total = s.dropped_total};
+  for (const Decision& one : s.decisions) out.anomalies_open += one.open_count();
+  return out;
+}
+
+std::size_t GroupPipeline::state_bytes() const noexcept {
+  return sizeof(*this) + sizeof(State) + detector_->state_bytes() +
+         row_.size() * (sizeof(Quality) + sizeof(Decision) + sizeof(double) + sizeof(float)) +
+         sorted_.size() * sizeof(float);
+}
+
+std::uint64_t GroupPipeline::tag() const noexcept {
+  const WatchConfig& watch = group_->watch;
+  return frame_tag("group", kVersion, frame_tag(watch.detector, watch.warmup, row_.size()));
+}
+
+void GroupPipeline::snapshot(std::vector<std::byte>& out) const {
+  const std::size_t begun = begin_frame(out, tag());
+  StateWriter writer(out);
+  writer(*state_);
+  detector_->snapshot(out);
+  end_frame(out, begun);
+}
+
+Result<void> GroupPipeline::restore(std::span<const std::byte> bytes) {
+  const std::size_t sensors = row_.size();
+  const auto fresh = [&] { return std::make_unique<State>(group_->watch, sensors, honest_); };
+  const auto anew = [&](Error why) -> Error {  // whatever was taken before the fault goes too
+    auto made = make(*group_, sensors, id_seed_);
+    assert(made);
+    detector_ = std::move((*made)->detector_);
+    state_ = fresh();
+    return why;
+  };
+  if (bytes.size() > kSnapshotBytesMax) return anew({Errc::corrupt, "group snapshot is too long"});
+  auto content = open_frame(bytes, tag());
+  if (!content) return anew(content.error());
+  state_ = fresh();
+  StateReader reader(*content);
+  reader(*state_);
+  if (!reader.ok() || !bytes.empty() || !state_->plausible(sensors)) {
+    return anew({Errc::corrupt, "group snapshot holds impossible values"});
+  }
+  if (auto done = detector_->restore(reader.rest()); !done) return anew(done.error());
+  state_->resumed = true;
+  return {};
+}
+
+}  // namespace lapwing::detect

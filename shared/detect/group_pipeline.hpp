@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+/// A group's way from rows to anomalies: quality of each sensor > detector > calibration >
+/// decision.
+#pragma once
+
+#include "shared/base/result.hpp"
+#include "shared/base/time.hpp"
+#include "shared/detect/detector.hpp"
+#include "shared/detect/group.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+namespace lapwing::detect {
+
+/// The pipeline's word on one row.
+struct GroupVerdict {
+  float score = 0;         ///< above 1 is anomalous at the alarm budget; 0 while warming up
+  bool scored = false;     ///< false while warming up, and for rows that came late or twice
+  bool anomalous = false;  ///< the sensors together are: from a fault's first row to its last
+};
+
+/// The newest state of a group, for status pages.
+struct GroupState {
+  Time last_time{};  ///< of the last row taken; the epoch when there is none
+  float last_score = 0;
+  bool warm = false;
+  std::uint32_t anomalies_open = 0;  ///< of the group and of its sensors
+  std::uint64_t rows_total = 0;
+  std::uint64_t dropped_total = 0;  ///< rows out of order or repeated
+};
+
+/// Everything kept for one group.
+///
+/// Every sensor passes the quality checks by itself: what they find is an anomaly of that sensor,
+/// and its reading is kept from the detector where it would mislead; the other sensors go on. A
+/// sensor that is missing for long is reported as an outage. The threshold comes from scores of the
+/// warm-up that are honest (Detector::warmup_scores) where the kind tells them, so that the whole
+/// warm-up teaches both; else from its last 40 %.
+///
+/// Ownership: borrows the configuration, which must outlive it. Events are appended.
+/// Errors: rows have none: whatever is wrong with one becomes an event and a counter.
+/// Threads: distinct objects are safe; one object is used from one thread at a time.
+/// Cost: no allocation, lock or system call per row (the events vector may grow when an anomaly
+///   opens or closes). About 1.3 KiB a sensor besides the detector.
+/// Repeatable: same configuration, seed and rows give the same bits.
+class GroupPipeline {
+ public:
+  /// `id_seed` makes anomaly ids unique per device, as for Pipeline. `sensors` is the row's width.
+  /// Errors: bad_config (no such detector for groups, or it refuses its settings).
+  static Result<std::unique_ptr<GroupPipeline>> make(const GroupConfig& group, std::size_t sensors,
+                                                     std::uint64_t id_seed);
+  ~GroupPipeline();
+  GroupPipeline(const GroupPipeline&) = delete;
+  GroupPipeline& operator=(const GroupPipeline&) = delete;
+
+  /// Takes the next row; NaN = missing. `now` is the wall clock (the row's time when replaying).
+  GroupVerdict push(Time time, std::span<const double> row, Time now,
+                    std::vector<GroupEvent>& events);
+  /// Time passes, maybe without rows: finds outages. About once a second while live.
+  void tick(Time now, std::vector<GroupEvent>& events);
+  /// The rows end for good: open anomalies are closed at their last instant.
+  void finish(std::vector<GroupEvent>& events);
+
+  [[nodiscard]] GroupState state() const noexcept;
+  /// The operator says what is seen now is normal.
+  void accept_new_normal() noexcept;
+
+  [[nodiscard]] std::size_t state_bytes() const noexcept;
+  /// Appends the whole state (framed, checksummed, little-endian).
+  void snapshot(std::vector<std::byte>& out) const;
+  /// Goes on where the snapshot was taken. Errors: corrupt, unsupported (another version, width,
+  /// detector or warm-up): the group then warms up anew.
+  Result<void> restore(std::span<const std::byte> bytes);
+
+ private:
+  struct State;
+  GroupPipeline(const GroupConfig& group, std::size_t sensors, std::uint64_t id_seed,
+                std::unique_ptr<Detector> detector, bool honest);
+
+  void check_sensors(Time time, std::span<const double> row, std::vector<GroupEvent>& events);
+  void judge(float raw, Time time, GroupVerdict& verdict, std::vector<GroupEvent>& events);
+  void calibrate_on_warmup() noexcept;
+  void report(std::int32_t sensor, std::vector<GroupEvent>& events);
+  void accept_if_lasting(Time time, std::vector<GroupEvent>& events);
+  [[nodiscard]] std::uint64_t tag() const noexcept;
+
+  const GroupConfig* group_;
+  std::uint64_t id_seed_;
+  bool honest_;
+  std::unique_ptr<Detector> detector_;
+  std::unique_ptr<State> state_;
+  std::vector<double> row_;    ///< what the detector is given
+  std::vector<float> shares_;  ///< contributions to the row
+  std::vector<float> sorted_;
+  std::vector<Event> scratch_;  ///< between a decision and the caller's vector
+};
+
+}  // namespace lapwing::detect
