@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <cstring>
 
 namespace lapwing::detect {
@@ -206,7 +205,7 @@ void Auto::look_at_windows(float u, bool learn) noexcept {
 }
 
 /// Departures from repeating windows count as evidence; where nothing repeats they are noise.
-float Auto::pattern() const noexcept { static const bool no = getenv("NOPAT") != nullptr; if (no) return 0; return state_.whole.repeats() ? state_.whole.score() : 0; }
+float Auto::pattern() const noexcept { return state_.whole.repeats() ? state_.whole.score() : 0; }
 
 Band Auto::band(double prediction, float novelty) const noexcept {
   const State& s = state_;
