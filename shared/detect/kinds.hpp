@@ -5,6 +5,7 @@
 
 #include "shared/detect/auto/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
+#include "shared/detect/isolation_forest/kind.hpp"
 #include "shared/detect/kind.hpp"
 
 #include <array>
@@ -14,9 +15,11 @@ namespace lapwing::detect {
 
 inline constexpr std::array kKinds{
     // One stream, online.
-    kAutoStream, kEwma,
+    kAutoStream,
+    kEwma,
     // Groups, online.
     // Rows, trained.
+    kIsolationForest,
 };
 
 /// nullptr when there is no such kind for that input.
