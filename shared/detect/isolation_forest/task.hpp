@@ -76,18 +76,27 @@ LAPWING_HOST_DEVICE inline std::uint32_t walk_extended(const Trees& trees, std::
   return words[node * kLanes];
 }
 
+/// Sum of the path lengths of `row` in the trees [first, end), which lie in one group.
+LAPWING_HOST_DEVICE inline std::uint32_t walk_group(const Trees& trees, std::uint32_t first,
+                                                    std::uint32_t end, const float* row) noexcept {
+  std::uint32_t sum = 0;
+  std::uint32_t tree = first;
+  if (trees.coordinates > 1) {
+    for (; tree < end; ++tree) sum += walk_extended(trees, tree, row);
+    return sum;
+  }
+  for (; tree + 8 <= end; tree += 8) sum += walk<8>(trees, tree, row);
+  for (; tree < end; ++tree) sum += walk<1>(trees, tree, row);
+  return sum;
+}
+
 /// Sum of the path lengths of `row` in all trees.
 LAPWING_HOST_DEVICE inline std::uint32_t walk_all(const Trees& trees, const float* row) noexcept {
   std::uint32_t sum = 0;
-  if (trees.coordinates > 1) {
-    for (std::uint32_t tree = 0; tree < trees.trees; ++tree) {
-      sum += walk_extended(trees, tree, row);
-    }
-    return sum;
+  for (std::uint32_t first = 0; first < trees.trees; first += kLanes) {
+    const std::uint32_t end = first + kLanes < trees.trees ? first + kLanes : trees.trees;
+    sum += walk_group(trees, first, end, row);
   }
-  std::uint32_t tree = 0;
-  for (; tree + 4 <= trees.trees; tree += 4) sum += walk<4>(trees, tree, row);
-  for (; tree < trees.trees; ++tree) sum += walk<1>(trees, tree, row);
   return sum;
 }
 
