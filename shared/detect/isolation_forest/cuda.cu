@@ -8,13 +8,15 @@
 namespace lapwing::detect::isolation_forest {
 namespace {
 
+using trees::kLanes;
+
 constexpr unsigned kThreads = 128;
 
 /// One row a thread: neighbours read the same trees, so their top levels come from the cache.
-__global__ void sum_rows(Trees trees, const float* rows, std::size_t stride, std::size_t count,
+__global__ void sum_rows(Trees forest, const float* rows, std::size_t stride, std::size_t count,
                          std::uint32_t* sums) {
   const std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
-  if (i < count) sums[i] = walk_all(trees, rows + i * stride);
+  if (i < count) sums[i] = trees::walk_all(forest, rows + i * stride);
 }
 
 class Driver final : public CudaTrees {

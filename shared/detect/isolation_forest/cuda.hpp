@@ -3,13 +3,15 @@
 #pragma once
 
 #include "shared/base/result.hpp"
-#include "shared/detect/isolation_forest/task.hpp"
+#include "shared/detect/trees/task.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 
 namespace lapwing::detect::isolation_forest {
+
+using trees::Trees;
 
 /// A forest on a device. Threads: one object is used from one thread at a time.
 class CudaTrees {
@@ -21,7 +23,7 @@ class CudaTrees {
   CudaTrees(const CudaTrees&) = delete;
   CudaTrees& operator=(const CudaTrees&) = delete;
 
-  /// As isolation_forest::sum_paths(), with the same bits. Waits for the device.
+  /// As trees::walk_rows(), with the same bits. Waits for the device.
   /// Errors: no_device (it fails; the object is of no use then).
   virtual Result<void> sum_paths(const float* rows, std::size_t count, std::uint32_t* sums) = 0;
 

@@ -3,6 +3,7 @@
 
 #include "shared/detect/isolation_forest/kind.hpp"
 #include "shared/detect/snapshot.hpp"
+#include "shared/detect/trees/walk.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -13,9 +14,8 @@ namespace lapwing::detect::isolation_forest {
 namespace {
 
 constexpr std::uint32_t kVersion = 1;
-constexpr std::uint32_t kDepthMin = 3;  // the vector driver looks at three levels at once
-constexpr double kValueMax = 1e300;     // differences of such values are still finite
-constexpr double kScaledMax = 1e30;     // far outside of training, and below kEnded
+constexpr double kValueMax = 1e300;  // differences of such values are still finite
+constexpr double kScaledMax = 1e30;  // far outside of training, and below kEnded
 
 std::uint64_t tag() { return frame_tag(kIsolationForest.name, kVersion); }
 
@@ -38,7 +38,7 @@ Forest::Forest(std::uint32_t width, std::uint32_t trees, std::uint32_t sample,
       trees_(trees),
       sample_(sample),
       coordinates_(extension + 1),
-      depth_(std::max(kDepthMin, static_cast<std::uint32_t>(std::bit_width(sample - 1)))),
+      depth_(std::max(trees::kDepthMin, static_cast<std::uint32_t>(std::bit_width(sample - 1)))),
       mask_(coordinates_ > 1 ? 0 : std::bit_ceil(width) - 1),
       factor_(static_cast<float>(-1 / (expected_path(sample) * trees * kUnit))),
       columns_(width),
@@ -116,7 +116,7 @@ Result<Forest> Forest::read(std::span<const std::byte> bytes) {
                       allowed(coordinates - 1, extension_range) && coordinates <= width;
   if (!shaped) return impossible;
   // Its size follows from the shape, so that a small file cannot ask for much memory.
-  const auto depth = std::max<std::size_t>(kDepthMin, std::bit_width(sample - 1));
+  const auto depth = std::max<std::size_t>(trees::kDepthMin, std::bit_width(sample - 1));
   std::size_t due =
       width * 2 * sizeof(double) + trees * ((std::size_t{2} << depth) - 1) * sizeof(std::uint32_t);
   if (coordinates > 1) {

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "shared/base/result.hpp"
-#include "shared/detect/isolation_forest/task.hpp"
+#include "shared/detect/trees/task.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +11,10 @@
 #include <vector>
 
 namespace lapwing::detect::isolation_forest {
+
+using trees::kLanes;
+using trees::kUnit;
+using trees::Trees;
 
 /// How a column becomes single precision: its median in training is 0, the farthest value +-1.
 struct Column {
@@ -23,12 +27,8 @@ struct Column {
   }
 };
 
-/// A tree is complete: node n has the children 2n and 2n + 1, and after `depth` steps the word is a
-/// path length in 1/kUnit. Where training ended earlier, all leaves below hold the same length and
-/// the inner words are kEnded.
-///
-/// An inner word is the split value as a float whose lowest bits are the column's index: splits are
-/// drawn at random, so these bits are as good as any, and one load brings both.
+/// Trees as trees::Trees. Where training ended early, all leaves below hold the same length and the
+/// inner words are kEnded.
 /// Threads: immutable once made or read.
 class Forest {
  public:

@@ -2,8 +2,8 @@
 #include "shared/detect/isolation_forest/isolation_forest.hpp"
 
 #include "shared/detect/cuda/fallback.hpp"
-#include "shared/detect/isolation_forest/cpu.hpp"
-#include "shared/detect/isolation_forest/explain.hpp"
+#include "shared/detect/trees/share.hpp"
+#include "shared/detect/trees/walk.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -13,8 +13,8 @@ namespace lapwing::detect {
 
 using isolation_forest::CudaTrees;
 using isolation_forest::Forest;
-using isolation_forest::kBlockRows;
-using isolation_forest::row_stride;
+using trees::kBlockRows;
+using trees::row_stride;
 
 IsolationForest::IsolationForest(Forest forest, std::span<const std::byte> model,
                                  std::unique_ptr<CudaTrees> cuda)
@@ -42,8 +42,8 @@ Result<void> IsolationForest::score(const Batch& batch, Scores out) {
       const bool missing = std::ranges::all_of(row, [](double value) { return std::isnan(value); });
       out.raw[first + i] = missing ? 0.0F : forest_.score(sums_[i]);
       if (!out.contributions.empty()) {
-        isolation_forest::share_out(forest_.view(), std::span(&rows_[i * stride_], width),
-                                    out.contributions.subspan((first + i) * width, width));
+        trees::share_out(forest_.view(), std::span(&rows_[i * stride_], width),
+                         out.contributions.subspan((first + i) * width, width));
       }
     }
   }
@@ -61,8 +61,8 @@ void IsolationForest::sum_paths(std::size_t count) noexcept {
     report_device_failure(kIsolationForest.name, done.error());
   }
   for (std::size_t i = 0; i < count; i += kBlockRows) {
-    isolation_forest::sum_paths(forest_.view(), &rows_[i * stride_], stride_,
-                                std::min(kBlockRows, count - i), &sums_[i]);
+    trees::walk_rows(forest_.view(), &rows_[i * stride_], stride_, std::min(kBlockRows, count - i),
+                     &sums_[i], nullptr);
   }
 }
 

@@ -2,9 +2,9 @@
 #include "shared/detect/isolation_forest/isolation_forest.hpp"
 
 #include "shared/detect/cuda/fallback.hpp"
-#include "shared/detect/isolation_forest/cpu.hpp"
-#include "shared/detect/isolation_forest/explain.hpp"
 #include "shared/detect/random.hpp"
+#include "shared/detect/trees/share.hpp"
+#include "shared/detect/trees/walk.hpp"
 
 #include <gtest/gtest.h>
 
@@ -21,6 +21,7 @@ namespace lapwing::detect {
 namespace {
 
 using namespace isolation_forest;
+using namespace trees;
 
 std::vector<double> normal_rows(std::size_t rows, std::size_t width, std::uint64_t seed = 5) {
   Random random(seed);
@@ -83,7 +84,7 @@ TEST(IsolationForest, PathOfATreeMadeByHand) {
   for (const auto& [row, length] : cases) {
     EXPECT_EQ(walk_all(forest.view(), row.data()), length * kUnit);
     std::uint32_t sum = 0;
-    sum_paths(forest.view(), row.data(), kLanes, 1, &sum);
+    walk_rows(forest.view(), row.data(), kLanes, 1, &sum, nullptr);
     EXPECT_EQ(sum, length * kUnit);
   }
   EXPECT_NEAR(forest.score(3 * kUnit), std::exp2(-3 / expected_path(8)), 1e-6);
@@ -91,26 +92,39 @@ TEST(IsolationForest, PathOfATreeMadeByHand) {
 
 TEST(IsolationForest, EveryInstructionSetGivesTheSameBits) {
   for (const std::size_t width : {1U, 3U, 8U, 9U, 16U, 17U, 40U}) {
-    for (const double trees : {1.0, 7.0, 16.0, 100.0}) {
+    for (const double count_of_trees : {1.0, 7.0, 16.0, 100.0}) {
       const auto values = normal_rows(kBlockRows, width);
-      const Forest forest = forest_of(train(values, width, {{"trees", trees}, {"sample", 64}}));
+      const Forest forest =
+          forest_of(train(values, width, {{"trees", count_of_trees}, {"sample", 64}}));
       const std::size_t stride = row_stride(width);
       std::vector<float> rows(kBlockRows * stride);
       for (std::size_t i = 0; i < kBlockRows; ++i) {
         forest.scale(std::span(values).subspan(i * width, width), &rows[i * stride]);
       }
       for (const std::size_t count : {1U, 3U, 4U, 5U, 64U}) {
+        const std::size_t lanes = tree_stride(forest.trees());
         std::vector<std::uint32_t> expected(count);
+        std::vector<std::uint32_t> expected_nodes(count * lanes);
         for (std::size_t i = 0; i < count; ++i) {
           expected[i] = walk_all(forest.view(), &rows[i * stride]);
+          for (std::uint32_t tree = 0; tree < forest.trees(); ++tree) {
+            walk<1>(forest.view(), tree, &rows[i * stride], &expected_nodes[i * lanes + tree]);
+          }
         }
         for (auto left = static_cast<std::uint64_t>(hwy::SupportedTargets()); left != 0;
              left &= left - 1) {
           hwy::SetSupportedTargetsForTest(static_cast<std::int64_t>(left & (~left + 1)));
           hwy::GetChosenTarget().Update(hwy::SupportedTargets());
           std::vector<std::uint32_t> sums(count, 1);
-          sum_paths(forest.view(), rows.data(), stride, count, sums.data());
-          EXPECT_EQ(sums, expected) << width << " columns, " << trees << " trees, " << count;
+          std::vector<std::uint32_t> nodes(count * lanes);
+          walk_rows(forest.view(), rows.data(), stride, count, sums.data(), nodes.data());
+          for (std::size_t i = 0; i < nodes.size();
+               ++i) {  // lanes without a tree may hold anything
+            if (i % lanes >= forest.trees()) nodes[i] = 0;
+          }
+          EXPECT_EQ(sums, expected)
+              << width << " columns, " << count_of_trees << " trees, " << count;
+          EXPECT_EQ(nodes, expected_nodes);
           hwy::SetSupportedTargetsForTest(0);
         }
         hwy::GetChosenTarget().Update(hwy::SupportedTargets());

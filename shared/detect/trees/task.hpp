@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The task of one worker: how deep a row comes in a few trees. g++, clang and nvcc compile it, so
-/// it is plain C++17; threads, blocks and memory belong to cpu.cpp and cuda.cu.
+/// The task of one worker: where a row comes out of a few trees. g++, clang and nvcc compile it, so
+/// it is plain C++17; threads, blocks and memory belong to the drivers.
 #pragma once
 
 #include "shared/detect/host_device.hpp"
 
 #include <cstdint>
 
-namespace lapwing::detect::isolation_forest {
+namespace lapwing::detect::trees {
 
 /// Trees that lie beside each other: a node of one is kLanes words from its next node.
 inline constexpr std::uint32_t kLanes = 16;
 /// Path lengths are whole multiples of 1/kUnit, so that their sum does not depend on its order.
 inline constexpr std::uint32_t kUnit = 1U << 16;
 
-/// Trees as words, in groups of kLanes; see forest.hpp for what a word is. Borrowed.
+/// Complete binary trees as words, in groups of kLanes. Node n has the children 2n and 2n + 1;
+/// after `depth` steps the word is a path length in 1/kUnit, short where rows are strange.
+///
+/// An inner word is the split value as a float whose lowest bits are the column's index: splits are
+/// drawn at random, so these bits are as good as any, and one load brings both. Borrowed.
 struct Trees {
   const std::uint32_t* words;    ///< group, node, lane; 2^(depth + 1) nodes a tree, node 0 unused
   const std::uint16_t* columns;  ///< extended forests: `coordinates` for each inner node
@@ -38,11 +42,12 @@ LAPWING_HOST_DEVICE inline const std::uint32_t* tree_words(const Trees& trees,
   return trees.words + ((group << (trees.depth + 1)) * kLanes + tree % kLanes);
 }
 
-/// Sum of the path lengths of `row` in Count neighbours, walked in step: four walks hide each
-/// other's waiting. All Count lie in one group. Indices were checked when the model was loaded.
+/// Sum of the path lengths of `row` in Count neighbours, walked in step: several walks hide each
+/// other's waiting. All Count lie in one group. `nodes`, unless null, gets the last node in each.
+/// Indices were checked when the model was loaded.
 template <int Count>
 LAPWING_HOST_DEVICE inline std::uint32_t walk(const Trees& trees, std::uint32_t first_tree,
-                                              const float* row) noexcept {
+                                              const float* row, std::uint32_t* nodes) noexcept {
   const std::uint32_t* words = tree_words(trees, first_tree);
   std::uint32_t node[Count];
   for (int i = 0; i < Count; ++i) node[i] = 1;
@@ -54,7 +59,10 @@ LAPWING_HOST_DEVICE inline std::uint32_t walk(const Trees& trees, std::uint32_t 
     }
   }
   std::uint32_t sum = 0;
-  for (int i = 0; i < Count; ++i) sum += words[node[i] * kLanes + static_cast<std::uint32_t>(i)];
+  for (int i = 0; i < Count; ++i) {
+    sum += words[node[i] * kLanes + static_cast<std::uint32_t>(i)];
+    if (nodes != nullptr) nodes[i] = node[i];
+  }
   return sum;
 }
 
@@ -76,17 +84,26 @@ LAPWING_HOST_DEVICE inline std::uint32_t walk_extended(const Trees& trees, std::
   return words[node * kLanes];
 }
 
-/// Sum of the path lengths of `row` in the trees [first, end), which lie in one group.
+/// Sum of the path lengths of `row` in the trees [first, end), which lie in one group. `nodes`,
+/// unless null, gets the last node in each; not from extended forests.
 LAPWING_HOST_DEVICE inline std::uint32_t walk_group(const Trees& trees, std::uint32_t first,
-                                                    std::uint32_t end, const float* row) noexcept {
+                                                    std::uint32_t end, const float* row,
+                                                    std::uint32_t* nodes) noexcept {
   std::uint32_t sum = 0;
   std::uint32_t tree = first;
   if (trees.coordinates > 1) {
     for (; tree < end; ++tree) sum += walk_extended(trees, tree, row);
     return sum;
   }
-  for (; tree + 8 <= end; tree += 8) sum += walk<8>(trees, tree, row);
-  for (; tree < end; ++tree) sum += walk<1>(trees, tree, row);
+  constexpr std::uint32_t kStep = 8;
+  for (; tree + kStep <= end; tree += kStep) {
+    sum += walk<kStep>(trees, tree, row, nodes);
+    if (nodes != nullptr) nodes += kStep;
+  }
+  for (; tree < end; ++tree) {
+    sum += walk<1>(trees, tree, row, nodes);
+    if (nodes != nullptr) ++nodes;
+  }
   return sum;
 }
 
@@ -95,9 +112,9 @@ LAPWING_HOST_DEVICE inline std::uint32_t walk_all(const Trees& trees, const floa
   std::uint32_t sum = 0;
   for (std::uint32_t first = 0; first < trees.trees; first += kLanes) {
     const std::uint32_t end = first + kLanes < trees.trees ? first + kLanes : trees.trees;
-    sum += walk_group(trees, first, end, row);
+    sum += walk_group(trees, first, end, row, nullptr);
   }
   return sum;
 }
 
-}  // namespace lapwing::detect::isolation_forest
+}  // namespace lapwing::detect::trees

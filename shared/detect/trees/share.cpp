@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "shared/detect/isolation_forest/explain.hpp"
+#include "shared/detect/trees/share.hpp"
 
 #include "shared/detect/trained.hpp"
 
@@ -7,10 +7,10 @@
 #include <array>
 #include <cstddef>
 
-namespace lapwing::detect::isolation_forest {
+namespace lapwing::detect::trees {
 namespace {
 
-constexpr std::size_t kDepthMax = 12;  // of the largest sample
+constexpr std::size_t kDepthMax = 15;
 
 /// kOrders[a][b]: of all orders of a + b columns, the share in which a given one of the a comes
 /// last of the a and before all b: (a - 1)! b! / (a + b)!.
@@ -105,4 +105,4 @@ void share_out(const Trees& trees, std::span<float> row, std::span<float> shares
   to_shares(shares);
 }
 
-}  // namespace lapwing::detect::isolation_forest
+}  // namespace lapwing::detect::trees

@@ -1,25 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "shared/detect/isolation_forest/cpu.hpp"
+#include "shared/detect/trees/walk.hpp"
 
 // Highway compiles this file once for every instruction set worth having and picks one at run time.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "shared/detect/isolation_forest/cpu.cpp"
+#define HWY_TARGET_INCLUDE "shared/detect/trees/walk.cpp"
 #include <hwy/foreach_target.h>  // before highway.h
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace lapwing::detect::isolation_forest {
+namespace lapwing::detect::trees {
 namespace HWY_NAMESPACE {
 
 /// Through the task alone: instruction sets that cannot gather, and extended forests.
-void sum_one_by_one(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
-                    std::uint32_t* sums) {
+void walk_one_by_one(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
+                     std::uint32_t* sums, std::uint32_t* nodes) {
   for (std::size_t i = 0; i < count; ++i) sums[i] = 0;
   // Some trees for all rows, then the next: their words stay in the nearest cache.
   for (std::uint32_t first = 0; first < trees.trees; first += kLanes) {
     const std::uint32_t end = first + kLanes < trees.trees ? first + kLanes : trees.trees;
     for (std::size_t i = 0; i < count; ++i) {
-      sums[i] += walk_group(trees, first, end, rows + i * stride);
+      std::uint32_t* out =
+          nodes != nullptr ? nodes + i * tree_stride(trees.trees) + first : nullptr;
+      sums[i] += walk_group(trees, first, end, rows + i * stride, out);
     }
   }
 }
@@ -48,11 +50,12 @@ HWY_INLINE hn::Vec<Floats> values_of(hn::Vec<Floats> head, const float* row, Wor
 }
 
 /// Adds the path lengths of kRows rows in the trees of as many lanes; rows walked in step hide each
-/// other's waiting.
+/// other's waiting. `nodes`, unless null, gets the last nodes, `nodes_stride` from row to row.
 template <bool kFits, std::size_t kRows>
 HWY_INLINE void walk_lanes(const std::uint32_t* HWY_RESTRICT words, std::uint32_t depth, Word mask,
                            const float* HWY_RESTRICT rows, std::size_t stride,
-                           std::uint32_t* HWY_RESTRICT sums) {
+                           std::uint32_t* HWY_RESTRICT sums, std::uint32_t* HWY_RESTRICT nodes,
+                           std::size_t nodes_stride) {
   const Floats df;
   const Words du;
   const Ints di;
@@ -89,12 +92,16 @@ HWY_INLINE void walk_lanes(const std::uint32_t* HWY_RESTRICT words, std::uint32_
     const auto length = hn::BitCast(du, hn::GatherIndex(di, base, hn::BitCast(di, at[i])));
     std::uint32_t* sum = sums + i * hn::Lanes(du);
     hn::Store(hn::Add(hn::Load(du, sum), length), du, sum);
+    if (nodes != nullptr) {
+      hn::StoreU(hn::ShiftRight<4>(at[i]), du, nodes + i * nodes_stride);
+      static_assert(kLanes == 1U << 4);
+    }
   }
 }
 
 template <bool kFits>
-void sum_all(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
-             std::uint32_t* sums) {
+void walk_vectors(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
+                  std::uint32_t* sums, std::uint32_t* nodes) {
   const Words du;
   const auto lanes = static_cast<std::uint32_t>(hn::Lanes(du));
   const auto mask = hn::Set(du, trees.column_mask);
@@ -102,13 +109,19 @@ void sum_all(const Trees& trees, const float* rows, std::size_t stride, std::siz
   for (std::size_t i = 0; i < count; ++i) hn::Store(hn::Zero(du), du, parts + i * lanes);
   for (std::uint32_t tree = 0; tree < trees.trees; tree += lanes) {
     const std::uint32_t* words = tree_words(trees, tree);
+    const std::size_t nodes_stride = tree_stride(trees.trees);
+    std::uint32_t* out = nodes != nullptr ? nodes + tree : nullptr;
+    const auto out_of = [&](std::size_t i) {
+      return out != nullptr ? out + i * nodes_stride : nullptr;
+    };
     std::size_t i = 0;
     for (; i + kStep <= count; i += kStep) {
       walk_lanes<kFits, kStep>(words, trees.depth, mask, rows + i * stride, stride,
-                               parts + i * lanes);
+                               parts + i * lanes, out_of(i), nodes_stride);
     }
     for (; i < count; ++i) {
-      walk_lanes<kFits, 1>(words, trees.depth, mask, rows + i * stride, stride, parts + i * lanes);
+      walk_lanes<kFits, 1>(words, trees.depth, mask, rows + i * stride, stride, parts + i * lanes,
+                           out_of(i), nodes_stride);
     }
   }
   for (std::size_t i = 0; i < count; ++i) {
@@ -116,39 +129,39 @@ void sum_all(const Trees& trees, const float* rows, std::size_t stride, std::siz
   }
 }
 
-void sum_paths_here(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
-                    std::uint32_t* sums) {
+void walk_rows_here(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
+                    std::uint32_t* sums, std::uint32_t* nodes) {
   if (trees.coordinates > 1) {
-    sum_one_by_one(trees, rows, stride, count, sums);
+    walk_one_by_one(trees, rows, stride, count, sums, nodes);
   } else if (trees.column_mask < hn::Lanes(Floats())) {
-    sum_all<true>(trees, rows, stride, count, sums);
+    walk_vectors<true>(trees, rows, stride, count, sums, nodes);
   } else {
-    sum_all<false>(trees, rows, stride, count, sums);
+    walk_vectors<false>(trees, rows, stride, count, sums, nodes);
   }
 }
 
 #else
 
-void sum_paths_here(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
-                    std::uint32_t* sums) {
-  sum_one_by_one(trees, rows, stride, count, sums);
+void walk_rows_here(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
+                    std::uint32_t* sums, std::uint32_t* nodes) {
+  walk_one_by_one(trees, rows, stride, count, sums, nodes);
 }
 
 #endif
 
 }  // namespace HWY_NAMESPACE
-}  // namespace lapwing::detect::isolation_forest
+}  // namespace lapwing::detect::trees
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace lapwing::detect::isolation_forest {
+namespace lapwing::detect::trees {
 
-HWY_EXPORT(sum_paths_here);
+HWY_EXPORT(walk_rows_here);
 
-void sum_paths(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
-               std::uint32_t* sums) noexcept {
-  HWY_DYNAMIC_DISPATCH(sum_paths_here)(trees, rows, stride, count, sums);
+void walk_rows(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
+               std::uint32_t* sums, std::uint32_t* nodes) noexcept {
+  HWY_DYNAMIC_DISPATCH(walk_rows_here)(trees, rows, stride, count, sums, nodes);
 }
 
-}  // namespace lapwing::detect::isolation_forest
+}  // namespace lapwing::detect::trees
 #endif  // HWY_ONCE
