@@ -5,6 +5,7 @@
 
 #include "shared/detect/auto/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
+#include "shared/detect/halfspace_trees/kind.hpp"
 #include "shared/detect/isolation_forest/kind.hpp"
 #include "shared/detect/kind.hpp"
 
@@ -17,7 +18,9 @@ inline constexpr std::array kKinds{
     // One stream, online.
     kAutoStream,
     kEwma,
+    kHalfspaceTreesStream,
     // Groups, online.
+    kHalfspaceTreesGroup,
     // Rows, trained.
     kIsolationForest,
 };
