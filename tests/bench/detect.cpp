@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,25 +20,29 @@ constexpr int kRuns = 7;              // the fastest counts: what else runs can 
 constexpr double kRunSeconds = 0.04;  // each at least
 constexpr std::size_t kRows = 20'000;
 
+using Parameters = std::map<std::string, double, std::less<>>;
+
+/// What is asked of a kind; one that is not listed is measured with its defaults.
 struct Rate {
   std::string_view kind;
   Input input;
   std::size_t width;
-  double batch;   ///< rows a second at least; 0: no target
-  double single;  ///< likewise with one row a call
+  double batch = 0;   ///< rows a second at least; 0: no target
+  double single = 0;  ///< likewise with one row a call
+  Parameters parameters = {};
 };
-constexpr Rate kRates[] = {
-    {"auto", Input::stream, 1, 1e6, 0},
-    {"ewma", Input::stream, 1, 20e6, 0},
-    {"halfspace_trees", Input::stream, 1, 1.5e6, 0},
-    {"matrix_profile", Input::stream, 1, 20'000 / 0.150, 0},  // 20,000 readings in 150 ms
-    {"auto", Input::group, 8, 700e3, 0},
-    {"auto", Input::group, 38, 150e3, 0},
-    {"halfspace_trees", Input::group, 8, 1.5e6, 0},
+const Rate kRates[] = {
+    {"auto", Input::stream, 1, 1e6},
+    {"ewma", Input::stream, 1, 20e6},
+    {"halfspace_trees", Input::stream, 1, 1.5e6, 0, {{"trees", 100}}},
+    {"matrix_profile", Input::stream, 1, 20'000 / 0.150},  // 20,000 readings in 150 ms
+    {"auto", Input::group, 8, 700e3},
+    {"auto", Input::group, 38, 150e3},
+    {"halfspace_trees", Input::group, 8, 1.5e6, 0, {{"trees", 100}}},
     {"isolation_forest", Input::rows, 8, 1.6e6, 700e3},
-    {"local_outlier_factor", Input::rows, 8, 160e3, 0},
-    {"knn", Input::rows, 8, 160e3, 0},
-    {"one_class_svm", Input::rows, 8, 3e6, 0},
+    {"local_outlier_factor", Input::rows, 8, 160e3},
+    {"knn", Input::rows, 8, 160e3},
+    {"one_class_svm", Input::rows, 8, 3e6},
 };
 
 struct Bytes {
@@ -52,7 +57,7 @@ struct Fit {
   std::string_view kind;
   std::size_t rows;
   double milliseconds;
-  std::map<std::string, double, std::less<>> parameters = {};
+  Parameters parameters = {};
 };
 const Fit kFits[] = {
     {"isolation_forest", 10'000, 3},
@@ -97,6 +102,13 @@ std::string scaled(double rate) {
   return rate >= 1e6 ? bench::format("%.2f M", rate / 1e6) : bench::format("%.0f k", rate / 1e3);
 }
 
+std::string text(const Parameters& parameters) {
+  std::string out;
+  for (const auto& [name, value] : parameters)
+    out += bench::format((", " + name + " %g").c_str(), value);
+  return out;
+}
+
 void print_rate(const std::string& figure, double target, double rate) {
   bench::row(figure, target > 0 ? ">= " + scaled(target) + " rows/s" : "-",
              scaled(rate) + " rows/s" + bench::format(", %.0f ns", 1e9 / rate), rate >= target);
@@ -120,14 +132,14 @@ std::vector<std::byte> train(const Kind& kind, const std::string& name, std::siz
   return model;
 }
 
-void measure(const Kind& kind, std::size_t width) {
+void measure(const Kind& kind, std::size_t width, const Rate& asked) {
   constexpr std::string_view kInputs[] = {"stream", "group", "rows"};
-  const std::string name = std::string(kind.name) + ", " +
-                           std::string(kInputs[static_cast<int>(kind.input)]) +
-                           (width > 1 ? " of " + std::to_string(width) : "");
+  const std::string name =
+      std::string(kind.name) + ", " + std::string(kInputs[static_cast<int>(kind.input)]) +
+      (width > 1 ? " of " + std::to_string(width) : "") + text(asked.parameters);
   std::vector<std::byte> model;
   if (kind.learning == Learning::trained) model = train(kind, name, width);
-  auto made = kind.make({.width = width}, {.model = model});
+  auto made = kind.make({.width = width, .parameters = asked.parameters}, {.model = model});
   if (!made) bench::give_up(made.error().context);
   Detector& detector = **made;
 
@@ -157,18 +169,27 @@ void measure(const Kind& kind, std::size_t width) {
       if (!done) bench::give_up(done.error().context);
     }
   });
-  const auto* rate = std::ranges::find_if(kRates, [&](const Rate& one) {
-    return one.kind == kind.name && one.input == kind.input && one.width == width;
-  });
-  const bool asked = rate != std::end(kRates);
-  print_rate(name + ", batch", asked ? rate->batch : 0, kRows / batch_seconds);
-  print_rate(name + ", one row a call", asked ? rate->single : 0, kRows / single_seconds);
+  print_rate(name + ", batch", asked.batch, kRows / batch_seconds);
+  print_rate(name + ", one row a call", asked.single, kRows / single_seconds);
   const auto* limit = std::ranges::find_if(
       kBytes, [&](const Bytes& one) { return one.kind == kind.name && one.input == kind.input; });
   const bool limited = limit != std::end(kBytes);
   const std::size_t bytes = detector.state_bytes();
   bench::row(name + ", state", limited ? "<= " + std::to_string(limit->at_most) + " bytes" : "-",
              std::to_string(bytes) + " bytes", !limited || bytes <= limit->at_most);
+}
+
+/// With its defaults, and with what kRates asks of it.
+void measure(const Kind& kind, std::size_t width) {
+  const auto fits = [&](const Rate& one) {
+    return one.kind == kind.name && one.input == kind.input && one.width == width;
+  };
+  const bool plain = std::ranges::none_of(
+      kRates, [&](const Rate& one) { return fits(one) && one.parameters.empty(); });
+  if (plain) measure(kind, width, {kind.name, kind.input, width});
+  for (const Rate& one : kRates) {
+    if (fits(one)) measure(kind, width, one);
+  }
 }
 
 }  // namespace
