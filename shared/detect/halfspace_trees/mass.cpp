@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/halfspace_trees/mass.hpp"
 
-#include "shared/detect/random.hpp"
+#include "shared/detect/halfspace_trees/lengths.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -16,17 +16,7 @@ namespace {
 
 constexpr float kWindows = 8;  // remembered
 constexpr float kFew = 0.1F;   // of all rows: fewer in a node say nothing of its halves
-
-/// To base 2, of x >= 1, to 2e-5. Plain arithmetic, so that the compiler makes vectors of it.
-float log2_of(float x) noexcept {
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  const auto exponent = static_cast<float>(static_cast<std::int32_t>(bits >> 23) - 127);
-  const float m = std::bit_cast<float>((bits & 0x007FFFFFU) | 0x3F800000U);
-  const float s = (m - 1) / (m + 1);
-  const float q = s * s;
-  constexpr float kScale = 2.885390082F;  // 2 / ln 2
-  return exponent + kScale * s * (1 + q * (1.0F / 3 + q * (1.0F / 5 + q * (1.0F / 7))));
-}
+constexpr float kForgotten = 1e-6F;
 
 }  // namespace
 
@@ -39,8 +29,7 @@ MassTrees::MassTrees(const Shape& shape)
       words_(groups_ * 2 * leaves() * kLanes),
       reference_(groups_ * leaves() * kLanes),
       latest_(reference_.size()),
-      mass_(2 * leaves() * kLanes),
-      depths_(mass_.size()) {
+      mass_(2 * leaves() * kLanes) {
   for (std::uint32_t tree = 0; tree < shape.trees; ++tree) grow(tree);
 }
 
@@ -96,7 +85,8 @@ void MassTrees::renew() noexcept {
   const float kept = std::min(rows, kWindows * static_cast<float>(shape_.window));
   const float factor = rows > 0 ? kept / rows : 0;
   for (std::size_t i = 0; i < reference_.size(); ++i) {
-    reference_[i] = factor * (reference_[i] + latest_[i]);
+    const float rest = factor * (reference_[i] + latest_[i]);
+    reference_[i] = rest < kForgotten ? 0 : rest;  // not ever smaller: such numbers are slow
     latest_[i] = 0;
   }
   reference_rows_ = kept;
@@ -105,36 +95,13 @@ void MassTrees::renew() noexcept {
 }
 
 void MassTrees::refresh() noexcept {
-  const std::size_t first = leaves();
-  const float few = kFew * reference_rows_;
+  const std::size_t count = leaves() * kLanes;
   // As if the reference were one window of rows.
   const float scale = 2 * static_cast<float>(shape_.window) / std::max(reference_rows_, 1.0F);
   for (std::size_t group = 0; group < groups_; ++group) {
-    std::copy_n(&reference_[group * first * kLanes], first * kLanes, &mass_[first * kLanes]);
-    for (std::size_t node = first - 1; node > 0; --node) {
-      const float* children = &mass_[2 * node * kLanes];
-      float* mass = &mass_[node * kLanes];
-      for (std::size_t i = 0; i < kLanes; ++i) mass[i] = children[i] + children[kLanes + i];
-    }
-    // Below a node with few rows all is as in that node.
-    std::fill_n(&depths_[kLanes], kLanes, 0.0F);
-    for (std::size_t node = 2; node < 2 * first; ++node) {
-      const auto level = static_cast<float>(std::bit_width(node) - 1);
-      const float* parent_mass = &mass_[node / 2 * kLanes];
-      const float* parent_depth = &depths_[node / 2 * kLanes];
-      float* mass = &mass_[node * kLanes];
-      float* depth = &depths_[node * kLanes];
-      for (std::size_t i = 0; i < kLanes; ++i) {
-        const bool ended = parent_mass[i] <= few;
-        mass[i] = ended ? parent_mass[i] : mass[i];
-        depth[i] = ended ? parent_depth[i] : level;
-      }
-    }
-    std::uint32_t* words = &words_[group * 2 * first * kLanes];
-    for (std::size_t i = first * kLanes; i < 2 * first * kLanes; ++i) {
-      const float length = depths_[i] + log2_of(1 + scale * mass_[i]);
-      words[i] = static_cast<std::uint32_t>(static_cast<std::int32_t>(length * kUnit + 0.5F));
-    }
+    std::copy_n(&reference_[group * count], count, &mass_[count]);
+    path_lengths(mass_.data(), shape_.depth, kFew * reference_rows_, scale,
+                 &words_[(2 * group + 1) * count]);
   }
 }
 
@@ -152,8 +119,7 @@ bool MassTrees::sound() const noexcept {
 
 std::size_t MassTrees::bytes() const noexcept {
   return words_.capacity() * sizeof(std::uint32_t) +
-         (reference_.capacity() + latest_.capacity() + mass_.capacity() + depths_.capacity()) *
-             sizeof(float);
+         (reference_.capacity() + latest_.capacity() + mass_.capacity()) * sizeof(float);
 }
 
 }  // namespace lapwing::detect::halfspace_trees

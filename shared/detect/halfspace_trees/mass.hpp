@@ -75,9 +75,7 @@ class MassTrees {
   std::vector<std::uint32_t> words_;
   std::vector<float> reference_;  ///< rows in a leaf: group, leaf, lane
   std::vector<float> latest_;     ///< likewise
-  // Of the nodes of one group, while it is refreshed.
-  std::vector<float> mass_;
-  std::vector<float> depths_;
+  std::vector<float> mass_;       ///< of the nodes of one group, while it is refreshed
 };
 
 }  // namespace lapwing::detect::halfspace_trees
