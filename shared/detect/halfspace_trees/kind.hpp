@@ -15,7 +15,7 @@ Result<std::unique_ptr<Detector>> make_halfspace_trees_group(const Settings& set
 inline constexpr std::array kHalfspaceTreesParameters{
     Parameter{.name = "trees",
               .summary = "more make the score smoother; time and memory in proportion",
-              .value = 25,
+              .value = 32,
               .min = 1,
               .max = 500},
     Parameter{.name = "depth",

@@ -15,7 +15,7 @@ using trees::kUnit;
 namespace {
 
 constexpr float kWindows = 8;  // remembered
-constexpr float kFew = 0.1F;   // of all rows: fewer in a node say nothing of its halves
+constexpr float kFew = 0.1F;   // of a window's rows: fewer in a node say nothing of its halves
 constexpr float kForgotten = 1e-6F;
 
 }  // namespace
@@ -96,12 +96,12 @@ void MassTrees::renew() noexcept {
 
 void MassTrees::refresh() noexcept {
   const std::size_t count = leaves() * kLanes;
+  const float few = kFew * std::min(reference_rows_, static_cast<float>(shape_.window));
   // As if the reference were one window of rows.
   const float scale = 2 * static_cast<float>(shape_.window) / std::max(reference_rows_, 1.0F);
   for (std::size_t group = 0; group < groups_; ++group) {
     std::copy_n(&reference_[group * count], count, &mass_[count]);
-    path_lengths(mass_.data(), shape_.depth, kFew * reference_rows_, scale,
-                 &words_[(2 * group + 1) * count]);
+    path_lengths(mass_.data(), shape_.depth, few, scale, &words_[(2 * group + 1) * count]);
   }
 }
 

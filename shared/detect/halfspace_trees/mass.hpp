@@ -15,7 +15,7 @@ namespace lapwing::detect::halfspace_trees {
 /// What shapes the trees.
 struct Shape {
   std::uint32_t width = 1;
-  std::uint32_t trees = 25;
+  std::uint32_t trees = 32;
   std::uint32_t depth = 8;
   std::uint32_t window = 256;
   std::uint64_t seed = 1;

@@ -9,8 +9,8 @@
 
 namespace lapwing::detect::halfspace_trees {
 
-/// u = z / (|z| + 3) with z the distance from the median in robust deviations: three deviations lie
-/// at one half, so the other half is room for what was not seen yet, and nothing falls outside.
+/// u = z / (|z| + 10) with z the distance from the median in robust deviations: ordinary rows lie
+/// within a third, the rest is room for what was not seen yet, and nothing falls outside.
 /// Threads: distinct objects are safe.
 class Scaler {
  public:
