@@ -15,8 +15,8 @@ namespace lapwing::detect::halfspace_trees {
 
 /// Each feature answers to one sort of fault: the value to a level that was not seen, its change to
 /// jumps, the mean of the last 8 to small shifts that the noise hides, that mean against the one
-/// before to drifts, the mean absolute change of the last 16 to more or less noise and to a value
-/// that is stuck. All grow with the stream's unit.
+/// before to drifts, the mean absolute change of the last 16 to more or less noise. All grow with
+/// the stream's unit. (A value that is stuck is found by the quality checks.)
 class Embedding {
  public:
   static constexpr std::size_t kFeatures = 5;

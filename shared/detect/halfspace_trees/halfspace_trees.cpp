@@ -21,7 +21,7 @@ constexpr float kUsualShare = 0.02F;
 constexpr float kUsualPace = 0.05F;
 constexpr float kStrange = 1;               // below usual, powers of 2: half as dense
 constexpr float kStrangeShare = 1.0F / 16;  // or a fault of a day would be normal the next
-constexpr float kCauseScore = 2;            // emptier than this, and there is one
+constexpr float kNearlyFarthest = 0.8F;
 
 float raw_of(float log_density) { return std::exp2(-log_density); }
 
@@ -110,7 +110,9 @@ void HalfspaceTrees::score_block(const Batch& batch, const Block& block,
     const std::span scaled(&scaled_[i * stride_], shape_.width);
     out.raw[at] = raw;
     if (!out.bands.empty()) out.bands[at] = scored ? usual : Band{};
-    if (!out.causes.empty()) out.causes[at] = cause(scaled, raw);
+    if (!out.causes.empty()) {
+      out.causes[at] = scored && strange(log_density) ? cause(scaled) : Cause::none;
+    }
     if (!out.contributions.empty()) {
       const auto shares = out.contributions.subspan(at * batch.width, batch.width);
       if (scored) {
@@ -131,8 +133,8 @@ void HalfspaceTrees::score_block(const Batch& batch, const Block& block,
 }
 
 void HalfspaceTrees::learn(std::size_t i, float log_density) noexcept {
-  const bool strange = log_density < state_.usual - kStrange;
-  state_.mass.count(&nodes_[i * trees::tree_stride(shape_.trees)], strange ? kStrangeShare : 1.0F);
+  const float share = strange(log_density) ? kStrangeShare : 1;
+  state_.mass.count(&nodes_[i * trees::tree_stride(shape_.trees)], share);
   ++state_.learnt;
   // The usual stochastic quantile: down by 1 - q, up by q, balanced at the quantile.
   state_.usual +=
@@ -215,14 +217,19 @@ Band HalfspaceTrees::band(float band_score) const noexcept {
   return {.expected = std::clamp(expected, lower, upper), .lower = lower, .upper = upper};
 }
 
-/// The feature, or the side of the sensor, that is farthest from its median.
-Cause HalfspaceTrees::cause(std::span<const float> scaled, float raw) const noexcept {
-  if (raw < kCauseScore) return Cause::none;
-  const auto farthest =
-      std::ranges::max_element(scaled, [](float a, float b) { return std::abs(a) < std::abs(b); });
-  const bool above = *farthest > 0;
-  const auto feature = stream_ ? static_cast<std::size_t>(farthest - scaled.begin()) : 0;
-  return Embedding::cause(feature, above);
+bool HalfspaceTrees::strange(float log_density) const noexcept {
+  return log_density < state_.usual - kStrange;
+}
+
+/// The first feature that is about as far from its median as any: the value before its means, which
+/// vary less and so seem farther. Of a group, the side of the farthest sensor.
+Cause HalfspaceTrees::cause(std::span<const float> scaled) const noexcept {
+  const auto distance = [](float u) { return std::abs(u); };
+  const auto farthest = std::ranges::max_element(scaled, {}, distance);
+  if (!stream_) return Embedding::cause(Embedding::kValue, *farthest > 0);
+  const auto first = std::ranges::find_if(
+      scaled, [&](float u) { return distance(u) >= kNearlyFarthest * distance(*farthest); });
+  return Embedding::cause(static_cast<std::size_t>(first - scaled.begin()), *first > 0);
 }
 
 void HalfspaceTrees::accept_new_normal() noexcept {

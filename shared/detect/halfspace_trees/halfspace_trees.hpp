@@ -69,7 +69,8 @@ class HalfspaceTrees final : public Detector {
   void renewed() noexcept;
   [[nodiscard]] std::size_t recent_count() const noexcept;
   [[nodiscard]] Band band(float band_score) const noexcept;
-  [[nodiscard]] Cause cause(std::span<const float> scaled, float raw) const noexcept;
+  [[nodiscard]] bool strange(float log_density) const noexcept;
+  [[nodiscard]] Cause cause(std::span<const float> scaled) const noexcept;
   void reset() noexcept;
   [[nodiscard]] bool sound() const noexcept;
   [[nodiscard]] std::uint64_t tag() const noexcept;

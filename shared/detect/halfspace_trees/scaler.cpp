@@ -8,7 +8,7 @@
 namespace lapwing::detect::halfspace_trees {
 namespace {
 
-constexpr double kHalfway = 10;        // deviations that lie half way to the end
+constexpr double kHalfway = 6;         // deviations that lie half way to the end
 constexpr double kRounding = 1e-6;     // of the largest value: less is no variation
 constexpr double kDistanceMax = 1e30;  // deviations
 constexpr double kValueMax = 1e150;

@@ -9,7 +9,7 @@
 
 namespace lapwing::detect::halfspace_trees {
 
-/// u = z / (|z| + 10) with z the distance from the median in robust deviations: ordinary rows lie
+/// u = z / (|z| + 6) with z the distance from the median in robust deviations: ordinary rows lie
 /// within a third, the rest is room for what was not seen yet, and nothing falls outside.
 /// Threads: distinct objects are safe.
 class Scaler {
