@@ -6,6 +6,8 @@
 #include "shared/detect/auto/kind.hpp"
 #include "shared/detect/auto_group/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
+#include "shared/detect/halfspace_trees/kind.hpp"
+#include "shared/detect/isolation_forest/kind.hpp"
 #include "shared/detect/kind.hpp"
 
 #include <array>
@@ -15,10 +17,14 @@ namespace lapwing::detect {
 
 inline constexpr std::array kKinds{
     // One stream, online.
-    kAutoStream, kEwma,
+    kAutoStream,
+    kEwma,
+    kHalfspaceTreesStream,
     // Groups, online.
     kAutoGroup,
+    kHalfspaceTreesGroup,
     // Rows, trained.
+    kIsolationForest,
 };
 
 /// nullptr when there is no such kind for that input.
