@@ -6,6 +6,8 @@
 #include "shared/detect/auto/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
 #include "shared/detect/kind.hpp"
+#include "shared/detect/knn/kind.hpp"
+#include "shared/detect/local_outlier_factor/kind.hpp"
 
 #include <array>
 #include <string_view>
@@ -14,9 +16,12 @@ namespace lapwing::detect {
 
 inline constexpr std::array kKinds{
     // One stream, online.
-    kAutoStream, kEwma,
+    kAutoStream,
+    kEwma,
     // Groups, online.
     // Rows, trained.
+    kKnn,
+    kLocalOutlierFactor,
 };
 
 /// nullptr when there is no such kind for that input.
