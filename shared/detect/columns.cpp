@@ -102,6 +102,17 @@ void Columns::scale(std::span<const double> row, std::span<float> out) const noe
   for (std::size_t c = 0; c < columns_.size(); ++c) out[c] = scale(c, row[c]);
 }
 
+double Columns::unit() const noexcept {
+  if (scaling_ != Scaling::common) return 1;
+  const auto varies = std::ranges::find_if(columns_, [](const Column& c) { return c.factor > 0; });
+  return varies == columns_.end() ? 1 : 1 / varies->factor;
+}
+
+double Columns::origin(std::size_t column) const noexcept {
+  const auto [centre, factor] = columns_[column];
+  return scaling_ == Scaling::common ? -centre * factor : 0;
+}
+
 bool Columns::sound() const noexcept {
   const bool known = scaling_ <= Scaling::robust;
   return known && std::ranges::all_of(columns_, [](const Column& one) {

@@ -36,6 +36,11 @@ class Columns {
   [[nodiscard]] float scale(std::size_t column, double value) const noexcept;
   /// `row` and `out` have width() numbers.
   void scale(std::span<const double> row, std::span<float> out) const noexcept;
+  /// What a scaled 1 is in the table's unit where the scaling is common; 1 otherwise.
+  [[nodiscard]] double unit() const noexcept;
+  /// Where 0 lies on the scaled column, seen from its centre; 0 unless the scaling is common, where
+  /// columns keep their distances from each other.
+  [[nodiscard]] double origin(std::size_t column) const noexcept;
   [[nodiscard]] std::size_t bytes() const noexcept { return columns_.capacity() * sizeof(Column); }
 
   /// For models: the width is known before; see sound().

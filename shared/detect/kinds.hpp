@@ -8,6 +8,7 @@
 #include "shared/detect/kind.hpp"
 #include "shared/detect/knn/kind.hpp"
 #include "shared/detect/local_outlier_factor/kind.hpp"
+#include "shared/detect/one_class_svm/kind.hpp"
 
 #include <array>
 #include <string_view>
@@ -22,6 +23,7 @@ inline constexpr std::array kKinds{
     // Rows, trained.
     kKnn,
     kLocalOutlierFactor,
+    kOneClassSvm,
 };
 
 /// nullptr when there is no such kind for that input.

@@ -24,7 +24,7 @@ inline constexpr Kind kKnn{
     .learning = Learning::trained,
     .parameters = kKnnParameters,
     .state_bytes_max = 384 * 1024,
-    .nanoseconds_row = 4000,
+    .nanoseconds_row = 5000,
     .make = &make_knn,
     .train = &train_knn};
 

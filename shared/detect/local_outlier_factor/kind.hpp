@@ -26,7 +26,7 @@ inline constexpr Kind kLocalOutlierFactor{
     .learning = Learning::trained,
     .parameters = kLocalOutlierFactorParameters,
     .state_bytes_max = 512 * 1024,
-    .nanoseconds_row = 4000,
+    .nanoseconds_row = 5000,
     .make = &make_local_outlier_factor,
     .train = &train_local_outlier_factor};
 
