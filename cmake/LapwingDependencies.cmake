@@ -10,6 +10,7 @@ find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(simdjson REQUIRED)
 find_package(prometheus-cpp REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_package(hwy REQUIRED)  # SIMD with run-time dispatch
 find_package(eclipse-paho-mqtt-c REQUIRED)
 find_package(PahoMqttCpp REQUIRED)  # tests/bench only: the bare subscriber to compare with

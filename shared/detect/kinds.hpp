@@ -9,6 +9,7 @@
 #include "shared/detect/knn/kind.hpp"
 #include "shared/detect/local_outlier_factor/kind.hpp"
 #include "shared/detect/one_class_svm/kind.hpp"
+#include "shared/detect/pca/kind.hpp"
 
 #include <array>
 #include <string_view>
@@ -24,6 +25,7 @@ inline constexpr std::array kKinds{
     kKnn,
     kLocalOutlierFactor,
     kOneClassSvm,
+    kPca,
 };
 
 /// nullptr when there is no such kind for that input.
