@@ -4,8 +4,6 @@
 
 #include "shared/detect/one_class_svm/task.hpp"
 
-#include <limits>
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "shared/detect/one_class_svm/kernel.cpp"
 #include <hwy/foreach_target.h>
@@ -17,37 +15,6 @@ namespace lapwing::detect::svm::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 using Lanes = hn::CappedTag<float, 16>;
-
-float distances(const Rows& rows, const float* query, std::span<const std::uint32_t> columns,
-                float* squared) {
-  const Lanes lanes;
-  const std::size_t n = hn::Lanes(lanes);
-  auto least = hn::Set(lanes, std::numeric_limits<float>::max());
-  for (std::size_t at = 0; at < rows.padded(); at += 4 * n) {
-    auto sum0 = hn::Zero(lanes);
-    auto sum1 = sum0;
-    auto sum2 = sum0;
-    auto sum3 = sum0;
-    for (const std::uint32_t column : columns) {
-      const auto value = hn::Set(lanes, query[column]);
-      const float* values = rows.column(column) + at;
-      const auto off0 = hn::Sub(value, hn::LoadU(lanes, values));
-      const auto off1 = hn::Sub(value, hn::LoadU(lanes, values + n));
-      const auto off2 = hn::Sub(value, hn::LoadU(lanes, values + 2 * n));
-      const auto off3 = hn::Sub(value, hn::LoadU(lanes, values + 3 * n));
-      sum0 = hn::MulAdd(off0, off0, sum0);
-      sum1 = hn::MulAdd(off1, off1, sum1);
-      sum2 = hn::MulAdd(off2, off2, sum2);
-      sum3 = hn::MulAdd(off3, off3, sum3);
-    }
-    hn::StoreU(sum0, lanes, squared + at);
-    hn::StoreU(sum1, lanes, squared + at + n);
-    hn::StoreU(sum2, lanes, squared + at + 2 * n);
-    hn::StoreU(sum3, lanes, squared + at + 3 * n);
-    least = hn::Min(least, hn::Min(hn::Min(sum0, sum1), hn::Min(sum2, sum3)));
-  }
-  return hn::GetLane(hn::MinOfLanes(lanes, least));
-}
 
 /// exp_negative() of task.hpp, lane by lane.
 template <class V>
@@ -88,29 +55,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace lapwing::detect::svm {
 
-HWY_EXPORT(distances);
 HWY_EXPORT(weigh);
-
-namespace {
-
-constexpr float kNowhere = 1e18F;
-
-}  // namespace
-
-Rows::Rows(std::span<const float> rows, std::size_t width)
-    : width_(width),
-      count_(rows.size() / width),
-      padded_((count_ + kAtOnce - 1) / kAtOnce * kAtOnce),
-      values_(padded_ * width, kNowhere) {
-  for (std::size_t row = 0; row < count_; ++row) {
-    for (std::size_t c = 0; c < width; ++c) values_[c * padded_ + row] = rows[row * width + c];
-  }
-}
-
-float squared_distances(const Rows& rows, const float* query,
-                        std::span<const std::uint32_t> columns, float* squared) noexcept {
-  return HWY_DYNAMIC_DISPATCH(distances)(rows, query, columns, squared);
-}
 
 float weigh_kernels(float* squared, const float* weights, std::size_t size, float gamma,
                     float nearest) noexcept {

@@ -1,46 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The radial kernel of one row with many, with the widest vectors there are.
+/// The radial kernel from squared distances, with the widest vectors there are.
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
-#include <span>
-#include <vector>
 
 namespace lapwing::detect::svm {
 
-/// Rows kept column by column and padded to whole vectors; a padded row is far from every other.
-/// Threads: immutable once made.
-class Rows {
- public:
-  static constexpr std::size_t kAtOnce = 64;  ///< rows that one step of the kernels takes
-
-  Rows() = default;
-  /// `rows` row-major, finite, at most 1e12 in size.
-  Rows(std::span<const float> rows, std::size_t width);
-
-  [[nodiscard]] std::size_t width() const noexcept { return width_; }
-  [[nodiscard]] std::size_t count() const noexcept { return count_; }
-  /// What buffers for one number per row must hold.
-  [[nodiscard]] std::size_t padded() const noexcept { return padded_; }
-  [[nodiscard]] const float* column(std::size_t at) const noexcept {
-    return &values_[at * padded_];
-  }
-  [[nodiscard]] std::size_t bytes() const noexcept { return values_.capacity() * sizeof(float); }
-
- private:
-  std::size_t width_ = 0;
-  std::size_t count_ = 0;
-  std::size_t padded_ = 0;
-  std::vector<float> values_;
-};
-
-/// Squared distances over the columns named, into `squared` (padded() numbers); the least of them.
-float squared_distances(const Rows& rows, const float* query,
-                        std::span<const std::uint32_t> columns, float* squared) noexcept;
-
 /// Turns squared distances beyond `nearest` into e^(-gamma (squared - nearest)), in place, and adds
-/// them up, each times its weight. `size` is a multiple of Rows::kAtOnce.
+/// them up, each times its weight. `size` is a multiple of PackedRows::kAtOnce.
 float weigh_kernels(float* squared, const float* weights, std::size_t size, float gamma,
                     float nearest) noexcept;
 

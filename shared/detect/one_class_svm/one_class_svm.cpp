@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/one_class_svm/one_class_svm.hpp"
 
+#include "shared/detect/one_class_svm/kernel.hpp"
 #include "shared/detect/one_class_svm/task.hpp"
 
 #include <algorithm>
@@ -53,8 +54,8 @@ float OneClassSvm::score_row(std::span<const double> row, std::span<float> share
   }
   if (present == 0) return 0;
   const float gamma = gamma_ * (static_cast<float>(query_.size()) / static_cast<float>(present));
-  const float nearest = svm::squared_distances(vectors_, query_.data(),
-                                               std::span(present_).first(present), kernels_.data());
+  const float nearest = neighbours::squared_distances(
+      vectors_, query_.data(), std::span(present_).first(present), kernels_.data());
   const float sum =
       svm::weigh_kernels(kernels_.data(), weights_.data(), kernels_.size(), gamma, nearest);
   if (!shares.empty()) add_shares(sum, shares);

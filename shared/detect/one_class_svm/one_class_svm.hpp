@@ -3,7 +3,7 @@
 #pragma once
 
 #include "shared/detect/columns.hpp"
-#include "shared/detect/one_class_svm/kernel.hpp"
+#include "shared/detect/neighbours/distances.hpp"
 #include "shared/detect/one_class_svm/kind.hpp"
 #include "shared/detect/row_detector.hpp"
 #include "shared/detect/snapshot.hpp"
@@ -45,7 +45,7 @@ class OneClassSvm final : public RowDetector {
   void add_shares(float sum, std::span<float> shares) const noexcept;
 
   Columns columns_;
-  svm::Rows vectors_;
+  neighbours::PackedRows vectors_;
   std::vector<float> weights_;  ///< padded as vectors_
   float gamma_;
   float threshold_;

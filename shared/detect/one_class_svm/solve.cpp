@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/one_class_svm/solve.hpp"
 
+#include "shared/detect/one_class_svm/kernel.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -21,7 +23,7 @@ constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
 /// Rows of the kernel matrix, computed when first asked for; the oldest makes room.
 class KernelCache {
  public:
-  KernelCache(const Rows& rows, double gamma)
+  KernelCache(const neighbours::PackedRows& rows, double gamma)
       : rows_(rows),
         gamma_(static_cast<float>(gamma)),
         weights_(rows.padded()),
@@ -44,7 +46,7 @@ class KernelCache {
     row_in_[taken] = static_cast<std::uint32_t>(at);
     slot_of_[at] = taken;
     for (std::size_t c = 0; c < query_.size(); ++c) query_[c] = rows_.column(c)[at];
-    squared_distances(rows_, query_.data(), columns_, slot(taken));
+    neighbours::squared_distances(rows_, query_.data(), columns_, slot(taken));
     weigh_kernels(slot(taken), weights_.data(), rows_.padded(), gamma_, 0);
     return slot(taken);
   }
@@ -52,7 +54,7 @@ class KernelCache {
  private:
   float* slot(std::size_t at) { return &values_[at * rows_.padded()]; }
 
-  const Rows& rows_;
+  const neighbours::PackedRows& rows_;
   float gamma_;
   std::vector<float> weights_;  // zeros: the sum is not wanted here
   std::vector<std::uint32_t> columns_;
@@ -144,7 +146,7 @@ double border(const Problem& problem) {
 
 }  // namespace
 
-std::optional<Solution> solve(const Rows& rows, double nu, double gamma,
+std::optional<Solution> solve(const neighbours::PackedRows& rows, double nu, double gamma,
                               const std::function<bool()>& go_on) {
   const std::size_t n = rows.count();
   Problem problem{KernelCache(rows, gamma), std::vector<double>(n), std::vector<double>(n)};

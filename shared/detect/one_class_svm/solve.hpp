@@ -2,7 +2,7 @@
 /// The dual problem of the one-class support vector machine, solved exactly.
 #pragma once
 
-#include "shared/detect/one_class_svm/kernel.hpp"
+#include "shared/detect/neighbours/distances.hpp"
 
 #include <functional>
 #include <optional>
@@ -19,7 +19,7 @@ struct Solution {
 /// minimal optimisation with second-order choice of the pair (Fan, Chen and Lin 2005), until the
 /// gradients agree within 1e-3. `go_on` is asked now and then; nothing when it says no.
 /// Cost: a pair costs two kernel rows and O(rows); rows are kept up to 256 MiB.
-std::optional<Solution> solve(const Rows& rows, double nu, double gamma,
+std::optional<Solution> solve(const neighbours::PackedRows& rows, double nu, double gamma,
                               const std::function<bool()>& go_on);
 
 }  // namespace lapwing::detect::svm

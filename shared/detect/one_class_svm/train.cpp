@@ -81,7 +81,8 @@ Result<std::vector<std::byte>> train_one_class_svm(const Table& table, const Set
   const double given = value("gamma") * columns->unit() * columns->unit();
   const double gamma = std::min(given > 0 ? given : scale_gamma(rows, *columns), kGammaMax);
   const auto go_on = [&progress] { return !progress || progress(0.5); };
-  const auto solution = svm::solve(svm::Rows(rows, table.width), value("nu"), gamma, go_on);
+  const auto solution =
+      svm::solve(neighbours::PackedRows(rows, table.width), value("nu"), gamma, go_on);
   if (!solution) return Error{Errc::shutting_down, "training one_class_svm was cancelled"};
   OneClassSvm::Model trained = keep_support(*solution, rows, table.width);
   trained.columns = *columns;

@@ -3,8 +3,9 @@
 #pragma once
 
 #include "shared/detect/columns.hpp"
+#include "shared/detect/pca/components.hpp"
 #include "shared/detect/pca/kind.hpp"
-#include "shared/detect/pca/task.hpp"
+#include "shared/detect/pca/plane.hpp"
 #include "shared/detect/row_detector.hpp"
 #include "shared/detect/snapshot.hpp"
 
@@ -25,14 +26,13 @@ class Pca final : public RowDetector {
  public:
   struct Model {
     Columns columns;
-    std::uint32_t components = 0;
-    double limit_within = 1;        ///< 99 % quantile of T^2
-    double limit_beside = 1;        ///< of Q; 0: the components hold everything
-    std::vector<double> variances;  ///< one per component, > 0
-    std::vector<double> loadings;   ///< components * width
+    double limit_within = 1;  ///< 99 % quantile of T^2
+    double limit_beside = 1;  ///< of Q; 0: the components hold everything
+    pca::Components components;
 
     void write(StateWriter& writer) const {
-      writer(components, limit_within, limit_beside, columns, variances, loadings);
+      writer(static_cast<std::uint32_t>(components.count()), limit_within, limit_beside, columns,
+             components);
     }
     [[nodiscard]] bool read(StateReader& reader, std::size_t width);
   };
@@ -42,16 +42,10 @@ class Pca final : public RowDetector {
 
  private:
   float score_row(std::span<const double> row, std::span<float> shares) noexcept override;
-  void fill_missing() noexcept;
 
   Columns columns_;
-  std::vector<double> loadings_;
-  std::vector<double> weights_;
-  std::vector<double> stiffness_;
-  pca::Form form_;
+  pca::Plane plane_;
   std::vector<float> scaled_;
-  std::vector<double> row_;
-  std::vector<double> projected_;
 };
 
 }  // namespace lapwing::detect
