@@ -4,6 +4,7 @@
 #pragma once
 
 #include "shared/detect/auto/kind.hpp"
+#include "shared/detect/auto_rows/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
 #include "shared/detect/kind.hpp"
 #include "shared/detect/knn/kind.hpp"
@@ -22,6 +23,7 @@ inline constexpr std::array kKinds{
     kEwma,
     // Groups, online.
     // Rows, trained.
+    kAutoRows,
     kKnn,
     kLocalOutlierFactor,
     kOneClassSvm,
