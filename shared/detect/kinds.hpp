@@ -6,6 +6,7 @@
 #include "shared/detect/auto/kind.hpp"
 #include "shared/detect/auto_rows/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
+#include "shared/detect/isolation_forest/kind.hpp"
 #include "shared/detect/kind.hpp"
 #include "shared/detect/knn/kind.hpp"
 #include "shared/detect/local_outlier_factor/kind.hpp"
@@ -24,6 +25,7 @@ inline constexpr std::array kKinds{
     // Groups, online.
     // Rows, trained.
     kAutoRows,
+    kIsolationForest,
     kKnn,
     kLocalOutlierFactor,
     kOneClassSvm,

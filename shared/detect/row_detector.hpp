@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What trained detectors of rows have in common: one row at a time, always warm, and nothing to
-/// remember but the model.
+/// What trained detectors that score one row at a time have in common.
 #pragma once
 
 #include "shared/detect/detector.hpp"
 #include "shared/detect/kind.hpp"
+#include "shared/detect/trained.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -14,18 +14,15 @@
 
 namespace lapwing::detect {
 
-/// A snapshot is an empty frame that names the model, so that it restores on the same one only.
-class RowDetector : public Detector {
+/// A trained detector whose kind only says how one row is scored.
+class RowDetector : public TrainedDetector {
  public:
-  Result<void> score(const Batch& batch, Scores out) final;
-  [[nodiscard]] std::size_t warmup_rows() const noexcept final { return 0; }
-  [[nodiscard]] bool warm() const noexcept final { return true; }
-  void snapshot(std::vector<std::byte>& out) const final;
-  Result<void> restore(std::span<const std::byte> bytes) final;
+  Result<void> score(const Batch& batch, Scores out) override;
 
  protected:
   /// `kind` outlives the detector (it is one of kKinds).
-  RowDetector(const Kind& kind, std::size_t width, std::span<const std::byte> model);
+  RowDetector(const Kind& kind, std::size_t width, std::span<const std::byte> model)
+      : TrainedDetector(kind.name, model), kind_(kind.name), width_(width) {}
 
   /// The raw score of one row of the detector's width, finite and >= 0; 0 when all is missing.
   /// `shares` is empty, or as wide: then it takes what each column adds, >= 0, of any sum.
@@ -34,7 +31,6 @@ class RowDetector : public Detector {
  private:
   std::string_view kind_;
   std::size_t width_;
-  std::uint64_t tag_;
 };
 
 /// What every training begins with. Errors: bad_config, shutting_down (cancelled), no_device.
@@ -46,8 +42,5 @@ Result<void> report_progress(const Kind& kind, const Progress& progress, double 
 
 /// Names the kind whose model is refused. Errors: corrupt.
 Error corrupt_model(const Kind& kind);
-
-/// Weights >= 0 made to add up to 1; equal ones where all are 0.
-void to_shares(std::span<float> weights) noexcept;
 
 }  // namespace lapwing::detect
