@@ -5,7 +5,6 @@
 #include "shared/detect/snapshot.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 namespace lapwing::detect {
@@ -55,9 +54,10 @@ bool LocalOutlierFactor::Model::read(StateReader& reader, std::size_t width) {
   kth_distances.resize(reference.count);
   densities.resize(reference.count);
   reader(kth_distances, densities);
-  const auto possible = [](float v) { return std::isfinite(v) && v >= 0; };
-  return reader.ok() && reader.rest().empty() && std::ranges::all_of(kth_distances, possible) &&
-         std::ranges::all_of(densities, possible);
+  const auto distance = [](float v) { return v >= 0 && v <= 1e15F; };
+  const auto density = [](float v) { return v >= 1e-15F && v <= 1.01F / neighbours::kReachFloor; };
+  return reader.ok() && reader.rest().empty() && std::ranges::all_of(kth_distances, distance) &&
+         std::ranges::all_of(densities, density);
 }
 
 LocalOutlierFactor::LocalOutlierFactor(Model model, std::span<const std::byte> bytes)

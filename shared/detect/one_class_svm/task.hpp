@@ -16,6 +16,7 @@ constexpr float kExponentMin = -87;       // e^-87 is the smallest normal number
 constexpr float kLog2E = 1.44269504F;     // 1 / ln 2
 constexpr float kLn2High = 0.693359375F;  // ln 2 = high + low; n * high is exact
 constexpr float kLn2Low = -2.12194440e-4F;
+constexpr float kScoreMax = 1e30F;
 constexpr float kTaylor[] = {1.0F / 720, 1.0F / 120, 1.0F / 24, 1.0F / 6, 0.5F, 1, 1};
 
 /// e^x for x <= 0, never 0: below -87 it is e^-87. Relative error at most 5e-7: x = n ln 2 + r with
@@ -36,7 +37,7 @@ LAPWING_HOST_DEVICE inline float exp_negative(float x) {
 /// e^(-gamma (d^2 - nearest)): -log of the mean kernel, without underflow however far the row is.
 LAPWING_HOST_DEVICE inline float negative_log_kernel(float nearest, float sum, float gamma) {
   const float score = gamma * nearest - std::log(sum);
-  return score > 0 ? score : 0;
+  return score > 0 ? (score < kScoreMax ? score : kScoreMax) : 0;
 }
 
 }  // namespace lapwing::detect::svm

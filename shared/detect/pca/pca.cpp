@@ -6,11 +6,6 @@
 #include <utility>
 
 namespace lapwing::detect {
-namespace {
-
-constexpr double kScoreMax = 1e30;
-
-}  // namespace
 
 bool Pca::Model::read(StateReader& reader, std::size_t width) {
   columns = Columns(width);
@@ -41,7 +36,7 @@ float Pca::score_row(std::span<const double> row, std::span<float> shares) noexc
   if (std::ranges::all_of(scaled_, [](float v) { return std::isnan(v); })) return 0;
   const double index = plane_.index(scaled_);
   if (!shares.empty()) plane_.add_shares(shares);
-  return static_cast<float>(std::min(std::sqrt(index), kScoreMax));
+  return static_cast<float>(std::sqrt(index));
 }
 
 }  // namespace lapwing::detect

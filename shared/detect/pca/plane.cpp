@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/pca/plane.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -8,6 +9,8 @@ namespace lapwing::detect::pca {
 namespace {
 
 constexpr int kSweeps = 16;  // over the missing columns; each brings them nearer to rest
+constexpr double kIndexMax = 1e30;
+constexpr double kShareMax = 1e30;
 
 }  // namespace
 
@@ -38,7 +41,8 @@ double Plane::index(std::span<const float> row) noexcept {
   }
   project(form_, row_.data(), projected_.data());
   if (missing_count_ > 0) fill_missing();
-  return combined_index(form_, row_.data(), projected_.data());
+  const double index = combined_index(form_, row_.data(), projected_.data());
+  return index < kIndexMax ? index : kIndexMax;
 }
 
 void Plane::fill_missing() noexcept {
@@ -61,7 +65,7 @@ void Plane::add_shares(std::span<float> out) const noexcept {
       ++next;
     } else if (stiffness_[c] > 0) {
       const double pulled = pull(form_, row_.data(), projected_.data(), c);
-      out[c] += static_cast<float>(pulled * pulled / stiffness_[c]);
+      out[c] += static_cast<float>(std::min(pulled * pulled / stiffness_[c], kShareMax));
     }
   }
 }
