@@ -11,6 +11,7 @@ Result<void> RowDetector::score(const Batch& batch, Scores out) {
   if (auto fine = check_shapes(kind_, width_, batch, out); !fine) return fine;
   std::ranges::fill(out.bands, Band{});
   std::ranges::fill(out.causes, Cause::none);
+  if (device_ && out.contributions.empty() && device_->score(batch.values, out.raw)) return {};
   for (std::size_t i = 0; i < out.raw.size(); ++i) {
     const auto row = batch.values.subspan(i * width_, width_);
     if (out.contributions.empty()) {

@@ -2,14 +2,17 @@
 /// What trained detectors that score one row at a time have in common.
 #pragma once
 
+#include "shared/detect/cuda/rows_on_device.hpp"
 #include "shared/detect/detector.hpp"
 #include "shared/detect/kind.hpp"
 #include "shared/detect/trained.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lapwing::detect {
@@ -20,9 +23,16 @@ class RowDetector : public TrainedDetector {
   Result<void> score(const Batch& batch, Scores out) override;
 
  protected:
-  /// `kind` outlives the detector (it is one of kKinds).
-  RowDetector(const Kind& kind, std::size_t width, std::span<const std::byte> model)
-      : TrainedDetector(kind.name, model), kind_(kind.name), width_(width) {}
+  /// `kind` outlives the detector (it is one of kKinds). With a device, batches that are worth it
+  /// and want no contributions are scored there.
+  RowDetector(const Kind& kind, std::size_t width, std::span<const std::byte> model,
+              std::unique_ptr<RowsOnDevice> device = nullptr)
+      : TrainedDetector(kind.name, model),
+        kind_(kind.name),
+        width_(width),
+        device_(std::move(device)) {}
+
+  [[nodiscard]] std::size_t device_bytes() const noexcept { return device_ ? device_->bytes() : 0; }
 
   /// The raw score of one row of the detector's width, finite and >= 0; 0 when all is missing.
   /// `shares` is empty, or as wide: then it takes what each column adds, >= 0, of any sum.
@@ -31,6 +41,7 @@ class RowDetector : public TrainedDetector {
  private:
   std::string_view kind_;
   std::size_t width_;
+  std::unique_ptr<RowsOnDevice> device_;
 };
 
 /// What every training begins with. Errors: bad_config, shutting_down (cancelled), no_device.

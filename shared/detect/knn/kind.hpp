@@ -25,6 +25,7 @@ inline constexpr Kind kKnn{
     .parameters = kKnnParameters,
     .state_bytes_max = 384 * 1024,
     .nanoseconds_row = 5000,
+    .cuda = true,
     .make = &make_knn,
     .train = &train_knn};
 

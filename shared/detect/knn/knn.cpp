@@ -4,6 +4,8 @@
 #include "shared/detect/neighbours/task.hpp"
 #include "shared/detect/snapshot.hpp"
 
+#include <utility>
+
 namespace lapwing::detect {
 namespace {
 
@@ -28,7 +30,14 @@ Result<std::unique_ptr<Detector>> make_knn(const Settings& settings, const Conte
   if (!reference.read(reader, settings.width) || !reader.rest().empty()) {
     return corrupt_model(kKnn);
   }
-  return std::unique_ptr<Detector>(std::make_unique<Knn>(reference, context.model));
+  std::unique_ptr<RowsOnDevice> device;
+  if (settings.device == Device::cuda) {
+    auto made = neighbours::open_device(kKnn, reference, {}, {});
+    if (!made) return made.error();
+    device = std::move(*made);
+  }
+  return std::unique_ptr<Detector>(
+      std::make_unique<Knn>(reference, context.model, std::move(device)));
 }
 
 Result<std::vector<std::byte>> train_knn(const Table& table, const Settings& settings,

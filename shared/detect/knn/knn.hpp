@@ -7,7 +7,9 @@
 #include "shared/detect/row_detector.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <span>
+#include <utility>
 
 namespace lapwing::detect {
 
@@ -16,11 +18,14 @@ namespace lapwing::detect {
 /// own neighbour. Missing columns are left out and the distance scaled up for them.
 class Knn final : public RowDetector {
  public:
-  Knn(const neighbours::Reference& reference, std::span<const std::byte> model)
-      : RowDetector(kKnn, reference.columns.width(), model), neighbours_(reference) {}
+  /// `device` may be null: the CPU alone.
+  Knn(const neighbours::Reference& reference, std::span<const std::byte> model,
+      std::unique_ptr<RowsOnDevice> device)
+      : RowDetector(kKnn, reference.columns.width(), model, std::move(device)),
+        neighbours_(reference) {}
 
   [[nodiscard]] std::size_t state_bytes() const noexcept override {
-    return sizeof(*this) + neighbours_.bytes();
+    return sizeof(*this) + neighbours_.bytes() + device_bytes();
   }
 
  private:

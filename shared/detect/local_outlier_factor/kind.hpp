@@ -27,6 +27,7 @@ inline constexpr Kind kLocalOutlierFactor{
     .parameters = kLocalOutlierFactorParameters,
     .state_bytes_max = 512 * 1024,
     .nanoseconds_row = 5000,
+    .cuda = true,
     .make = &make_local_outlier_factor,
     .train = &train_local_outlier_factor};
 

@@ -10,7 +10,6 @@
 namespace lapwing::detect {
 namespace {
 
-constexpr float kFactorMax = 1e30F;
 constexpr std::uint32_t kProgressRows = 4096;
 
 std::uint64_t model_tag(std::size_t width) {
@@ -60,14 +59,15 @@ bool LocalOutlierFactor::Model::read(StateReader& reader, std::size_t width) {
          std::ranges::all_of(densities, density);
 }
 
-LocalOutlierFactor::LocalOutlierFactor(Model model, std::span<const std::byte> bytes)
-    : RowDetector(kLocalOutlierFactor, model.reference.columns.width(), bytes),
+LocalOutlierFactor::LocalOutlierFactor(Model model, std::span<const std::byte> bytes,
+                                       std::unique_ptr<RowsOnDevice> device)
+    : RowDetector(kLocalOutlierFactor, model.reference.columns.width(), bytes, std::move(device)),
       neighbours_(model.reference),
       kth_distances_(std::move(model.kth_distances)),
       densities_(std::move(model.densities)) {}
 
 std::size_t LocalOutlierFactor::state_bytes() const noexcept {
-  return sizeof(*this) + neighbours_.bytes() +
+  return sizeof(*this) + neighbours_.bytes() + device_bytes() +
          (kth_distances_.capacity() + densities_.capacity()) * sizeof(float);
 }
 
@@ -75,11 +75,10 @@ float LocalOutlierFactor::score_row(std::span<const double> row, std::span<float
   const auto found = neighbours_.of(row);
   if (found.rows.empty()) return 0;
   if (!shares.empty()) neighbours_.add_shares(shares);
-  const std::uint32_t count = size_of(found);
-  const float density = neighbours::reach_density(found.distances.data(), found.rows.data(), count,
-                                                  kth_distances_.data());
-  return std::min(neighbours::outlier_factor(density, found.rows.data(), count, densities_.data()),
-                  kFactorMax);
+  const neighbours::Model model{.kth_distances = kth_distances_.data(),
+                                .densities = densities_.data(),
+                                .neighbours = size_of(found)};
+  return neighbours::score_nearest(model, found.distances.data(), found.rows.data());
 }
 
 Result<std::unique_ptr<Detector>> make_local_outlier_factor(const Settings& settings,
@@ -91,8 +90,15 @@ Result<std::unique_ptr<Detector>> make_local_outlier_factor(const Settings& sett
   StateReader reader(*content);
   LocalOutlierFactor::Model model;
   if (!model.read(reader, settings.width)) return corrupt_model(kLocalOutlierFactor);
+  std::unique_ptr<RowsOnDevice> device;
+  if (settings.device == Device::cuda) {
+    auto made = neighbours::open_device(kLocalOutlierFactor, model.reference, model.kth_distances,
+                                        model.densities);
+    if (!made) return made.error();
+    device = std::move(*made);
+  }
   return std::unique_ptr<Detector>(
-      std::make_unique<LocalOutlierFactor>(std::move(model), context.model));
+      std::make_unique<LocalOutlierFactor>(std::move(model), context.model, std::move(device)));
 }
 
 Result<std::vector<std::byte>> train_local_outlier_factor(const Table& table,

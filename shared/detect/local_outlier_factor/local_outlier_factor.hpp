@@ -7,6 +7,7 @@
 #include "shared/detect/row_detector.hpp"
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -25,7 +26,9 @@ class LocalOutlierFactor final : public RowDetector {
 
     [[nodiscard]] bool read(StateReader& reader, std::size_t width);
   };
-  LocalOutlierFactor(Model model, std::span<const std::byte> bytes);
+  /// `device` may be null: the CPU alone.
+  LocalOutlierFactor(Model model, std::span<const std::byte> bytes,
+                     std::unique_ptr<RowsOnDevice> device);
 
   [[nodiscard]] std::size_t state_bytes() const noexcept override;
 

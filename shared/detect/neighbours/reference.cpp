@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/neighbours/reference.hpp"
 
+#include "shared/detect/neighbours/cuda.hpp"
 #include "shared/detect/neighbours/task.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 namespace lapwing::detect::neighbours {
 namespace {
@@ -46,6 +48,19 @@ bool Reference::read(StateReader& reader, std::size_t width) {
   reader(rows);
   return reader.ok() && neighbours >= 1 && neighbours < count && columns.sound() &&
          std::ranges::all_of(rows, possible);
+}
+
+Result<std::unique_ptr<RowsOnDevice>> open_device(const Kind& kind, const Reference& reference,
+                                                  std::span<const float> kth_distances,
+                                                  std::span<const float> densities) {
+  auto scorer = make_cuda_scorer({.rows = reference.rows.data(),
+                                  .kth_distances = kth_distances.data(),
+                                  .densities = densities.data(),
+                                  .count = reference.count,
+                                  .width = static_cast<std::uint32_t>(reference.columns.width()),
+                                  .neighbours = reference.neighbours});
+  if (!scorer) return within(kind.name, scorer.error());
+  return std::make_unique<RowsOnDevice>(kind.name, reference.columns, std::move(*scorer));
 }
 
 Neighbours::Neighbours(const Reference& reference)

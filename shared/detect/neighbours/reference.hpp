@@ -4,12 +4,14 @@
 
 #include "shared/base/result.hpp"
 #include "shared/detect/columns.hpp"
+#include "shared/detect/cuda/rows_on_device.hpp"
 #include "shared/detect/kind.hpp"
 #include "shared/detect/neighbours/index.hpp"
 #include "shared/detect/snapshot.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -37,6 +39,12 @@ struct Reference {
   /// Reads what write() wrote, for rows of `width`; false when it cannot be.
   [[nodiscard]] bool read(StateReader& reader, std::size_t width);
 };
+
+/// Puts a model on a CUDA device; `kth_distances` and `densities` are empty for `knn`.
+/// Errors: no_device, naming the kind.
+Result<std::unique_ptr<RowsOnDevice>> open_device(const Kind& kind, const Reference& reference,
+                                                  std::span<const float> kth_distances,
+                                                  std::span<const float> densities);
 
 /// The nearest other rows of one row.
 struct Nearest {

@@ -6,6 +6,7 @@
 #include "shared/detect/host_device.hpp"
 
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 
 namespace lapwing::detect::neighbours {
@@ -69,6 +70,54 @@ LAPWING_HOST_DEVICE inline float outlier_factor(float density, const std::uint32
   float sum = 0;
   for (std::uint32_t i = 0; i < count; ++i) sum += densities[rows[i]];
   return sum / (static_cast<float>(count) * density);
+}
+
+constexpr float kFactorMax = 1e30F;
+
+/// A model as a driver sees it; borrowed arrays.
+struct Model {
+  const float* rows = nullptr;           ///< scaled, row-major
+  const float* kth_distances = nullptr;  ///< local_outlier_factor only; null for knn
+  const float* densities = nullptr;      ///< likewise
+  std::uint32_t count = 0;
+  std::uint32_t width = 0;
+  std::uint32_t neighbours = 0;
+};
+
+/// The raw score from the distances of the nearest other rows.
+LAPWING_HOST_DEVICE inline float score_nearest(const Model& model, const float* distances,
+                                               const std::uint32_t* rows) {
+  if (model.kth_distances == nullptr) return mean_distance(distances, model.neighbours);
+  const float density = reach_density(distances, rows, model.neighbours, model.kth_distances);
+  const float factor = outlier_factor(density, rows, model.neighbours, model.densities);
+  return factor < kFactorMax ? factor : kFactorMax;
+}
+
+/// All of one row, trying every reference row: `row` is scaled, NaN where missing; `squared` and
+/// `rows` are scratch for neighbours + 1. The CPU driver searches otherwise and scores alike.
+LAPWING_HOST_DEVICE inline float score_row(const Model& model, const float* row, float* squared,
+                                           std::uint32_t* rows) {
+  std::uint32_t present = 0;
+  for (std::uint32_t c = 0; c < model.width; ++c) present += row[c] == row[c] ? 1 : 0;
+  if (present == 0) return 0;
+  const std::uint32_t kept = model.neighbours + 1;
+  for (std::uint32_t i = 0; i < kept; ++i) {
+    squared[i] = 3e38F;
+    rows[i] = 0;
+  }
+  for (std::uint32_t r = 0; r < model.count; ++r) {
+    const float* reference = model.rows + static_cast<std::size_t>(r) * model.width;
+    float sum = 0;
+    for (std::uint32_t c = 0; c < model.width; ++c) {
+      if (row[c] == row[c]) sum = add_column(sum, row[c], reference[c]);
+    }
+    if (sum < squared[kept - 1]) keep_nearest(squared, rows, kept, sum, r);
+  }
+  const std::uint32_t first = first_other(squared);
+  for (std::uint32_t i = first; i < first + model.neighbours; ++i) {
+    squared[i] = distance(squared[i], present, model.width);
+  }
+  return score_nearest(model, squared + first, rows + first);
 }
 
 }  // namespace lapwing::detect::neighbours

@@ -24,8 +24,8 @@ V exp_lanes(const Lanes lanes, V x) {
   const auto n = hn::Round(hn::Mul(x, hn::Set(lanes, kLog2E)));
   auto r = hn::MulAdd(n, hn::Set(lanes, -kLn2High), x);
   r = hn::MulAdd(n, hn::Set(lanes, -kLn2Low), r);
-  auto sum = hn::Set(lanes, kTaylor[0]);
-  for (int i = 1; i < 7; ++i) sum = hn::MulAdd(sum, r, hn::Set(lanes, kTaylor[i]));
+  auto sum = hn::Set(lanes, taylor(0));
+  for (int i = 1; i < 7; ++i) sum = hn::MulAdd(sum, r, hn::Set(lanes, taylor(i)));
   const auto exponent = hn::Add(hn::ConvertTo(whole, n), hn::Set(whole, 127));
   return hn::Mul(sum, hn::BitCast(lanes, hn::ShiftLeft<23>(exponent)));
 }

@@ -30,6 +30,7 @@ inline constexpr Kind kOneClassSvm{
     .parameters = kOneClassSvmParameters,
     .state_bytes_max = 256 * 1024,
     .nanoseconds_row = 5000,
+    .cuda = true,
     .make = &make_one_class_svm,
     .train = &train_one_class_svm};
 

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <string>
+#include <utility>
 
 namespace lapwing::detect {
 
@@ -26,8 +26,9 @@ bool OneClassSvm::Model::read(StateReader& reader, std::size_t width) {
          std::ranges::all_of(weights, weight);
 }
 
-OneClassSvm::OneClassSvm(const Model& model, std::span<const std::byte> bytes)
-    : RowDetector(kOneClassSvm, model.columns.width(), bytes),
+OneClassSvm::OneClassSvm(const Model& model, std::span<const std::byte> bytes,
+                         std::unique_ptr<RowsOnDevice> device)
+    : RowDetector(kOneClassSvm, model.columns.width(), bytes, std::move(device)),
       columns_(model.columns),
       vectors_(model.vectors, model.columns.width()),
       weights_(model.weights),
@@ -40,7 +41,7 @@ OneClassSvm::OneClassSvm(const Model& model, std::span<const std::byte> bytes)
 }
 
 std::size_t OneClassSvm::state_bytes() const noexcept {
-  return sizeof(*this) + columns_.bytes() + vectors_.bytes() +
+  return sizeof(*this) + columns_.bytes() + vectors_.bytes() + device_bytes() +
          (weights_.capacity() + query_.capacity() + kernels_.capacity()) * sizeof(float) +
          present_.capacity() * sizeof(std::uint32_t);
 }

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -33,7 +34,9 @@ class OneClassSvm final : public RowDetector {
     void write(StateWriter& writer) const { writer(count, gamma, rho, columns, vectors, weights); }
     [[nodiscard]] bool read(StateReader& reader, std::size_t width);
   };
-  OneClassSvm(const Model& model, std::span<const std::byte> bytes);
+  /// `device` may be null: the CPU alone.
+  OneClassSvm(const Model& model, std::span<const std::byte> bytes,
+              std::unique_ptr<RowsOnDevice> device);
 
   /// The raw score on the border of the region; about nu of the training rows score more.
   [[nodiscard]] float threshold() const noexcept { return threshold_; }

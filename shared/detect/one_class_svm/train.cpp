@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "shared/detect/one_class_svm/cuda.hpp"
 #include "shared/detect/one_class_svm/one_class_svm.hpp"
 #include "shared/detect/one_class_svm/solve.hpp"
 
@@ -8,6 +9,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lapwing::detect {
@@ -61,7 +63,18 @@ Result<std::unique_ptr<Detector>> make_one_class_svm(const Settings& settings,
   StateReader reader(*content);
   OneClassSvm::Model model;
   if (!model.read(reader, settings.width)) return corrupt_model(kOneClassSvm);
-  return std::unique_ptr<Detector>(std::make_unique<OneClassSvm>(model, context.model));
+  std::unique_ptr<RowsOnDevice> device;
+  if (settings.device == Device::cuda) {
+    auto scorer = svm::make_cuda_scorer({.vectors = model.vectors.data(),
+                                         .weights = model.weights.data(),
+                                         .gamma = static_cast<float>(model.gamma),
+                                         .count = model.count,
+                                         .width = static_cast<std::uint32_t>(settings.width)});
+    if (!scorer) return within(kOneClassSvm.name, scorer.error());
+    device = std::make_unique<RowsOnDevice>(kOneClassSvm.name, model.columns, std::move(*scorer));
+  }
+  return std::unique_ptr<Detector>(
+      std::make_unique<OneClassSvm>(model, context.model, std::move(device)));
 }
 
 Result<std::vector<std::byte>> train_one_class_svm(const Table& table, const Settings& settings,

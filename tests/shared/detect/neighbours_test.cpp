@@ -2,9 +2,11 @@
 /// The nearest-row search against every row tried in turn, and what `knn` and
 /// `local_outlier_factor` make of it.
 #include "shared/detect/kinds.hpp"
+#include "shared/detect/local_outlier_factor/local_outlier_factor.hpp"
 #include "shared/detect/neighbours/reference.hpp"
 #include "shared/detect/neighbours/task.hpp"
 #include "shared/detect/random.hpp"
+#include "shared/detect/snapshot.hpp"
 
 #include <gtest/gtest.h>
 
@@ -180,6 +182,46 @@ TEST(LocalOutlierFactor, IsWhatItsDefinitionSays) {
     ASSERT_NEAR(raw[i], expected[i], 1e-3 * expected[i]) << i;
   }
   EXPECT_EQ(std::ranges::max_element(raw) - raw.begin(), 400);
+}
+
+/// What a CUDA worker does for a row, done here: the same task, another search than the CPU's.
+void expect_task_scores_alike(const Kind& kind) {
+  constexpr std::size_t kWidth = 5;
+  constexpr std::size_t kFrameHeader = 20;
+  Random random(6);
+  std::vector<double> rows(700 * kWidth);
+  for (double& v : rows) v = random.uniform() < 0.05 ? std::nan("") : random.normal();
+  const Settings settings{.width = kWidth, .parameters = {{"rows_max", 500}}};
+  const auto bytes = kind.train({.values = rows, .width = kWidth}, settings, {});
+  ASSERT_TRUE(bytes);
+  const auto detector = kind.make(settings, {.model = *bytes});
+  ASSERT_TRUE(detector);
+  const auto content = std::span<const std::byte>(*bytes).subspan(kFrameHeader);
+  StateReader reader(content);
+  LocalOutlierFactor::Model model;
+  const bool local = kind.name == kLocalOutlierFactor.name;
+  ASSERT_TRUE(local ? model.read(reader, kWidth) : model.reference.read(reader, kWidth));
+  const auto& reference = model.reference;
+  const neighbours::Model task{.rows = reference.rows.data(),
+                               .kth_distances = local ? model.kth_distances.data() : nullptr,
+                               .densities = local ? model.densities.data() : nullptr,
+                               .count = reference.count,
+                               .width = kWidth,
+                               .neighbours = reference.neighbours};
+  const auto raw = score(**detector, rows, kWidth);
+  std::vector<float> scaled(kWidth);
+  std::vector<float> squared(reference.neighbours + 1);
+  std::vector<std::uint32_t> nearest(reference.neighbours + 1);
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    reference.columns.scale(std::span(rows).subspan(i * kWidth, kWidth), scaled);
+    const float one = neighbours::score_row(task, scaled.data(), squared.data(), nearest.data());
+    ASSERT_NEAR(one, raw[i], 1e-5F * std::max(1.0F, raw[i])) << i;
+  }
+}
+
+TEST(Knn, ScoresAsTheTaskOfADeviceDoes) { expect_task_scores_alike(kKnn); }
+TEST(LocalOutlierFactor, ScoresAsTheTaskOfADeviceDoes) {
+  expect_task_scores_alike(kLocalOutlierFactor);
 }
 
 TEST(LocalOutlierFactor, StaysFiniteAmongDuplicates) {

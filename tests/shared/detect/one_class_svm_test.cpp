@@ -124,6 +124,33 @@ TEST_F(OneClassSvmTest, FollowsACurvedRegion) {
   EXPECT_GT(raw[3], detector->threshold()) << "outside both";
 }
 
+TEST_F(OneClassSvmTest, ScoresAsTheTaskOfADeviceDoes) {
+  constexpr std::size_t kFrameHeader = 20;
+  auto rows = two_moons(1000, 3);
+  for (std::size_t i = 0; i < rows.size(); i += 22) rows[i] = std::nan("");
+  rows.insert(rows.end(), {1e6, -3e5, std::nan(""), std::nan("")});
+  const auto bytes = kOneClassSvm.train({.values = rows, .width = 2}, {.width = 2}, {});
+  ASSERT_TRUE(bytes);
+  const auto detector = kOneClassSvm.make({.width = 2}, {.model = *bytes});
+  ASSERT_TRUE(detector);
+  const auto content = std::span<const std::byte>(*bytes).subspan(kFrameHeader);
+  StateReader reader(content);
+  OneClassSvm::Model model;
+  ASSERT_TRUE(model.read(reader, 2));
+  const svm::Support support{.vectors = model.vectors.data(),
+                             .weights = model.weights.data(),
+                             .gamma = static_cast<float>(model.gamma),
+                             .count = model.count,
+                             .width = 2};
+  const auto raw = score(**detector, rows);
+  std::vector<float> scaled(2);
+  for (std::size_t i = 0; i < raw.size(); ++i) {
+    model.columns.scale(std::span(rows).subspan(2 * i, 2), scaled);
+    const float one = svm::score_row(support, scaled.data());
+    ASSERT_NEAR(one, raw[i], 1e-5F * std::max(1.0F, raw[i])) << i;
+  }
+}
+
 TEST_F(OneClassSvmTest, TellsFarRowsApartWithoutEnd) {
   const auto detector = make(0.1);
   const auto raw = score(*detector, {5, 5, 50, 50, 5e3, 5e3, 5e6, 5e6});
