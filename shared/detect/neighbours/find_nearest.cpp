@@ -19,7 +19,7 @@ namespace lapwing::detect::neighbours::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using Lanes = hn::CappedTag<float, kLanesMax>;
 
-constexpr std::size_t kFirstLeaves = 4;  // scanned before the rest: they make the limit small
+constexpr std::size_t kFirstLeaves = 2;  // scanned before the rest: they make the limit small
 
 /// Squared distance from the query to each leaf's box; rounds no further up than a row's own.
 void bound_leaves(const Index& index, Search& search) {
