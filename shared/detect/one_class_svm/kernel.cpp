@@ -8,6 +8,7 @@
 #define HWY_TARGET_INCLUDE "shared/detect/one_class_svm/kernel.cpp"
 #include <hwy/foreach_target.h>
 // After foreach_target.h, as Highway asks.
+#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
@@ -49,6 +50,21 @@ float weigh(float* squared, const float* weights, std::size_t size, float gamma,
   return hn::GetLane(hn::SumOfLanes(lanes, hn::Add(even, odd)));
 }
 
+float cosines(const neighbours::PackedRows& directions, const float* query, const float* phases,
+              const float* amplitudes) {
+  const Lanes lanes;
+  auto sum = hn::Zero(lanes);
+  for (std::size_t at = 0; at < directions.padded(); at += hn::Lanes(lanes)) {
+    auto angle = hn::LoadU(lanes, phases + at);
+    for (std::size_t c = 0; c < directions.width(); ++c) {
+      const auto direction = hn::LoadU(lanes, directions.column(c) + at);
+      angle = hn::MulAdd(hn::Set(lanes, query[c]), direction, angle);
+    }
+    sum = hn::MulAdd(hn::Cos(lanes, angle), hn::LoadU(lanes, amplitudes + at), sum);
+  }
+  return hn::GetLane(hn::SumOfLanes(lanes, sum));
+}
+
 }  // namespace lapwing::detect::svm::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -56,10 +72,16 @@ HWY_AFTER_NAMESPACE();
 namespace lapwing::detect::svm {
 
 HWY_EXPORT(weigh);
+HWY_EXPORT(cosines);
 
 float weigh_kernels(float* squared, const float* weights, std::size_t size, float gamma,
                     float nearest) noexcept {
   return HWY_DYNAMIC_DISPATCH(weigh)(squared, weights, size, gamma, nearest);
+}
+
+float sum_cosines(const neighbours::PackedRows& directions, const float* query, const float* phases,
+                  const float* amplitudes) noexcept {
+  return HWY_DYNAMIC_DISPATCH(cosines)(directions, query, phases, amplitudes);
 }
 
 }  // namespace lapwing::detect::svm

@@ -18,6 +18,8 @@ inline constexpr std::array kOneClassSvmParameters{
     Parameter{"gamma", "kernel exp(-gamma d^2); 0: 1 / (width * variance of the training rows)", 0,
               0, 1e6, false},
     Parameter{"rows_max", "rows trained on, drawn from the training rows", 4000, 100, 50'000},
+    Parameter{"features", "0: exact; else random features in the place of support vectors", 0, 0,
+              8192},
     Parameter{"standardize", "1: every column by its standard deviation; 0: columns as they are", 1,
               0, 1}};
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/one_class_svm/cuda.hpp"
+#include "shared/detect/one_class_svm/features.hpp"
 #include "shared/detect/one_class_svm/one_class_svm.hpp"
 #include "shared/detect/one_class_svm/solve.hpp"
 
@@ -52,6 +53,34 @@ OneClassSvm::Model keep_support(const svm::Solution& solution, std::span<const f
   return model;
 }
 
+std::uint64_t feature_tag(std::size_t width) {
+  return frame_tag("one_class_svm features", 1, width);
+}
+
+Result<std::unique_ptr<Detector>> make_features(const Settings& settings, const Context& context) {
+  auto bytes = context.model;
+  const auto content = open_frame(bytes, feature_tag(settings.width));
+  if (!content) return content.error();
+  if (settings.device == Device::cuda) {
+    return Error{Errc::no_device,
+                 "one_class_svm with features runs on the CPU only: set device to cpu"};
+  }
+  StateReader reader(*content);
+  FeatureSvm::Model model;
+  if (!model.read(reader, settings.width)) return corrupt_model(kOneClassSvm);
+  return std::unique_ptr<Detector>(std::make_unique<FeatureSvm>(model, context.model));
+}
+
+template <class Model>
+std::vector<std::byte> frame(std::uint64_t tag, const Model& model) {
+  std::vector<std::byte> bytes;
+  const std::size_t begun = begin_frame(bytes, tag);
+  StateWriter writer(bytes);
+  model.write(writer);
+  end_frame(bytes, begun);
+  return bytes;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Detector>> make_one_class_svm(const Settings& settings,
@@ -59,6 +88,9 @@ Result<std::unique_ptr<Detector>> make_one_class_svm(const Settings& settings,
   if (auto fine = check_settings(kOneClassSvm, settings); !fine) return fine.error();
   auto bytes = context.model;
   const auto content = open_frame(bytes, model_tag(settings.width));
+  if (!content && content.error().code == Errc::unsupported) {
+    return make_features(settings, context);
+  }
   if (!content) return content.error();
   StateReader reader(*content);
   OneClassSvm::Model model;
@@ -100,12 +132,9 @@ Result<std::vector<std::byte>> train_one_class_svm(const Table& table, const Set
   OneClassSvm::Model trained = keep_support(*solution, rows, table.width);
   trained.columns = *columns;
   trained.gamma = gamma;
-  std::vector<std::byte> model;
-  const std::size_t begun = begin_frame(model, model_tag(table.width));
-  StateWriter writer(model);
-  trained.write(writer);
-  end_frame(model, begun);
-  return model;
+  const auto features = static_cast<std::size_t>(value("features"));
+  if (features == 0) return frame(model_tag(table.width), trained);
+  return frame(feature_tag(table.width), FeatureSvm::replace(trained, features, settings.seed));
 }
 
 }  // namespace lapwing::detect

@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string>
 #include <vector>
 
 namespace lapwing::detect {
@@ -148,6 +150,25 @@ TEST_F(OneClassSvmTest, ScoresAsTheTaskOfADeviceDoes) {
     model.columns.scale(std::span(rows).subspan(2 * i, 2), scaled);
     const float one = svm::score_row(support, scaled.data());
     ASSERT_NEAR(one, raw[i], 1e-5F * std::max(1.0F, raw[i])) << i;
+  }
+}
+
+TEST_F(OneClassSvmTest, FeaturesStandInForSupportVectors) {
+  const auto rows = two_moons(1000, 3);
+  const auto tried = two_moons(500, 4);
+  std::map<std::string, double, std::less<>> parameters = {{"gamma", 4}};
+  std::vector<std::vector<float>> raw;
+  for (const double features : {0, 4096}) {
+    parameters["features"] = features;
+    const Settings settings{.width = 2, .parameters = parameters};
+    const auto model = kOneClassSvm.train({.values = rows, .width = 2}, settings, {});
+    ASSERT_TRUE(model);
+    const auto detector = kOneClassSvm.make(settings, {.model = *model});
+    ASSERT_TRUE(detector);
+    raw.push_back(score(**detector, tried));
+  }
+  for (std::size_t i = 0; i < raw[0].size(); ++i) {
+    ASSERT_NEAR(std::exp(-raw[0][i]), std::exp(-raw[1][i]), 4 / std::sqrt(4096.0)) << i;
   }
 }
 

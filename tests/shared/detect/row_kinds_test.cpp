@@ -60,6 +60,9 @@ class RowKinds : public ::testing::TestWithParam<Kind> {
   }
 };
 
+/// Kinds whose scores have no end.
+class FarRows : public RowKinds {};
+
 TEST_P(RowKinds, SurvivesDamagedModelsWhoseChecksumIsRight) {
   const auto model = train(make_rows(150, 1));
   const auto rows = make_rows(20, 2);
@@ -92,7 +95,7 @@ TEST_P(RowKinds, SurvivesDamagedModelsWhoseChecksumIsRight) {
   EXPECT_GT(refused, 10U);
 }
 
-TEST_P(RowKinds, LeavesMissingColumnsOut) {
+TEST_P(FarRows, LeavesMissingColumnsOut) {
   const auto detector = make(train(make_rows(600, 1)));
   std::vector<double> normal = make_rows(200, 3);
   for (std::size_t i = 0; i < 200; ++i) normal[i * kWidth + i % 3] = kNan;
@@ -103,7 +106,7 @@ TEST_P(RowKinds, LeavesMissingColumnsOut) {
   EXPECT_EQ(shares(*detector, {20, kNan, 400, 0})[1], 0);
 }
 
-TEST_P(RowKinds, TrainsOnRowsWithGaps) {
+TEST_P(FarRows, TrainsOnRowsWithGaps) {
   auto rows = make_rows(600, 1);
   Random random(9);
   for (double& value : rows) value = random.uniform() < 0.2 ? kNan : value;
@@ -147,7 +150,24 @@ TEST_P(RowKinds, SeesAConstantColumnChange) {
   EXPECT_GT(shares(*detector, {20, -1000, 0, 7.26})[3], 0.4F);
 }
 
+/// one_class_svm whose models hold random features.
+constexpr Kind kWithFeatures = [] {
+  Kind kind = kOneClassSvm;
+  kind.name = "one_class_svm_features";
+  kind.train = [](const Table& table, const Settings& settings, const Progress& progress) {
+    Settings with = settings;
+    with.parameters["features"] = 1024;
+    return train_one_class_svm(table, with, progress);
+  };
+  return kind;
+}();
+
 INSTANTIATE_TEST_SUITE_P(Near, RowKinds,
+                         ::testing::Values(kAutoRows, kKnn, kLocalOutlierFactor, kOneClassSvm,
+                                           kWithFeatures, kPca),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+INSTANTIATE_TEST_SUITE_P(Near, FarRows,
                          ::testing::Values(kAutoRows, kKnn, kLocalOutlierFactor, kOneClassSvm,
                                            kPca),
                          [](const auto& one) { return std::string(one.param.name); });
