@@ -6,6 +6,7 @@
 #include "shared/detect/auto/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
 #include "shared/detect/kind.hpp"
+#include "shared/detect/seasonal/kind.hpp"
 
 #include <array>
 #include <string_view>
@@ -14,7 +15,7 @@ namespace lapwing::detect {
 
 inline constexpr std::array kKinds{
     // One stream, online.
-    kAutoStream, kEwma,
+    kAutoStream, kEwma, kSeasonal,
     // Groups, online.
     // Rows, trained.
 };
