@@ -6,6 +6,7 @@
 #include "shared/detect/auto/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
 #include "shared/detect/kind.hpp"
+#include "shared/detect/matrix_profile/kind.hpp"
 #include "shared/detect/seasonal/kind.hpp"
 
 #include <array>
@@ -15,7 +16,7 @@ namespace lapwing::detect {
 
 inline constexpr std::array kKinds{
     // One stream, online.
-    kAutoStream, kEwma, kSeasonal,
+    kAutoStream, kEwma, kSeasonal, kMatrixProfile,
     // Groups, online.
     // Rows, trained.
 };

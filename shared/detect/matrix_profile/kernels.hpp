@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The loops over many windows, compiled for each instruction set; the best is chosen at run time.
+#pragma once
+
+#include <cstddef>
+#include <span>
+
+namespace lapwing::detect::profile {
+
+/// Values that may be read, though not used, beyond the last window in each table.
+inline constexpr std::size_t kPadding = 1024;
+
+/// A series as the batch sees it: one entry a window, then kPadding of nothing (inverse NaN).
+struct Windows {
+  const double* change;
+  const double* sum;
+  const double* inverse;  ///< 1 / sqrt(sum of squares); NaN: neither has nor is a neighbour
+  std::size_t count;
+  std::size_t nearest;  ///< smallest distance of two windows that counts, in values
+};
+
+/// For each window the later window with the highest correlation: `best` is raised where a better
+/// one is found, `where` is then its place. `covariance` holds that of window 0 and each window
+/// (count + kPadding entries), and is used up.
+void best_later(const Windows& windows, std::span<double> covariance, std::span<double> best,
+                std::span<double> where);
+
+/// A stretch of lags of the newest window against the past, one entry a lag.
+struct Lags {
+  float* covariance;
+  const float* change;
+  const float* sum;
+  const float* inverse;  ///< NaN: is no neighbour
+  std::size_t count;
+};
+struct BestLag {
+  float correlation;  ///< without the newest window's own inverse; below -1e30 when there is none
+  std::size_t at;     ///< within the stretch
+};
+
+/// Moves the covariances on by one reading, without and with looking for the best.
+void advance(const Lags& lags, float change, float sum);
+BestLag advance_and_search(const Lags& lags, float change, float sum, float common);
+
+}  // namespace lapwing::detect::profile
