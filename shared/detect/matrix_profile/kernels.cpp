@@ -97,8 +97,21 @@ void best_later_lanes(const Windows& w, double* covariance, double* best, double
   }
 }
 
-void advance_lanes(const Lags& lags, float change, float sum) {
-  const hn::CappedTag<float, kFloats> lanes;
+/// The rest of a stretch that fills no vector.
+void advance_rest(const Lags& lags, std::size_t from, float change, float sum) {
+  const hn::CappedTag<float, 1> single;
+  for (std::size_t d = from; d < lags.count; ++d) {
+    auto cov = hn::LoadU(single, lags.covariance + d);
+    cov = hn::MulAdd(hn::Set(single, change), hn::LoadU(single, lags.sum + d), cov);
+    cov = hn::MulAdd(hn::Set(single, sum), hn::LoadU(single, lags.change + d), cov);
+    hn::StoreU(cov, single, lags.covariance + d);
+  }
+}
+
+/// `use(place, covariances)` sees each vector; returns how many lags were in one.
+template <class D, class Use>
+HWY_INLINE std::size_t advance_vectors(D lanes, const Lags& lags, float change, float sum,
+                                       const Use& use) {
   const std::size_t n = hn::Lanes(lanes);
   const auto change_all = hn::Set(lanes, change);
   const auto sum_all = hn::Set(lanes, sum);
@@ -108,34 +121,36 @@ void advance_lanes(const Lags& lags, float change, float sum) {
     cov = hn::MulAdd(change_all, hn::LoadU(lanes, lags.sum + d), cov);
     cov = hn::MulAdd(sum_all, hn::LoadU(lanes, lags.change + d), cov);
     hn::StoreU(cov, lanes, lags.covariance + d);
+    use(d, cov);
   }
-  const hn::CappedTag<float, 1> single;
-  for (; d < lags.count; ++d) {
-    auto cov = hn::LoadU(single, lags.covariance + d);
-    cov = hn::MulAdd(hn::Set(single, change), hn::LoadU(single, lags.sum + d), cov);
-    cov = hn::MulAdd(hn::Set(single, sum), hn::LoadU(single, lags.change + d), cov);
-    hn::StoreU(cov, single, lags.covariance + d);
-  }
+  return d;
 }
 
-BestLag search_lanes(const Lags& lags, float common) {
+void advance_lanes(const Lags& lags, float change, float sum) {
+  const hn::CappedTag<float, kFloats> lanes;
+  const std::size_t done =
+      advance_vectors(lanes, lags, change, sum, [](std::size_t, auto) HWY_ATTR {});
+  advance_rest(lags, done, change, sum);
+}
+
+BestLag advance_and_search_lanes(const Lags& lags, float change, float sum, float common) {
   const hn::CappedTag<float, kFloats> lanes;
   const std::size_t n = hn::Lanes(lanes);
   constexpr float kLowest = -std::numeric_limits<float>::max();
   const auto common_all = hn::Set(lanes, common);
+  const auto next = hn::Set(lanes, static_cast<float>(n));
   auto best = hn::Set(lanes, kLowest);
   auto where = hn::Zero(lanes);
   auto place = hn::Iota(lanes, 0.0F);
-  const auto next = hn::Set(lanes, static_cast<float>(n));
-  std::size_t d = 0;
-  for (; d + n <= lags.count; d += n) {
-    const auto cov = hn::Add(hn::LoadU(lanes, lags.covariance + d), common_all);
-    const auto scaled = hn::Mul(cov, hn::LoadU(lanes, lags.inverse + d));
+  const auto look = [&](std::size_t d, auto cov) HWY_ATTR {
+    const auto scaled = hn::Mul(hn::Add(cov, common_all), hn::LoadU(lanes, lags.inverse + d));
     const auto better = hn::Gt(scaled, best);
     best = hn::IfThenElse(better, scaled, best);
     where = hn::IfThenElse(better, place, where);
     place = hn::Add(place, next);
-  }
+  };
+  const std::size_t done = advance_vectors(lanes, lags, change, sum, look);
+  advance_rest(lags, done, change, sum);
   HWY_ALIGN float bests[kFloats];
   HWY_ALIGN float wheres[kFloats];
   hn::Store(best, lanes, bests);
@@ -147,7 +162,7 @@ BestLag search_lanes(const Lags& lags, float common) {
       found = {bests[i], at};
     }
   }
-  for (; d < lags.count; ++d) {
+  for (std::size_t d = done; d < lags.count; ++d) {
     const float scaled = (lags.covariance[d] + common) * lags.inverse[d];
     if (scaled > found.correlation) found = {scaled, d};
   }
@@ -162,7 +177,7 @@ namespace lapwing::detect::profile {
 
 HWY_EXPORT(best_later_lanes);
 HWY_EXPORT(advance_lanes);
-HWY_EXPORT(search_lanes);
+HWY_EXPORT(advance_and_search_lanes);
 
 void best_later(const Windows& windows, std::span<double> covariance, std::span<double> best,
                 std::span<double> where) {
@@ -174,8 +189,7 @@ void advance(const Lags& lags, float change, float sum) {
 }
 
 BestLag advance_and_search(const Lags& lags, float change, float sum, float common) {
-  advance(lags, change, sum);
-  return HWY_DYNAMIC_DISPATCH(search_lanes)(lags, common);
+  return HWY_DYNAMIC_DISPATCH(advance_and_search_lanes)(lags, change, sum, common);
 }
 
 }  // namespace lapwing::detect::profile
