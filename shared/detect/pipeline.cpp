@@ -29,7 +29,7 @@ constexpr float kSharePace = 1.0F / 64;
 constexpr std::uint32_t kRelearnReadings = 64;  // not scored after a new normal was accepted
 constexpr std::uint32_t kLearnAgain =
     8;  // good readings until an open anomaly no longer stops learning
-constexpr std::size_t kSnapshotBytesMax = 64 * 1024;
+constexpr std::size_t kSnapshotSlack = 4096;  // a longer snapshot than the state is no snapshot
 
 std::uint32_t detector_rows(const WatchConfig& watch) {
   return std::max<std::uint32_t>(24, static_cast<std::uint32_t>(kDetectorShare * watch.warmup));
@@ -92,7 +92,10 @@ Result<std::unique_ptr<Pipeline>> Pipeline::make(const WatchConfig& watch, std::
     return Error{Errc::bad_config,
                  "watch " + watch.name + ": no detector \"" + watch.detector + "\""};
   }
-  const Settings settings{.width = 1, .warmup = detector_rows(watch), .season = watch.season};
+  const Settings settings{.width = 1,
+                          .warmup = detector_rows(watch),
+                          .season = watch.season,
+                          .parameters = watch.parameters};
   auto detector = kind->make(settings, {});
   if (!detector) return within("watch " + watch.name, detector.error());
   return std::unique_ptr<Pipeline>(new Pipeline(watch, id_seed, std::move(*detector)));
@@ -346,7 +349,7 @@ Result<void> Pipeline::restore(std::span<const std::byte> bytes) {
     gap_begin_ = {};
     return why;
   };
-  if (bytes.size() > kSnapshotBytesMax)
+  if (bytes.size() > state_bytes() + kSnapshotSlack)
     return anew({Errc::corrupt, "pipeline snapshot is too long"});
   auto content = open_frame(bytes, tag());
   if (!content) return anew(content.error());

@@ -2,6 +2,7 @@
 #include "agent/replay/replay.hpp"
 
 #include "agent/replay/plot.hpp"
+#include "agent/replay/report.hpp"
 
 #include <gtest/gtest.h>
 
@@ -137,11 +138,11 @@ TEST_F(Replay, TakesFilesWithoutHeaderTimesOrWithOtherColumns) {
   auto other = options("a;when;b;x\n1;2026-11-24;3;7.5\n");
   other.delimiter = ';';
   other.timestamp_column = "when";
-  other.value_column = "x";
+  other.value_columns = {"x"};
   EXPECT_EQ(replay(other)->readings, 1U);
-  other.value_column = "4";
+  other.value_columns = {"4"};
   EXPECT_EQ(replay(other)->readings, 1U);
-  other.value_column = "y";
+  other.value_columns = {"y"};
   const auto missing = replay(other);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, Errc::bad_input);
