@@ -76,8 +76,11 @@ void print(const Kind& kind, std::ostream& out) {
            << kind.nanoseconds_row << " ns a "
            << (kind.input == Input::stream ? "reading" : "row of 8") << '\n';
   for (const auto& one : kind.parameters) {
-    line("") << one.name << " = " << short_number(one.value) << " (" << short_number(one.min)
-             << " .. " << short_number(one.max) << "): " << one.summary << '\n';
+    const auto text = [&one](double value) {
+      return one.whole ? std::to_string(static_cast<long long>(value)) : short_number(value);
+    };
+    line("") << one.name << " = " << text(one.value) << " (" << text(one.min) << " .. "
+             << text(one.max) << "): " << one.summary << '\n';
   }
 }
 

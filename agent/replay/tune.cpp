@@ -15,6 +15,7 @@ namespace {
 constexpr std::uint32_t kWarmupMin = 60;
 constexpr std::uint32_t kWarmupMax = 100'000;
 constexpr double kWarmupShare = 0.15;  // of a short file: the rest is to be scored
+constexpr double kSeasonReadings = 8;  // fewer a season show no course
 constexpr Micros kSeasonMax = std::chrono::hours(24 * 8);
 
 double seconds_of(Micros span) { return std::chrono::duration<double>(span).count(); }
@@ -64,7 +65,8 @@ Tuning propose(const Rows& rows, const detect::WatchConfig& given) {
   tuning.watch.warmup = warmup_for(f);
   // The day is every detector's season; another one must be said.
   const bool clock = f.daily || f.weekly;
-  if (f.period && !clock && *f.period <= kSeasonMax && *f.period >= std::chrono::seconds(1)) {
+  const double least = std::max(1.0, kSeasonReadings * f.interval_seconds);
+  if (f.period && !clock && *f.period <= kSeasonMax && seconds_of(*f.period) >= least) {
     tuning.watch.season = std::chrono::round<std::chrono::seconds>(*f.period);
   }
   if (f.high > f.low) {

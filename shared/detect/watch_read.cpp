@@ -40,7 +40,7 @@ constexpr auto kKindNames = [] {
 
 /// `[watch.parameters]`: whatever the detector's kind has.
 void read_parameters(WatchConfig& watch, config::Section& section) {
-  auto table = section.table({"parameters", "The detector's own, see `lapwing-agent detectors`."});
+  auto table = section.table({"parameters", "The detector's own, see `lapwing-agent detectors`"});
   for (const Kind& kind : kKinds) {
     const bool wanted = kind.name == watch.detector || section.describing();
     if (kind.input != Input::stream || !wanted) continue;
