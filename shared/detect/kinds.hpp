@@ -5,6 +5,7 @@
 
 #include "shared/detect/auto/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
+#include "shared/detect/isolation_forest/kind.hpp"
 #include "shared/detect/kind.hpp"
 #include "shared/detect/matrix_profile/kind.hpp"
 #include "shared/detect/seasonal/kind.hpp"
@@ -16,9 +17,13 @@ namespace lapwing::detect {
 
 inline constexpr std::array kKinds{
     // One stream, online.
-    kAutoStream, kEwma, kSeasonal, kMatrixProfile,
+    kAutoStream,
+    kEwma,
+    kSeasonal,
+    kMatrixProfile,
     // Groups, online.
     // Rows, trained.
+    kIsolationForest,
 };
 
 /// nullptr when there is no such kind for that input.
