@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/matrix_profile/batch.hpp"
 
+#include "shared/detect/matrix_profile/cuda.hpp"
 #include "shared/detect/matrix_profile/kernels.hpp"
 #include "shared/detect/matrix_profile/task.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace lapwing::detect {
 namespace {
@@ -102,20 +105,33 @@ struct Best {
   std::vector<double> place;
 };
 
-/// For each window the best among the later ones.
-Best search_later(const Series& s) {
+Tables tables_of(const Series& s) {
+  return {.values = s.values.data(),
+          .means = s.means.data(),
+          .change = s.change.data(),
+          .sum = s.sum.data(),
+          .inverse = s.inverse.data(),
+          .count = s.count,
+          .window = s.window,
+          .nearest = s.nearest()};
+}
+
+/// For each window the best among the later ones; on the device if there is one.
+Result<Best> search_later(const Series& s, CudaSearch* device) {
   const std::size_t size = s.count + kPadding;
-  std::vector<double> covariance(size, 0);
-  for (std::size_t j = 0; j < s.count; ++j) {
-    covariance[j] = covariance_of(s.values.data(), s.means[0], &s.values[j], s.means[j], s.window);
-  }
   Best best{std::vector<double>(size, kLowest), std::vector<double>(size, -1)};
-  best_later({.change = s.change.data(),
-              .sum = s.sum.data(),
-              .inverse = s.inverse.data(),
-              .count = s.count,
-              .nearest = s.nearest()},
-             covariance, best.correlation, best.place);
+  const Tables tables = tables_of(s);
+  if (device != nullptr) {
+    const auto done = device->best_later(tables, best.correlation.data(), best.place.data());
+    if (!done) return done.error();
+  } else {
+    std::vector<double> covariance(size, 0);
+    for (std::size_t j = 0; j < s.count; ++j) {
+      covariance[j] =
+          covariance_of(s.values.data(), s.means[0], &s.values[j], s.means[j], s.window);
+    }
+    best_later(tables, covariance, best.correlation, best.place);
+  }
   for (std::size_t i = 0; i < s.count; ++i) best.correlation[i] *= s.inverse[i];
   return best;
 }
@@ -163,17 +179,30 @@ Nearest nearest_of(const Series& s, bool left) {
 
 }  // namespace
 
-Result<Profile> matrix_profile(std::span<const double> values, std::size_t window, bool left) {
+Result<Profile> matrix_profile(std::span<const double> values, std::size_t window, bool left,
+                               Device device) {
   if (window < 3 || window > values.size()) {
     return Error{Errc::bad_config, "matrix profile: the window is 3 to " +
                                        std::to_string(values.size()) + " values, not " +
                                        std::to_string(window)};
   }
+  std::unique_ptr<CudaSearch> cuda;
+  if (device == Device::cuda) {
+    auto made = make_cuda_search();
+    if (!made) return made.error();
+    cuda = std::move(*made);
+  }
   // Earlier neighbours are the later ones of the series read backwards.
-  const Series backwards = series_of(values, window, true);
-  const Best earlier = search_later(backwards);
+  const auto backwards = search_later(series_of(values, window, true), cuda.get());
+  if (!backwards) return backwards.error();
+  const Best& earlier = *backwards;
   const Series series = series_of(values, window, false);
-  const Best later = left ? Best{} : search_later(series);
+  Best later;
+  if (!left) {
+    auto forwards = search_later(series, cuda.get());
+    if (!forwards) return forwards.error();
+    later = std::move(*forwards);
+  }
   const Nearest nearest = nearest_of(series, left);
   const std::size_t count = series.count;
   Profile profile{std::vector<double>(count, kInfinity), std::vector<std::int64_t>(count, -1)};

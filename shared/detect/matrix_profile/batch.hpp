@@ -3,6 +3,7 @@
 #pragma once
 
 #include "shared/base/result.hpp"
+#include "shared/detect/kind.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -24,12 +25,13 @@ struct Profile {
 /// Windows with a value that is not finite have no neighbour and are none. Of two flat windows the
 /// distance is 0, of a flat and another sqrt(window), as in stumpy.
 ///
-/// Errors: bad_config (a window below 3 or above the number of values).
-/// Cost: O(n^2), about 0.15 ns a pair of windows on one x86-64 core (twice that without `left`,
+/// Errors: bad_config (a window below 3 or above the number of values); no_device (Device::cuda,
+/// and the build or the machine has none, or it fails: the CPU gives the same within 1e-9). Cost:
+/// O(n^2), about 0.15 ns a pair of windows on one x86-64 core (twice that without `left`,
 ///   which looks from both sides); 80 bytes a value. The instruction set is chosen at run time;
 ///   results of two differ by rounding only.
 /// Source: Zimmerman et al., Matrix Profile XIV: SCAMP (2019); for `left`: Lu et al., DAMP (2022).
 Result<Profile> matrix_profile(std::span<const double> values, std::size_t window,
-                               bool left = false);
+                               bool left = false, Device device = Device::cpu);
 
 }  // namespace lapwing::detect

@@ -38,7 +38,7 @@ void raise(D lanes, V best, V where, double& row_best, double& row_where) {
 }
 
 /// Rows [row, row + kRows) against lags [lag, lag + kBlock).
-void advance_block(const Windows& w, std::size_t row, std::size_t lag, double* covariance,
+void advance_block(const Tables& w, std::size_t row, std::size_t lag, double* covariance,
                    double* best, double* where) {
   const hn::CappedTag<double, kDoubles> lanes;
   const std::size_t n = hn::Lanes(lanes);
@@ -89,7 +89,7 @@ void advance_block(const Windows& w, std::size_t row, std::size_t lag, double* c
   raise(lanes, best3, where3, best[row + 3], where[row + 3]);
 }
 
-void best_later_lanes(const Windows& w, double* covariance, double* best, double* where) {
+void best_later_lanes(const Tables& w, double* covariance, double* best, double* where) {
   for (std::size_t lag = w.nearest; lag < w.count; lag += kBlock) {
     for (std::size_t row = 0; row + lag < w.count; row += kRows) {
       advance_block(w, row, lag, covariance, best, where);
@@ -179,9 +179,9 @@ HWY_EXPORT(best_later_lanes);
 HWY_EXPORT(advance_lanes);
 HWY_EXPORT(advance_and_search_lanes);
 
-void best_later(const Windows& windows, std::span<double> covariance, std::span<double> best,
+void best_later(const Tables& tables, std::span<double> covariance, std::span<double> best,
                 std::span<double> where) {
-  HWY_DYNAMIC_DISPATCH(best_later_lanes)(windows, covariance.data(), best.data(), where.data());
+  HWY_DYNAMIC_DISPATCH(best_later_lanes)(tables, covariance.data(), best.data(), where.data());
 }
 
 void advance(const Lags& lags, float change, float sum) {

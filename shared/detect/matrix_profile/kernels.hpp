@@ -2,27 +2,21 @@
 /// The loops over many windows, compiled for each instruction set; the best is chosen at run time.
 #pragma once
 
+#include "shared/detect/matrix_profile/task.hpp"
+
 #include <cstddef>
 #include <span>
 
 namespace lapwing::detect::profile {
 
-/// Values that may be read, though not used, beyond the last window in each table.
+/// Entries beyond the last window that the change, sum and inverse tables hold for best_later():
+/// they may be read, and the inverse is NaN there.
 inline constexpr std::size_t kPadding = 1024;
-
-/// A series as the batch sees it: one entry a window, then kPadding of nothing (inverse NaN).
-struct Windows {
-  const double* change;
-  const double* sum;
-  const double* inverse;  ///< 1 / sqrt(sum of squares); NaN: neither has nor is a neighbour
-  std::size_t count;
-  std::size_t nearest;  ///< smallest distance of two windows that counts, in values
-};
 
 /// For each window the later window with the highest correlation: `best` is raised where a better
 /// one is found, `where` is then its place. `covariance` holds that of window 0 and each window
 /// (count + kPadding entries), and is used up.
-void best_later(const Windows& windows, std::span<double> covariance, std::span<double> best,
+void best_later(const Tables& tables, std::span<double> covariance, std::span<double> best,
                 std::span<double> where);
 
 /// A stretch of lags of the newest window against the past, one entry a lag.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The arithmetic of the matrix profile, the same on host and device. C++17, no library calls but
-/// sqrt.
+/// sqrt and memcpy.
 ///
 /// The covariance of two windows follows from that of the two one step earlier (Zimmerman et al.,
 /// Matrix Profile XIV: SCAMP, 2019):
@@ -12,6 +12,8 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 namespace lapwing::detect::profile {
 
@@ -69,6 +71,51 @@ template <class T>
 LAPWING_HOST_DEVICE inline T distance_of(T correlation, std::size_t window) {
   const T apart = 1 - correlation;
   return apart > 0 ? std::sqrt(2 * static_cast<T>(window) * apart) : T{0};
+}
+
+/// A series as a worker sees it; each table has one entry a window, `values` one a value.
+struct Tables {
+  const double* values;
+  const double* means;
+  const double* change;
+  const double* sum;
+  const double* inverse;  ///< 1 / norm; NaN: neither has nor is a neighbour
+  std::size_t count;      ///< windows
+  std::size_t window;     ///< values
+  std::size_t nearest;    ///< smallest lag that counts
+};
+
+/// What one worker does: the pairs (row, row + lag) for rows from `from` on, before `until`.
+/// `found(row, correlation, row + lag)` gets each; the correlation lacks the row's own inverse.
+template <class Found>
+LAPWING_HOST_DEVICE inline void walk_diagonal(const Tables& t, std::size_t lag, std::size_t from,
+                                              std::size_t until, const Found& found) {
+  if (lag >= t.count || from >= t.count - lag) return;
+  const std::size_t end = until < t.count - lag ? until : t.count - lag;
+  double covariance = covariance_of(t.values + from, t.means[from], t.values + from + lag,
+                                    t.means[from + lag], t.window);
+  for (std::size_t row = from;;) {
+    const std::size_t later = row + lag;
+    found(row, covariance * t.inverse[later], later);
+    if (++row == end) return;
+    covariance = covariance_after(covariance, Step<double>{t.change[row], t.sum[row]},
+                                  Step<double>{t.change[row + lag], t.sum[row + lag]});
+  }
+}
+
+/// Numbers in the order of doubles, for machines that compare whole numbers only. Not for NaN.
+LAPWING_HOST_DEVICE inline std::uint64_t ordered(double value) {
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, &value, sizeof bits);
+  constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
+  return (bits & kSign) != 0 ? ~bits : bits | kSign;
+}
+LAPWING_HOST_DEVICE inline double unordered(std::uint64_t bits) {
+  constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
+  bits = (bits & kSign) != 0 ? bits & ~kSign : ~bits;
+  double value = 0;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
 }
 
 }  // namespace lapwing::detect::profile

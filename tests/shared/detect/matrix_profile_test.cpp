@@ -2,6 +2,7 @@
 #include "shared/detect/matrix_profile/matrix_profile.hpp"
 
 #include "shared/detect/matrix_profile/batch.hpp"
+#include "shared/detect/matrix_profile/task.hpp"
 #include "shared/detect/period.hpp"
 #include "tests/shared/detect/synthetic.hpp"
 
@@ -9,9 +10,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <numbers>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lapwing::detect {
@@ -137,6 +140,83 @@ TEST(MatrixProfileBatch, RefusesWindowsThatDoNotFit) {
   }
   EXPECT_FALSE(matrix_profile({}, 5));
   EXPECT_EQ(matrix_profile(values, 10)->neighbours[0], -1) << "no other window";
+}
+
+TEST(MatrixProfileTask, WalksDiagonalsAsTheVectorsDo) {
+  // The device's worker, run here: every pair once, whatever the stretches.
+  const auto values = wandering(500, 6);
+  const std::size_t window = 12;
+  const std::size_t count = values.size() - window + 1;
+  std::vector<double> means;
+  std::vector<double> change(count);
+  std::vector<double> sum(count);
+  std::vector<double> inverse;
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto moments = profile::moments_of<double>(&values[i], window);
+    means.push_back(moments.mean);
+    inverse.push_back(1 / std::sqrt(moments.squares));
+    if (i == 0) continue;
+    const auto step =
+        profile::step_of(values[i + window - 1], values[i - 1], means[i], means[i - 1]);
+    change[i] = step.change;
+    sum[i] = step.sum;
+  }
+  const profile::Tables tables{values.data(),  means.data(), change.data(), sum.data(),
+                               inverse.data(), count,        window,        3};
+  std::vector<std::uint64_t> best(count, profile::ordered(-2));
+  std::size_t pairs = 0;
+  for (std::size_t lag = tables.nearest; lag < count + 5; ++lag) {
+    for (std::size_t from = 0; from < count; from += 100) {
+      profile::walk_diagonal(tables, lag, from, from + 100,
+                             [&](std::size_t row, double correlation, std::size_t later) {
+                               ++pairs;
+                               ASSERT_EQ(later, row + lag);
+                               const auto word = profile::ordered(correlation * inverse[row]);
+                               best[row] = std::max(best[row], word);
+                               best[later] = std::max(best[later], word);
+                             });
+    }
+  }
+  EXPECT_EQ(pairs, (count - 3) * (count - 2) / 2);
+  const auto expected = *matrix_profile(values, window);
+  for (std::size_t i = 0; i < count; ++i) {
+    const double d = profile::distance_of(profile::unordered(best[i]), window);
+    ASSERT_NEAR(d * d, expected.distances[i] * expected.distances[i], 1e-8) << i;
+  }
+}
+
+TEST(MatrixProfileTask, OrdersNumbersAsTheyAre) {
+  const std::vector<double> numbers = {-kInfinity, -1e300, -1, -1e-300, 0, 5e-324, 1, 1e300};
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    EXPECT_EQ(profile::unordered(profile::ordered(numbers[i])), numbers[i]);
+    if (i == 0) continue;
+    EXPECT_LT(profile::ordered(numbers[i - 1]), profile::ordered(numbers[i]));
+  }
+}
+
+TEST(MatrixProfileCuda, GivesWhatTheCpuGivesOrSaysThereIsNoDevice) {
+  const char* required = std::getenv("LAPWING_REQUIRE_CUDA");
+  auto values = wandering(5000, 2);
+  std::fill(values.begin() + 1000, values.begin() + 1100, 7.0);
+  values[3000] = kNan;
+  for (const bool left : {false, true}) {
+    const auto cuda = matrix_profile(values, 50, left, Device::cuda);
+    if (!cuda) {
+      EXPECT_EQ(cuda.error().code, Errc::no_device);
+      EXPECT_TRUE(required == nullptr || std::string_view(required) != "1")
+          << "LAPWING_REQUIRE_CUDA=1, but: " << cuda.error().context;
+      continue;
+    }
+    const auto cpu = *matrix_profile(values, 50, left);
+    for (std::size_t i = 0; i < cpu.distances.size(); ++i) {
+      const double expected = cpu.distances[i];
+      if (expected == kInfinity) {
+        ASSERT_EQ(cuda->distances[i], kInfinity);
+        continue;
+      }
+      ASSERT_NEAR(cuda->distances[i] * cuda->distances[i], expected * expected, 1e-7) << i;
+    }
+  }
 }
 
 /// A beat of 40 readings with a little noise, at a level that wanders.
