@@ -27,7 +27,7 @@ struct Profile {
 ///
 /// Errors: bad_config (a window below 3 or above the number of values); no_device (Device::cuda,
 /// and the build or the machine has none, or it fails: the CPU gives the same within 1e-9). Cost:
-/// O(n^2), about 0.15 ns a pair of windows on one x86-64 core (twice that without `left`,
+/// O(n^2), about 0.25 ns a pair of windows on one x86-64 core (twice that without `left`,
 ///   which looks from both sides); 80 bytes a value. The instruction set is chosen at run time;
 ///   results of two differ by rounding only.
 /// Source: Zimmerman et al., Matrix Profile XIV: SCAMP (2019); for `left`: Lu et al., DAMP (2022).

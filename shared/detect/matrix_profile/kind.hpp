@@ -30,7 +30,7 @@ inline constexpr Kind kMatrixProfile{
     .learning = Learning::online,
     .parameters = kMatrixProfileParameters,
     .state_bytes_max = 96 * 1024,
-    .nanoseconds_row = 1500,
+    .nanoseconds_row = 1100,
     .make = &make_matrix_profile};
 
 }  // namespace lapwing::detect

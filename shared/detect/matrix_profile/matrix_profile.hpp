@@ -29,8 +29,8 @@ namespace lapwing::detect {
 /// scored. While `learn` is false the readings enter the history but their windows are nobody's
 /// neighbour until accept_new_normal().
 ///
-/// Cost: O(history); about 1 us a reading and 20 bytes a reading of history with the defaults. One
-/// covariance a reading is computed anew, so rounding never adds up over more than `history`
+/// Cost: O(history); about 1.1 us a reading and 20 bytes a reading of history with the defaults.
+/// One covariance a reading is computed anew, so rounding never adds up over more than `history`
 /// readings.
 class MatrixProfile final : public Detector {
  public:

@@ -36,6 +36,18 @@ LAPWING_HOST_DEVICE inline T covariance_after(T covariance, Step<T> a, Step<T> b
   return covariance + a.change * b.sum + b.change * a.sum;
 }
 
+/// Four sums side by side: one alone would wait for each addition to end before the next.
+template <class T, class Term>
+LAPWING_HOST_DEVICE inline T sum_over(std::size_t count, const Term& term) {
+  T sums[4] = {0, 0, 0, 0};
+  std::size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    for (std::size_t k = 0; k < 4; ++k) sums[k] += term(i + k);
+  }
+  for (; i < count; ++i) sums[0] += term(i);
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 /// Mean of a window, and the sum of squares from it.
 template <class T>
 struct Moments {
@@ -45,25 +57,21 @@ struct Moments {
 
 template <class T, class V>
 LAPWING_HOST_DEVICE inline Moments<T> moments_of(const V* values, std::size_t window) {
-  T mean = 0;
-  for (std::size_t i = 0; i < window; ++i) mean += static_cast<T>(values[i]);
-  mean /= static_cast<T>(window);
-  T squares = 0;
-  for (std::size_t i = 0; i < window; ++i) {
+  const T mean = sum_over<T>(window, [=](std::size_t i) { return static_cast<T>(values[i]); }) /
+                 static_cast<T>(window);
+  const T squares = sum_over<T>(window, [=](std::size_t i) {
     const T off = static_cast<T>(values[i]) - mean;
-    squares += off * off;
-  }
+    return off * off;
+  });
   return {mean, squares};
 }
 
 template <class T, class V>
 LAPWING_HOST_DEVICE inline T covariance_of(const V* a, T mean_a, const V* b, T mean_b,
                                            std::size_t window) {
-  T sum = 0;
-  for (std::size_t i = 0; i < window; ++i) {
-    sum += (static_cast<T>(a[i]) - mean_a) * (static_cast<T>(b[i]) - mean_b);
-  }
-  return sum;
+  return sum_over<T>(window, [=](std::size_t i) {
+    return (static_cast<T>(a[i]) - mean_a) * (static_cast<T>(b[i]) - mean_b);
+  });
 }
 
 /// z-normalised Euclidean distance of windows of this length that correlate so.
