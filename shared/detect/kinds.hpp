@@ -12,8 +12,10 @@
 #include "shared/detect/kind.hpp"
 #include "shared/detect/knn/kind.hpp"
 #include "shared/detect/local_outlier_factor/kind.hpp"
+#include "shared/detect/matrix_profile/kind.hpp"
 #include "shared/detect/one_class_svm/kind.hpp"
 #include "shared/detect/pca/kind.hpp"
+#include "shared/detect/seasonal/kind.hpp"
 
 #include <array>
 #include <string_view>
@@ -25,6 +27,8 @@ inline constexpr std::array kKinds{
     kAutoStream,
     kEwma,
     kHalfspaceTreesStream,
+    kMatrixProfile,
+    kSeasonal,
     // Groups, online.
     kAutoGroup,
     kHalfspaceTreesGroup,

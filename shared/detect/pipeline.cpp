@@ -34,7 +34,7 @@ constexpr float kUncalibratedBand = 6;
 constexpr float kRareRaw = 4;  // raw score of kinds with evidence that stands for a score of 1
 constexpr float kAlarmScore = 1.01F;
 constexpr std::uint32_t kFaultQuiet = 32;  // readings without a departure end a fault
-constexpr std::size_t kSnapshotBytesMax = 64 * 1024;
+constexpr std::size_t kSnapshotSlack = 4096;  // a longer snapshot than the state is no snapshot
 
 std::uint32_t detector_rows(const WatchConfig& watch) {
   return std::max<std::uint32_t>(24, static_cast<std::uint32_t>(kDetectorShare * watch.warmup));
@@ -110,7 +110,8 @@ Result<std::unique_ptr<Pipeline>> Pipeline::make(const WatchConfig& watch, std::
   }
   const Settings settings{.width = 1,
                           .warmup = kind->evidence ? watch.warmup : detector_rows(watch),
-                          .season = watch.season};
+                          .season = watch.season,
+                          .parameters = watch.parameters};
   auto detector = kind->make(settings, {});
   if (!detector) return within("watch " + watch.name, detector.error());
   return std::unique_ptr<Pipeline>(new Pipeline(watch, *kind, id_seed, std::move(*detector)));
@@ -433,7 +434,7 @@ Result<void> Pipeline::restore(std::span<const std::byte> bytes) {
     gap_begin_ = {};
     return why;
   };
-  if (bytes.size() > kSnapshotBytesMax)
+  if (bytes.size() > state_bytes() + kSnapshotSlack)
     return anew({Errc::corrupt, "pipeline snapshot is too long"});
   auto content = open_frame(bytes, tag());
   if (!content) return anew(content.error());
