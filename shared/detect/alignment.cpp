@@ -126,7 +126,7 @@ void Alignment::learn(std::size_t sensor, Time time) noexcept {
   one.any = true;
   one.last = time;
   const auto knows = [](const Learner& learner) { return learner.count >= kLearn; };
-  if (!std::ranges::all_of(learners_, knows) && one.count < 2 * kLearn) return;
+  if (!std::ranges::all_of(learners_, knows) && one.count < 8 * kLearn) return;
   std::int64_t slowest = 0;
   for (std::size_t c = 0; c < learners_.size(); ++c) {
     if (!knows(learners_[c])) continue;

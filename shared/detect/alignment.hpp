@@ -43,8 +43,8 @@ struct AlignedRow {
 /// were set back, and rows go on from there.
 ///
 /// Interval: when it is not given it is the slowest sensor's usual one, that is the median of the
-/// first kLearn intervals of each, among the sensors that have as many by the time one has twice as
-/// many. Readings until then are counted as learnt from, and make no row.
+/// first kLearn intervals of each, among the sensors that have as many by the time one has eight
+/// times as many. Readings until then are counted as learnt from, and make no row.
 ///
 /// Units: values pass unchanged. Threads: distinct objects are safe; no threads or clocks of its
 /// own. Cost: O(1) a reading and O(sensors) a row; no allocation after construction.

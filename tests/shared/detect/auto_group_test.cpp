@@ -136,8 +136,9 @@ TEST(AutoGroup, ASwitchThatFlipsSaysLessThanANumberThatLeavesItsCourse) {
 
 TEST(AutoGroup, StaysFrozenUnlessToldToAdapt) {
   auto values = machine(6000);
-  for (std::size_t t = kWarmup; t < 6000; ++t) {  // a drift too slow to stand out at any time
-    values[t * kWidth] += 4 * static_cast<double>(t - kWarmup) / 5600;
+  Random random(21);
+  for (std::size_t t = kWarmup; t < 6000; ++t) {  // noise that grows too slowly to stand out
+    values[t * kWidth + 1] += 0.2 * random.normal() * static_cast<double>(t - kWarmup) / 5600;
   }
   AutoGroup frozen = make();
   AutoGroup adapting = make(kWarmup, 400);
@@ -148,7 +149,7 @@ TEST(AutoGroup, StaysFrozenUnlessToldToAdapt) {
   };
   EXPECT_GT(mean(a), 1.5F * mean(b));
   auto broken = machine(6000);
-  for (std::size_t t = 1000; t < 6000; ++t) broken[t * kWidth] += 6;
+  for (std::size_t t = 1000; t < 6000; ++t) broken[t * kWidth] += 12;
   AutoGroup gated = make(kWarmup, 400);
   const auto c = run(gated, broken);
   EXPECT_GT(c.raw[5900], 2) << "a fault is not learnt however long it lasts";
