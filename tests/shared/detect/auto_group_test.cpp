@@ -138,7 +138,8 @@ TEST(AutoGroup, StaysFrozenUnlessToldToAdapt) {
   auto values = machine(6000);
   Random random(21);
   for (std::size_t t = kWarmup; t < 6000; ++t) {  // noise that grows too slowly to stand out
-    values[t * kWidth + 1] += 0.2 * random.normal() * static_cast<double>(t - kWarmup) / 5600;
+    const double grown = std::exp(2.5 * static_cast<double>(t - kWarmup) / 5600);
+    values[t * kWidth + 1] += 0.1 * grown * random.normal();
   }
   AutoGroup frozen = make();
   AutoGroup adapting = make(kWarmup, 400);
