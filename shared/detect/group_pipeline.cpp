@@ -178,6 +178,7 @@ GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time no
   assert(done);
   (void)done;
   GroupVerdict verdict;
+  verdict.raw = raw;
   if (warm_before) {
     judge(raw, checked.time, verdict, events);
   } else if (detector_->warm() && honest_) {
@@ -215,7 +216,9 @@ void GroupPipeline::check_sensors(Time time, std::span<const double> row,
       const Checked checked = quality.check(time, row[c], time, group_->watch);
       if (checked.gap) complain(*checked.gap, before, checked.time);
       decision.close(Reason::gap, checked.time, scratch_);
-      if (!checked.missing && !checked.withheld && !checked.dropped) row_[c] = row[c];
+      // What is plainly wrong is not learnt; a trained model is shown it, and says so too.
+      const bool shown = !checked.withheld || detector_->warm();
+      if (!checked.missing && !checked.dropped && shown) row_[c] = row[c];
       if (checked.complaint) {
         const bool stuck = checked.complaint->reason == Reason::stuck;
         complain(*checked.complaint, stuck ? checked.stuck_since : checked.time, checked.time);
