@@ -18,9 +18,9 @@ namespace lapwing::detect {
 
 /// The pipeline's word on one row.
 struct GroupVerdict {
-  float score = 0;         ///< above 1 is anomalous at the alarm budget; 0 while warming up
-  float raw = 0;           ///< the detector's own score: compares rows far apart in time
-  bool scored = false;     ///< false while warming up, and for rows that came late or twice
+  float score = 0;      ///< above 1 where anomalous; else below, ranked as raw; 0 while warming up
+  float raw = 0;        ///< the detector's own score
+  bool scored = false;  ///< false while warming up, and for rows that came late or twice
   bool anomalous = false;  ///< the sensors together are: from a fault's first row to its last
 };
 

@@ -6,6 +6,7 @@
 #include "shared/detect/decision.hpp"
 #include "shared/detect/kinds.hpp"
 #include "shared/detect/quality.hpp"
+#include "shared/detect/shown_score.hpp"
 #include "shared/detect/snapshot.hpp"
 
 #include <algorithm>
@@ -32,8 +33,7 @@ constexpr std::uint32_t kLearnAgain =
     8;  // good readings until an open anomaly no longer stops learning
 constexpr float kUncalibratedBand = 6;
 constexpr float kRareRaw = 4;  // raw score of kinds with evidence that stands for a score of 1
-constexpr float kAlarmScore = 1.01F;
-constexpr std::uint32_t kFaultQuiet = 32;  // readings without a departure end a fault
+constexpr std::uint32_t kFaultQuiet = 32;     // readings without a departure end a fault
 constexpr std::size_t kSnapshotSlack = 4096;  // a longer snapshot than the state is no snapshot
 
 std::uint32_t detector_rows(const WatchConfig& watch) {
@@ -42,13 +42,6 @@ std::uint32_t detector_rows(const WatchConfig& watch) {
 std::uint32_t calibration_rows(const WatchConfig& watch) {
   const std::uint32_t rows = detector_rows(watch);
   return std::max<std::uint32_t>(16, watch.warmup > rows ? watch.warmup - rows : 0);
-}
-
-/// The score of kinds with evidence. Outside of anomalies it stays below 1, rising all the same.
-float shown_score(float raw, bool anomalous) {
-  const float score = raw / kRareRaw;
-  if (anomalous || score <= 0.9F) return score;
-  return 1 - 0.01F / (score - 0.8F);
 }
 
 /// What happened since the last summary.
@@ -272,7 +265,7 @@ void Pipeline::weigh(const One& one, double value, Time time, Verdict& verdict,
   verdict.scored = true;
   verdict.alarm = strength;
   const bool open = s.decision.open(Reason::unusual);
-  verdict.score = shown_score(one.raw, open || strength > 0);
+  verdict.score = shown_score(one.raw / kRareRaw, open || strength > 0);
   if (strength > 0) {
     verdict.score = std::max(verdict.score, kAlarmScore);
     // Far stronger than what is open has faded to: a fault of its own.

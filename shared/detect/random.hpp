@@ -9,17 +9,23 @@
 
 namespace lapwing::detect {
 
-/// SplitMix64 (Steele, Lea and Flood 2014). Threads: distinct objects are safe.
+/// A number's bits, mixed (SplitMix64: Steele, Lea and Flood 2014).
+[[nodiscard]] constexpr std::uint64_t mixed(std::uint64_t v) noexcept {
+  v += 0x9E3779B97F4A7C15ULL;
+  v = (v ^ (v >> 30)) * 0xBF58476D1CE4E5B9ULL;
+  v = (v ^ (v >> 27)) * 0x94D049BB133111EBULL;
+  return v ^ (v >> 31);
+}
+
+/// SplitMix64. Threads: distinct objects are safe.
 class Random {
  public:
   explicit Random(std::uint64_t seed) noexcept : state_(seed) {}
 
   std::uint64_t bits() noexcept {
+    const std::uint64_t out = mixed(state_);
     state_ += 0x9E3779B97F4A7C15ULL;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EBULL;
-    return z ^ (z >> 31);
+    return out;
   }
   /// In [0, 1).
   double uniform() noexcept { return static_cast<double>(bits() >> 11) * 0x1p-53; }

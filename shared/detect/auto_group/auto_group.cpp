@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/auto_group/auto_group.hpp"
 
-#include "shared/detect/auto_group/random.hpp"
+#include "shared/detect/random.hpp"
 #include "shared/detect/snapshot.hpp"
 
 #include <algorithm>
@@ -170,8 +170,7 @@ std::size_t AutoGroup::state_bytes() const noexcept {
 }
 
 std::uint64_t AutoGroup::tag() const noexcept {
-  return frame_tag("auto_group", kVersion,
-                   group::mixed(group::mixed(settings_.width) + group::mixed(warmup_ + adapt_)));
+  return frame_tag("auto_group", kVersion, mixed(mixed(settings_.width) + mixed(warmup_ + adapt_)));
 }
 
 void AutoGroup::snapshot(std::vector<std::byte>& out) const { snapshot_state(out, tag(), state_); }
