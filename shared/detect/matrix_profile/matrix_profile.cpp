@@ -34,14 +34,6 @@ constexpr float kClip = 4;
 constexpr float kScoreMax = 1e6F;
 constexpr float kNone = std::numeric_limits<float>::quiet_NaN();
 
-/// A clear period that comes at least two and a half times, in values; 0: none.
-std::uint32_t period_of(std::span<const double> values) noexcept {
-  std::array<float, MatrixProfile::kFirstMax> narrow{};
-  std::ranges::transform(values, narrow.begin(), [](double v) { return static_cast<float>(v); });
-  return static_cast<std::uint32_t>(find_period(std::span(narrow).first(values.size()),
-                                                values.size() * 2 / 5, PeriodRule::clear));
-}
-
 }  // namespace
 
 void MatrixProfile::Usual::learn(float value) noexcept {
@@ -140,7 +132,12 @@ void MatrixProfile::begin() noexcept {
   const auto [low, high] = std::ranges::minmax(values);
   s.seen_low = static_cast<float>(low);
   s.seen_high = static_cast<float>(high);
-  const std::uint32_t period = window_wanted_ != 0 ? window_wanted_ : period_of(values);
+  std::array<float, kFirstMax> narrow{};
+  std::ranges::transform(values, narrow.begin(), [](double v) { return static_cast<float>(v); });
+  const std::size_t lag_end = first_ * 2 / 5;  // a period must come two and a half times
+  const auto found = static_cast<std::uint32_t>(
+      find_period(std::span(narrow).first(first_), lag_end, PeriodRule::clear));
+  const std::uint32_t period = window_wanted_ != 0 ? window_wanted_ : found;
   const std::uint32_t most = std::min(first_ / 3, history_ / kHistoryMin);
   s.window = std::clamp(period == 0 ? kWindowUsual : period, kWindowMin, most);
   for (const double v : first_values_) {
