@@ -40,11 +40,11 @@ LAPWING_HOST_DEVICE inline T covariance_after(T covariance, Step<T> a, Step<T> b
 template <class T, class Term>
 LAPWING_HOST_DEVICE inline T sum_over(std::size_t count, const Term& term) {
   T sums[4] = {0, 0, 0, 0};
-  std::size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
+  const std::size_t fours = count - count % 4;
+  for (std::size_t i = 0; i < fours; i += 4) {
     for (std::size_t k = 0; k < 4; ++k) sums[k] += term(i + k);
   }
-  for (; i < count; ++i) sums[0] += term(i);
+  for (std::size_t i = fours; i < count; ++i) sums[0] += term(i);
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
