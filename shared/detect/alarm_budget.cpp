@@ -7,42 +7,108 @@
 namespace lapwing::detect {
 namespace {
 
-constexpr double kLift = 0.2;
-constexpr double kMovedMin = -2;
-constexpr double kMovedMax = 5;
+// The prior: how often streams in general pass a level.
 constexpr double kNaturalRate = 1.0 / 2016;
-constexpr double kStronger = 1.6094379124341003;  // ln 5
-constexpr double kFade = 0.1;                     // warm-ups for a factor e
-constexpr double kRefractoryMin = -100;
-constexpr double kStrengthLogMax = 20;
+constexpr double kTail = 0.85;        // log rate lost per log novelty
+constexpr double kPriorAlarms = 2.5;  // the prior weighs as much as so many shadow alarms
+
+constexpr double kLowest = -4;  // log novelty of the lowest level
+constexpr double kLevelStep = 0.25;
+constexpr std::uint64_t kSolveEvery = 64;  // rows
+constexpr double kMemoryUnits = 50;        // alarms asked until a count weighs 1/e
+
+constexpr double kFeedback = 0.3;    // log novelty per alarm too many
+constexpr double kGentleUnits = 10;  // alarms asked until it is in full force
+constexpr double kDebtMin = -6;
+constexpr double kDebtMax = 6;
+constexpr double kDebtMemory = 50;  // alarms asked
+
+constexpr double kStronger = 2.0794415416798357;  // ln 8
+constexpr double kFade = 0.1;                     // memories for a factor e
+constexpr double kWeightMax = 1e9;
 
 }  // namespace
 
 void AlarmBudget::set_rate(double alarms_per_row) noexcept {
   rate_ = std::clamp(alarms_per_row, 1e-12, 0.01);
-  prior_ = std::log(kNaturalRate / rate_);
+  solved_ = 0;
+}
+
+double AlarmBudget::shadows_at(double level) const noexcept {
+  const double at = std::clamp((level - kLowest) / kLevelStep, 0.0, kLevels - 1.001);
+  const auto below = static_cast<std::size_t>(at);
+  const double part = at - static_cast<double>(below);
+  return shadows_[below] * (1 - part) + shadows_[below + 1] * part;
+}
+
+/// Alarms per row at a level: the mean of a gamma posterior.
+double AlarmBudget::expected_rate(double level) const noexcept {
+  const double prior_rows = kPriorAlarms / kNaturalRate * std::exp(level * kTail);
+  return (shadows_at(level) / weight_ + kPriorAlarms) / (exposure_ / weight_ + prior_rows);
+}
+
+void AlarmBudget::solve() noexcept {
+  double low = kLowest;
+  double high = kLowest + kLevelStep * (kLevels - 1);
+  if (expected_rate(low) <= rate_) high = low;
+  for (int i = 0; i < 24 && high > low; ++i) {
+    const double middle = (low + high) / 2;
+    (expected_rate(middle) <= rate_ ? high : low) = middle;
+  }
+  threshold_ = high;
+  solved_ = rows_;
+}
+
+double AlarmBudget::raised() const noexcept {
+  return threshold_ + kFeedback * std::min(1.0, asked_ / kGentleUnits) * debt_;
 }
 
 float AlarmBudget::push(float novelty, double memory) noexcept {
-  refractory_ = std::max(kRefractoryMin, refractory_ - 1 / (kFade * memory));
-  moved_ = std::max(kMovedMin, moved_ - kLift * rate_);
-  if (!(novelty > 0) || rate_ <= 0) return 0;
-  const double strength = std::log(static_cast<double>(novelty)) - prior_ - moved_;
-  if (strength <= 0 || strength <= refractory_) return 0;
-  refractory_ = strength + kStronger;
-  moved_ = std::min(kMovedMax, moved_ + kLift);
-  return static_cast<float>(std::exp(std::min(strength, kStrengthLogMax)));
+  ++rows_;
+  if (rate_ <= 0) return 0;
+  if (exposure_ <= 0) {  // the warm-up: rows that raised no alarm
+    exposure_ = memory;
+    asked_ = memory * rate_;
+    debt_ = -asked_;
+  }
+  weight_ *= 1 + rate_ / kMemoryUnits;
+  exposure_ += weight_;
+  asked_ += rate_;
+  debt_ = std::max(kDebtMin, debt_ - rate_) * (1 - rate_ / kDebtMemory);
+  if (weight_ > kWeightMax) {
+    for (double& shadow : shadows_) shadow /= weight_;
+    exposure_ /= weight_;
+    weight_ = 1;
+  }
+  if (!(novelty > 0)) return 0;
+  if (solved_ == 0 || rows_ - solved_ > kSolveEvery) solve();
+
+  const double now = static_cast<double>(rows_) / (kFade * memory);
+  const double level = std::log(static_cast<double>(novelty));
+  for (std::size_t i = 0; i < kLevels; ++i) {
+    const double over = level - (kLowest + kLevelStep * static_cast<double>(i));
+    if (over <= 0) break;
+    if (over <= shadow_refractory_[i] - now) continue;
+    shadows_[i] += weight_;
+    shadow_refractory_[i] = over + kStronger + now;
+  }
+  const double over = level - raised();
+  if (over <= 0 || over <= refractory_ - now) return 0;
+  refractory_ = over + kStronger + now;
+  debt_ = std::min(kDebtMax, debt_ + 1);
+  solved_ = 0;
+  const double usual = std::log(kNaturalRate / rate_) / kTail;
+  return static_cast<float>(1 + std::exp(std::clamp(level - usual, -20.0, 20.0)));
 }
 
-float AlarmBudget::threshold() const noexcept {
-  return static_cast<float>(std::exp(prior_ + moved_));
-}
-
-void AlarmBudget::spare() noexcept { moved_ = std::max(kMovedMin, moved_ - kLift); }
+float AlarmBudget::threshold() const noexcept { return static_cast<float>(std::exp(raised())); }
 
 bool AlarmBudget::plausible() const noexcept {
-  return rate_ >= 0 && rate_ <= 0.01 && std::isfinite(prior_) && moved_ >= kMovedMin - 1 &&
-         moved_ <= kMovedMax && std::isfinite(refractory_);
+  const auto fine = [](double v) { return std::isfinite(v); };
+  return rate_ >= 0 && rate_ <= 0.01 && exposure_ >= 0 && weight_ >= 1 &&
+         weight_ <= 2 * kWeightMax && fine(exposure_) && fine(asked_) && fine(debt_) &&
+         fine(threshold_) && fine(refractory_) && std::ranges::all_of(shadows_, fine) &&
+         std::ranges::all_of(shadow_refractory_, fine);
 }
 
 }  // namespace lapwing::detect

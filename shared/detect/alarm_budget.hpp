@@ -2,45 +2,69 @@
 /// From evidence with a natural scale to alarms at the asked rate.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace lapwing::detect {
 
-/// Raises an alarm where novelty passes a threshold that starts from what is known of streams in
-/// general (novelty of 1 about once in 2016 rows, twice as high half as often) and follows the
-/// alarms that were raised: each lifts it by kLift (in logarithms), and as much is taken back by
-/// the time one alarm was asked for. So over n alarms asked, raised - asked is bounded by how far
-/// the threshold moves: online conformal control (Gibbs & Candes 2021, "Adaptive conformal
-/// inference under distribution shift") of onsets instead of rows.
+/// Raises an alarm where novelty passes a threshold. The threshold is the level that, by what is
+/// known of streams in general (a prior) and the alarms each of 44 levels would have raised on this
+/// one (shadow alarms), is passed at the asked rate; a bounded feedback on the alarms really raised
+/// corrects it, gently until ten have been asked for. So a new stream is judged by general
+/// knowledge, an old one by its own.
 ///
-/// After an alarm the next must be five times as strong, a demand that fades within a tenth of the
-/// warm-up for each factor e: echoes of one fault are one alarm, a stronger one is never delayed.
+/// After an alarm the next must be eight times as strong, a demand that fades by a factor e in each
+/// tenth of the memory: echoes of one fault are one alarm, a much stronger one is never delayed.
 ///
-/// Units: rows. Threads: distinct objects are safe. Cost: 20 ns a row, no allocation.
+/// What may be promised: over ten alarms asked, .5 to 1.5 times as many on streams without faults;
+/// alarms, not rows; a target, not a bound. Faults count as well: a stream full of them gets a
+/// higher threshold. Own work; the shadow alarms and the feedback after DETECTORS E, in the spirit
+/// of online conformal control (Gibbs & Candes 2021).
+///
+/// Units: rows. Threads: distinct objects are safe. Cost: 10 ns a row, 150 ns where there is
+/// novelty; no allocation.
 class AlarmBudget {
  public:
   /// Alarms asked per row, (0, .01]; may change as the stream's rate is learnt.
   void set_rate(double alarms_per_row) noexcept;
   [[nodiscard]] bool has_rate() const noexcept { return rate_ > 0; }
-  /// The strength of the alarm this row raises, above 1; 0 when it raises none.
-  /// `memory`: rows of the warm-up.
+  /// The strength of the alarm this row raises, above 1; 0 when it raises none. Strength is 1 more
+  /// than novelty over the threshold that a new stream would have.
+  /// `memory`: rows, the time scale of the stream's detector.
   float push(float novelty, double memory) noexcept;
-  /// The novelty that would have the strength 1 now.
+  /// The novelty that raises an alarm now.
   [[nodiscard]] float threshold() const noexcept;
   /// A person says the last alarm was true: it is not taken from the budget.
-  void spare() noexcept;
+  void spare() noexcept { debt_ -= 1; }
 
   template <class A>
   void fields(A& archive) {
-    archive(rate_, prior_, moved_, refractory_);
+    archive(shadows_, shadow_refractory_, rate_, rows_, solved_, exposure_, weight_, asked_, debt_);
+    archive(threshold_, refractory_);
   }
   [[nodiscard]] bool plausible() const noexcept;
 
  private:
+  static constexpr std::size_t kLevels = 44;
+
+  [[nodiscard]] double shadows_at(double level) const noexcept;
+  [[nodiscard]] double expected_rate(double level) const noexcept;
+  void solve() noexcept;
+  [[nodiscard]] double raised() const noexcept;
+
+  std::array<double, kLevels> shadows_{};  ///< alarms a level would have raised, in weights
+  /// Log strength a level's next alarm must pass, plus the time in fades (so that it stands still).
+  std::array<double, kLevels> shadow_refractory_{};
   double rate_ = 0;           ///< alarms asked per row; 0: not known yet
-  double prior_ = 0;          ///< log threshold by what is known of streams in general
-  double moved_ = 0;          ///< by this stream's own alarms
-  double refractory_ = -100;  ///< log strength an alarm must pass
+  std::uint64_t rows_ = 0;    ///< pushed
+  std::uint64_t solved_ = 0;  ///< rows_ at the last solve(); 0: to be done
+  double exposure_ = 0;       ///< rows counted, in weights
+  double weight_ = 1;         ///< of a row: grows, so that old ones fade
+  double asked_ = 0;          ///< alarms asked so far
+  double debt_ = 0;           ///< alarms raised less those asked, clipped
+  double threshold_ = 0;      ///< log novelty, before the feedback
+  double refractory_ = -100;  ///< as shadow_refractory_, of the alarms raised
 };
 
 }  // namespace lapwing::detect

@@ -86,6 +86,9 @@ class Detector {
   /// after restore(). Valid until the next call.
   [[nodiscard]] virtual std::span<const float> warmup_scores() const noexcept { return {}; }
 
+  /// Rows, the time scale on which a kind with evidence forgets; 1 and more.
+  [[nodiscard]] virtual double memory_rows() const noexcept { return 1000; }
+
   /// What was lately seen is normal from now on (a verdict, or a change that lasted long enough).
   /// No effect on trained kinds.
   virtual void accept_new_normal() noexcept {}

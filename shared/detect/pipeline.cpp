@@ -259,7 +259,7 @@ void Pipeline::weigh(const One& one, double value, Time time, Verdict& verdict,
     const double per_week = s.quality.readings_per_week();
     if (per_week > 0) s.budget.set_rate(watch_->alarms_per_week / std::max(per_week, 2016.0));
   }
-  const float strength = s.budget.push(one.evidence.novelty, watch_->warmup);
+  const float strength = s.budget.push(one.evidence.novelty, detector_->memory_rows());
   const bool departed = one.evidence.departure > 1;
   follow_fault(departed, time);
   verdict.scored = true;

@@ -12,8 +12,9 @@ namespace lapwing::detect {
 namespace {
 
 constexpr std::uint32_t kVersion = 2;
-constexpr double kValueMax = 1e30;  // beyond it floats overflow
-constexpr double kUnitsMax = 1e6;   // readings further away are cut
+constexpr std::uint32_t kMemoryMax = 1000;  // rows: a longer warm-up is no reason to forget slower
+constexpr double kValueMax = 1e30;          // beyond it floats overflow
+constexpr double kUnitsMax = 1e6;           // readings further away are cut
 constexpr std::size_t kPeriodMax = 1024;
 constexpr float kPeriodUnknown = 100;
 constexpr float kPeriodMin = 32;  // a period may be longer than a quarter of a shorter warm-up
@@ -36,6 +37,7 @@ double spread(double square, double centre) {
 
 Auto::Auto(const Settings& settings)
     : warmup_(settings.warmup),
+      memory_(std::min(settings.warmup, kMemoryMax)),
       begin_at_(std::min(settings.warmup, std::max<std::uint32_t>(kBuffer, settings.warmup / 2))) {}
 
 Result<void> Auto::score(const Batch& batch, Scores out) {
@@ -70,10 +72,10 @@ Auto::One Auto::step(double value, bool learn, float band_novelty) noexcept {
   if (was_warm) one.band = band(s.predictor.predict(), band_novelty);
   const float raw = look(u, learn);
   if (learn || !was_warm) {
-    one.step = s.ranges.push(u, pattern(), stage(s.rows), warmup_);
+    one.step = s.ranges.push(u, pattern(), stage(s.rows), memory_);
   } else {
     Ranges untouched = s.ranges;
-    one.step = untouched.push(u, pattern(), Stage::live, warmup_);
+    one.step = untouched.push(u, pattern(), Stage::live, memory_);
   }
   if (!was_warm) return {};
   one.raw = raw;
@@ -128,7 +130,7 @@ void Auto::begin() {
   for (std::size_t i = 0; i < n; ++i) {
     const auto u = static_cast<double>(values[i]);
     look(u, true);
-    s.ranges.push(u, pattern(), stage(replayed_from + i + 1), warmup_);
+    s.ranges.push(u, pattern(), stage(replayed_from + i + 1), memory_);
   }
 }
 

@@ -35,6 +35,7 @@ class Auto final : public Detector {
   Result<void> score(const Batch& batch, Scores out) override;
   [[nodiscard]] std::size_t warmup_rows() const noexcept override { return warmup_; }
   [[nodiscard]] bool warm() const noexcept override { return state_.rows >= warmup_; }
+  [[nodiscard]] double memory_rows() const noexcept override { return memory_; }
   void accept_new_normal() noexcept override;
   [[nodiscard]] std::size_t state_bytes() const noexcept override { return sizeof(*this); }
   void snapshot(std::vector<std::byte>& out) const override;
@@ -109,6 +110,7 @@ class Auto final : public Detector {
   [[nodiscard]] std::uint64_t tag() const noexcept;
 
   std::uint32_t warmup_;
+  std::uint32_t memory_;    ///< rows, the time scale of the ranges
   std::uint32_t begin_at_;  ///< rows seen when the buffer is replayed
   State state_;
 };

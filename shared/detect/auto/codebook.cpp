@@ -121,7 +121,8 @@ void CodebookBase::look(const Parts& parts, Growth growth, bool trusting) noexce
     usual_ += pace * (cut - usual_);
     size_ += pace * (std::sqrt(square / static_cast<float>(d)) - size_);
   }
-  if (trusting || growth == Growth::renew || score_ < kUsual) learn(parts, window, nearest, distance, growth);
+  if (trusting || growth == Growth::renew || score_ < kUsual)
+    learn(parts, window, nearest, distance, growth);
 }
 
 void CodebookBase::learn(const Parts& parts, std::span<const float> window, std::size_t nearest,

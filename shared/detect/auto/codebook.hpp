@@ -63,7 +63,7 @@ class CodebookBase {
   }
 
  private:
-  static constexpr float kRepeating = 0.3F;
+  static constexpr float kRepeating = 0.25F;
   static constexpr std::uint32_t kSeenMin = 10;
 
   void look(const Parts& parts, Growth growth, bool trusting) noexcept;
