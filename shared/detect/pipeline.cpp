@@ -33,8 +33,8 @@ constexpr std::uint32_t kLearnAgain =
     8;  // good readings until an open anomaly no longer stops learning
 constexpr float kUncalibratedBand = 6;
 constexpr float kRareRaw = 4;  // raw score of kinds with evidence that stands for a score of 1
-constexpr std::uint32_t kFaultQuiet = 32;     // readings without a departure end a fault
-constexpr std::size_t kSnapshotSlack = 4096;  // a longer snapshot than the state is no snapshot
+constexpr std::uint32_t kFaultQuiet = 32;          // readings without a departure end a fault
+constexpr std::size_t kSnapshotSlack = 64 * 1024;  // longer than the state by more: no snapshot
 
 std::uint32_t detector_rows(const WatchConfig& watch) {
   return std::max<std::uint32_t>(24, static_cast<std::uint32_t>(kDetectorShare * watch.warmup));
@@ -392,7 +392,7 @@ StreamState Pipeline::state() const noexcept {
           .last_value = s.last_value,
           .last_score = s.last_score,
           .band = s.band(),
-          .warm = s.calibration.ready(),
+          .warm = kind_->evidence ? detector_->warm() : s.calibration.ready(),
           .anomalies_open = s.decision.open_count(),
           .readings_total = s.readings_total,
           .dropped_total = s.dropped_total};

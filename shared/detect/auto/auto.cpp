@@ -5,8 +5,10 @@
 #include "shared/detect/snapshot.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <span>
 
 namespace lapwing::detect {
 namespace {
@@ -99,7 +101,8 @@ float Auto::buffered(std::uint64_t row) const noexcept {
 void Auto::begin() {
   State& s = state_;
   const std::size_t n = std::min<std::size_t>(begin_at_, kBuffer);
-  std::vector<float> values(n);
+  std::array<float, kBuffer> all;  // only the first n are used
+  const auto values = std::span(all).first(n);
   double mean = 0;
   for (std::size_t i = 0; i < n; ++i) {
     values[i] = buffered(begin_at_ - n + i);
