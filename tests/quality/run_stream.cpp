@@ -25,10 +25,14 @@ Output run_stream(std::span<const detect::Sample> samples, const detect::WatchCo
   out.verdicts.resize(samples.size());
   std::vector<detect::Event> events;
   std::map<std::uint64_t, detect::Event> anomalies;
+  std::uint64_t dropped = 0;
   Time now = samples.empty() ? Time{} : samples.front().time;
   for (std::size_t i = 0; i < samples.size(); ++i) {
     now = std::max(now, samples[i].time);
     pipeline->push(samples.subspan(i, 1), now, events, {&out.verdicts[i], 1});
+    const std::uint64_t dropped_now = pipeline->state().dropped_total;
+    if (dropped_now != dropped) out.verdicts[i].score = 0;
+    dropped = dropped_now;
     for (const auto& event : events) {
       if (event.phase == wire::Phase::opened) {
         out.opened.push_back({i, out.verdicts[i].alarm, event.reason});
