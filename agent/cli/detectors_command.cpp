@@ -62,7 +62,7 @@ nlohmann::json to_json(const Kind& kind) {
 }
 
 void print(const Kind& kind, std::ostream& out) {
-  constexpr int kIndent = 20;
+  constexpr int kIndent = 21;
   const auto line = [&](std::string_view title) -> std::ostream& {
     return out << std::left << std::setw(kIndent) << title;
   };

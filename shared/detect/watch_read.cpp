@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string>
+#include <string_view>
 
 namespace lapwing::detect {
 namespace {
@@ -38,17 +40,38 @@ constexpr auto kKindNames = [] {
   return names;
 }();
 
+struct Asked {
+  std::string help;
+  double min = 0;
+  double max = 0;
+};
+
+/// The parameters of one kind, by name; with an empty name those of all kinds of streams, of which
+/// several may know a name, each with a range of its own.
+std::map<std::string, Asked> parameters_of(std::string_view detector) {
+  std::map<std::string, Asked> all;
+  for (const Kind& kind : kKinds) {
+    if (kind.input != Input::stream || (!detector.empty() && kind.name != detector)) continue;
+    for (const Parameter& one : kind.parameters) {
+      const std::string help = std::string(kind.name) + ": " + std::string(one.summary);
+      const auto [at, fresh] =
+          all.try_emplace(std::string(one.name), Asked{help, one.min, one.max});
+      if (fresh) continue;
+      Asked& asked = at->second;
+      asked.help += "; " + help;
+      asked.min = std::min(asked.min, one.min);
+      asked.max = std::max(asked.max, one.max);
+    }
+  }
+  return all;
+}
+
 /// `[watch.parameters]`: whatever the detector's kind has.
 void read_parameters(WatchConfig& watch, config::Section& section) {
   auto table = section.table({"parameters", "The detector's own, see `lapwing-agent detectors`"});
-  for (const Kind& kind : kKinds) {
-    const bool wanted = kind.name == watch.detector || section.describing();
-    if (kind.input != Input::stream || !wanted) continue;
-    for (const Parameter& one : kind.parameters) {
-      const std::string help = std::string(kind.name) + ": " + std::string(one.summary);
-      const auto value = table.optional_number({one.name, help}, one.min, one.max);
-      if (value) watch.parameters[std::string(one.name)] = *value;
-    }
+  for (const auto& [name, asked] : parameters_of(section.describing() ? "" : watch.detector)) {
+    const auto value = table.optional_number({name, asked.help}, asked.min, asked.max);
+    if (value) watch.parameters[name] = *value;
   }
   const Kind* kind = find_kind(watch.detector);
   if (kind == nullptr || watch.parameters.empty()) return;
