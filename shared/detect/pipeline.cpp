@@ -279,12 +279,13 @@ void Pipeline::weigh(const One& one, double value, Time time, Verdict& verdict,
   } else if (!open || !departed) {
     return;
   }
-  const float by_strength = strength > 0 ? 1 + 2 * std::log10(strength) : 1;
+  // Its height is how far out of the normal it is: 2 at three, 4 at thirty times the threshold.
+  const float out = std::max(1.0F, one.evidence.departure / s.budget.threshold());
   s.decision.found({.reason = Reason::unusual,
                     .cause = one.cause,
                     .onset = time,
                     .time = time,
-                    .score = static_cast<double>(std::max(verdict.score, by_strength)),
+                    .score = static_cast<double>(std::max(verdict.score, 1 + 2 * std::log10(out))),
                     .value = value,
                     .band = s.band()},
                    id_seed_, events);
