@@ -4,26 +4,34 @@
 add_library(lapwing_settings INTERFACE)
 target_compile_features(lapwing_settings INTERFACE cxx_std_20)
 target_include_directories(lapwing_settings INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
-target_compile_options(lapwing_settings INTERFACE
-  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
+# `options` for C++, and for the C++ inside CUDA sources.
+function(lapwing_settings_options)
+  target_compile_options(lapwing_settings INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:${ARGN}>")
+  list(JOIN ARGN "," listed)
+  target_compile_options(lapwing_settings INTERFACE "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=${listed}>")
+endfunction()
+lapwing_settings_options(-Wall -Wextra -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
   -fno-omit-frame-pointer -fstack-protector-strong -ffp-contract=off)
+target_compile_options(lapwing_settings INTERFACE
+  $<$<COMPILE_LANGUAGE:CXX>:-Wpedantic> $<$<COMPILE_LANGUAGE:CXX>:-Wconversion>  # not what nvcc generates
+  $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false>)  # as -ffp-contract=off: CPU and GPU give the same bits
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  target_compile_options(lapwing_settings INTERFACE -Wno-restrict)  # false alarms on std::string (GCC PR 105651)
+  lapwing_settings_options(-Wno-restrict)  # false alarms on std::string (GCC PR 105651)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
-  target_compile_options(lapwing_settings INTERFACE -Wthread-safety)
+  target_compile_options(lapwing_settings INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)
 endif()
 if(LAPWING_WERROR)
-  target_compile_options(lapwing_settings INTERFACE -Werror)
+  lapwing_settings_options(-Werror)
 endif()
 if(LAPWING_SANITIZE)
-  target_compile_options(lapwing_settings INTERFACE -fsanitize=${LAPWING_SANITIZE} -g1
-                                                    -fno-sanitize-recover=all)
+  string(REPLACE "," ";-fsanitize=" sanitizers "-fsanitize=${LAPWING_SANITIZE}")
+  lapwing_settings_options(${sanitizers} -g1 -fno-sanitize-recover=all)
   target_link_options(lapwing_settings INTERFACE -fsanitize=${LAPWING_SANITIZE})
 else()
   target_compile_definitions(lapwing_settings INTERFACE $<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
   target_link_options(lapwing_settings INTERFACE -Wl,-z,relro,-z,now -Wl,--gc-sections)
-  target_compile_options(lapwing_settings INTERFACE -ffunction-sections -fdata-sections)
+  lapwing_settings_options(-ffunction-sections -fdata-sections)
 endif()
 
 # lapwing_add_library(NAME SOURCES... HEADERS... PUBLIC... PRIVATE...): target lapwing_NAME, alias lapwing::NAME.
@@ -36,6 +44,15 @@ function(lapwing_add_library name)
     PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${ARG_HEADERS})
   set_target_properties(lapwing_${name} PROPERTIES VERIFY_INTERFACE_HEADER_SETS ON)
   target_link_libraries(lapwing_${name} PUBLIC lapwing_settings ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# lapwing_add_cuda(NAME CUDA STUB): the source with the CUDA driver in builds with CUDA, else its stub.
+function(lapwing_add_cuda name cuda stub)
+  if(LAPWING_WITH_CUDA)
+    target_sources(lapwing_${name} PRIVATE ${cuda})
+  else()
+    target_sources(lapwing_${name} PRIVATE ${stub})
+  endif()
 endfunction()
 
 # lapwing_add_program(NAME SOURCES... PRIVATE...): an executable that is installed.

@@ -7,7 +7,8 @@ set -euo pipefail
 declare -A sets=(
   [build]="g++ cmake ninja-build pkg-config ca-certificates libboost1.81-dev libpaho-mqtt-dev libpaho-mqttpp-dev
     libsqlite3-dev flatbuffers-compiler libflatbuffers-dev libssl-dev libspdlog-dev libtomlplusplus-dev libcli11-dev
-    libsimdjson-dev nlohmann-json3-dev libzstd-dev prometheus-cpp-dev libsystemd-dev libhwy-dev libgtest-dev libgmock-dev"
+    libsimdjson-dev nlohmann-json3-dev libzstd-dev prometheus-cpp-dev libsystemd-dev libgtest-dev libgmock-dev
+    libhwy-dev libeigen3-dev"
   [run]="mosquitto openssl curl"
   [test]="mosquitto openssl curl python3 procps"
   [browser]="chromium chromium-driver nodejs"

@@ -2,6 +2,7 @@
 #include "agent/cli/commands.hpp"
 
 #include "agent/config.hpp"
+#include "shared/base/config.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -34,35 +35,94 @@ void add_check_config(CLI::App& app, int& exit_code) {
   });
 }
 
+/// How a CSV file is read.
+void add_reading(CLI::App& command, ReadOptions& options, std::string& interval) {
+  command.add_option("--time", options.timestamp_column, "Time column: name, or number from 1")
+      ->capture_default_str();
+  command.add_option("--value", options.value_columns, "Value column: name, or number from 1")
+      ->delimiter(',')
+      ->capture_default_str();
+  command.add_option("--delimiter", options.delimiter, "Between columns")->capture_default_str();
+  command.add_option("--interval", interval, "Between rows of a file without times, such as 5m")
+      ->capture_default_str();
+}
+
+/// The interval as it was written. Problems are usage errors.
+void take_interval(ReadOptions& options, const std::string& text) {
+  const auto interval = config::parse_duration(text);
+  if (!interval) throw CLI::ValidationError("--interval", interval.error().context);
+  if (*interval <= Micros(0)) throw CLI::ValidationError("--interval", "is longer than nothing");
+  options.interval = *interval;
+}
+
 void add_replay(CLI::App& app, int& exit_code) {
-  auto* command = app.add_subcommand("replay", "Score a CSV file as if it were live");
+  auto* command = app.add_subcommand("replay", "Score CSV files as if they were live");
   const auto wanted = std::make_shared<ReplayCommand>();
+  const auto interval = std::make_shared<std::string>("1s");
   ReplayOptions& options = wanted->options;
   command
-      ->add_option("file", options.file, "CSV with a time and a value column; - is standard input")
+      ->add_option("files", wanted->files,
+                   "CSV files with a time and a value column, or folders of them; - is standard "
+                   "input")
       ->required();
-  command->add_option("--plot", options.plot, "Draw value, band and anomalies into this SVG file");
-  command->add_option("--time", options.timestamp_column, "Time column: name, or number from 1")
-      ->capture_default_str();
-  command->add_option("--value", options.value_column, "Value column: name, or number from 1")
-      ->capture_default_str();
-  command->add_option("--delimiter", options.delimiter, "Between columns")->capture_default_str();
+  command->add_option("--out", wanted->out, "Write the scores of each file into this folder");
+  command->add_option("--plot", wanted->plot,
+                      "Draw value, band and anomalies into this SVG file; of several files, into "
+                      "this folder");
+  add_reading(*command, options, *interval);
+  auto* labels = command->add_option("--labels", wanted->labels,
+                                     "Judge by these events: CSV of start,end, or NAB's JSON");
   command
-      ->add_option("--alarms-per-week", options.watch.alarms_per_week,
-                   "False alarms accepted a week: the sensitivity")
-      ->check(CLI::Range(0.001, 10'000.0))
-      ->capture_default_str();
-  command->add_option("--detector", options.watch.detector, "See `lapwing-agent detectors`")
-      ->capture_default_str();
-  command->add_option("--warmup", options.watch.warmup, "Readings before the first score")
-      ->check(CLI::Range(60, 100'000))
-      ->capture_default_str();
+      ->add_option("--label-column", options.label_column,
+                   "Judge by this column: above 0 is anomalous")
+      ->excludes(labels);
+  auto* budget = command
+                     ->add_option("--alarms-per-week", options.watch.alarms_per_week,
+                                  "False alarms accepted a week: the sensitivity")
+                     ->check(CLI::Range(0.001, 10'000.0))
+                     ->capture_default_str();
+  auto* detector =
+      command->add_option("--detector", options.watch.detector, "See `lapwing-agent detectors`")
+          ->capture_default_str();
+  command->add_option("--set", wanted->set, "A parameter of the detector: name=value");
+  auto* warmup = command
+                     ->add_option("--warmup,--train-rows", options.watch.warmup,
+                                  "Readings before the first score")
+                     ->check(CLI::Range(60, 100'000))
+                     ->capture_default_str();
   auto* config = add_config(*command, wanted->config);
   command->add_option("--watch", wanted->watch, "Use this [[watch]] of the configuration")
       ->needs(config);
   command->add_flag("--json", wanted->json, "Print JSON");
-  command->callback(
-      [wanted, &exit_code] { exit_code = run_replay(*wanted, std::cout, std::cerr); });
+  command->callback([=, &exit_code] {
+    take_interval(wanted->options, *interval);
+    wanted->budget_given = budget->count() > 0;
+    wanted->detector_given = detector->count() > 0;
+    wanted->warmup_given = warmup->count() > 0;
+    exit_code = run_replay(*wanted, std::cout, std::cerr);
+  });
+}
+
+void add_tune(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("tune", "Look at a CSV file and propose how to watch it");
+  const auto wanted = std::make_shared<TuneCommand>();
+  const auto interval = std::make_shared<std::string>("1s");
+  command->add_option("file", wanted->options.file, "CSV with a time and a value column")
+      ->required();
+  command->add_option("--plot", wanted->plot, "The picture; without: NAME-tune.svg here");
+  add_reading(*command, wanted->options, *interval);
+  command->callback([=, &exit_code] {
+    take_interval(wanted->options, *interval);
+    exit_code = run_tune(*wanted, std::cout, std::cerr);
+  });
+}
+
+void add_detectors(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand(
+      "detectors", "List the detectors: what each does, when to choose it, its cost");
+  const auto json = std::make_shared<bool>(false);
+  command->add_flag("--json", *json, "Print JSON");
+  command->callback([json, &exit_code] { exit_code = run_detectors(*json, std::cout); });
 }
 
 void add_outbox(CLI::App& app, int& exit_code) {
@@ -116,8 +176,8 @@ void add_doctor(CLI::App& app, int& exit_code) {
 void add_commands(CLI::App& app, int& exit_code) {
   add_check_config(app, exit_code);
   add_replay(app, exit_code);
-  app.add_subcommand("detectors", "List the detectors: what each does, when to choose it, its cost")
-      ->callback([&exit_code] { exit_code = run_detectors(std::cout); });
+  add_tune(app, exit_code);
+  add_detectors(app, exit_code);
   add_outbox(app, exit_code);
   add_enrol(app, exit_code);
   add_doctor(app, exit_code);

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -18,17 +19,32 @@ namespace lapwing::agent {
 /// Says whether a configuration can be used; every problem in it goes to `err`.
 int run_check_config(const std::filesystem::path& config, std::ostream& out, std::ostream& err);
 
-/// A file through one stream's pipeline. With `config` the watch comes from there: the one named
-/// `watch`, else the first.
+/// Files through the pipeline of one stream each. With `config` the watch comes from there: the one
+/// named `watch`, else the first; what was given on the command line goes before it.
 struct ReplayCommand {
-  ReplayOptions options;
+  ReplayOptions options;                     ///< of each file; `file`, `plot` and `out` come from:
+  std::vector<std::filesystem::path> files;  ///< files, folders (every .csv below), or `-`
+  std::filesystem::path out;                 ///< folder for scores, names as of the inputs
+  std::filesystem::path plot;                ///< picture; of several files the folder for them
+  std::filesystem::path labels;
+  std::vector<std::string> set;  ///< `name=value`: the detector's parameters
   std::filesystem::path config;
   std::string watch;
+  bool budget_given = false;  ///< alarms_per_week, detector and warm-up of `options.watch` were
+  bool detector_given = false;
+  bool warmup_given = false;
   bool json = false;
 };
 int run_replay(const ReplayCommand& command, std::ostream& out, std::ostream& err);
 
-int run_detectors(std::ostream& out);
+/// Looks at a file and proposes how to watch it.
+struct TuneCommand {
+  ReplayOptions options;
+  std::filesystem::path plot;  ///< empty: `NAME-tune.svg` in the working folder
+};
+int run_tune(const TuneCommand& command, std::ostream& out, std::ostream& err);
+
+int run_detectors(bool json, std::ostream& out);
 
 /// What the outbox holds; it may be in use by a running agent.
 struct OutboxCommand {

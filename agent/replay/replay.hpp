@@ -2,6 +2,7 @@
 /// `lapwing-agent replay FILE`: a CSV file through the pipeline of one stream, as if it were live.
 #pragma once
 
+#include "agent/replay/read_rows.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
 #include "shared/detect/event.hpp"
@@ -10,58 +11,51 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <string>
-#include <string_view>
+#include <functional>
 #include <vector>
 
 namespace lapwing::agent {
 
-struct ReplayOptions {
-  std::filesystem::path file;                  ///< `-` is standard input
-  std::string timestamp_column = "timestamp";  ///< a header's name, or a number from 1
-  std::string value_column = "value";          ///< likewise
-  char delimiter = ',';
+/// Rows done of all; called now and then.
+using ReplayProgress = std::function<void(std::size_t done, std::size_t all)>;
+
+struct ReplayOptions : ReadOptions {
   detect::WatchConfig watch;
-  std::filesystem::path plot;                           ///< where the picture goes; empty: none
-  std::size_t file_bytes_max = std::size_t{512} << 20;  ///< a larger file is refused: split it
+  std::filesystem::path plot;  ///< where the picture goes; empty: none
+  std::filesystem::path out;   ///< where the scores go (see write_scores); empty: none
+  ReplayProgress progress;     ///< may be empty
 };
 
-/// A row that could not be read.
-struct BadRow {
-  std::size_t line = 0;  ///< from 1
-  std::string what;
+/// What the pipeline said of one data row.
+struct RowScore {
+  float score = 0;           ///< 0 for rows that were unreadable or left out
+  float onset_strength = 0;  ///< Verdict::alarm where an anomaly of any reason was found, else 0
 };
 
 struct ReplayReport {
-  static constexpr std::size_t kBadRowsKept = 20;
-
   std::uint64_t rows = 0;      ///< data rows, the header not counted
   std::uint64_t readings = 0;  ///< rows that could be read
   std::uint64_t dropped = 0;   ///< of these: repeated or out of order
   std::uint64_t rows_bad = 0;
-  std::vector<BadRow> bad;     ///< the first kBadRowsKept of them
-  bool times_made_up = false;  ///< the file has no time column: one reading a second is assumed
+  std::vector<BadRow> bad;     ///< the first of them
+  bool times_made_up = false;  ///< the file has no time column
   bool warm = false;           ///< the warm-up was completed: the rest was scored
   Time first{};
   Time last{};
+  Time scored_from{};                    ///< of the first reading scored; meaningless unless warm
   double seconds = 0;                    ///< it took
   std::vector<detect::Event> anomalies;  ///< each once, as it ended, by onset
+  std::vector<Time> found;               ///< for each anomaly, the reading that gave it away
 };
 
-/// Reads the rows, replays the readings and draws the picture if asked.
-///
-/// Times: epoch seconds, milliseconds, microseconds or nanoseconds (told apart by size), RFC 3339,
-///   or `2026-11-24 08:43:46` taken as UTC. A header is optional; other columns are ignored. A file
-///   with one column, or whose header names no such timestamp column but the value, has no times.
-/// Errors: io (cannot be read or the picture not written), limit (too large), bad_input (no such
-///   column, or no row at all can be read), bad_config. A bad row is counted, never an error.
-/// Cost: reads the whole file into memory; about 2 million rows a second before detection.
-Result<ReplayReport> replay(const ReplayOptions& options);
+/// The rows through the pipeline; one score for each. Errors: bad_config.
+Result<std::vector<RowScore>> score_rows(const Rows& rows, const ReplayOptions& options,
+                                         ReplayReport& report);
 
-/// The report for people: one line an anomaly, then a summary and the bad rows.
-[[nodiscard]] std::string to_text(const ReplayReport& report);
-
-/// Time as in a CSV row. Errors: bad_input.
-Result<Time> parse_csv_time(std::string_view text);
+/// Reads the rows, replays the readings, and writes scores and picture if asked. `rows`, when not
+/// null, receives what was read.
+/// Errors: those of read_rows; io (the picture or the scores are not written), bad_config.
+/// Repeatable: the same file and options give the same bytes.
+Result<ReplayReport> replay(const ReplayOptions& options, Rows* rows = nullptr);
 
 }  // namespace lapwing::agent

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/decision.hpp"
 
+#include "shared/detect/random.hpp"
+
 #include <algorithm>
 
 namespace lapwing::detect {
@@ -8,13 +10,6 @@ namespace {
 
 constexpr std::uint8_t kStrikesMax = 8;
 constexpr std::uint64_t kStrikeHolds = 8;
-
-std::uint64_t mixed(std::uint64_t v) {
-  v += 0x9E3779B97F4A7C15ULL;
-  v = (v ^ (v >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  v = (v ^ (v >> 27)) * 0x94D049BB133111EBULL;
-  return v ^ (v >> 31);
-}
 
 }  // namespace
 

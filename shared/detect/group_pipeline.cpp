@@ -6,6 +6,7 @@
 #include "shared/detect/episode.hpp"
 #include "shared/detect/kinds.hpp"
 #include "shared/detect/quality.hpp"
+#include "shared/detect/shown_score.hpp"
 #include "shared/detect/snapshot.hpp"
 
 #include <algorithm>
@@ -19,7 +20,7 @@ namespace {
 
 using wire::Reason;
 
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr double kDetectorShare = 0.6;  // of the warm-up, for kinds without honest scores
 constexpr std::uint32_t kCalibrationMin = 16;
 constexpr std::uint64_t kRateEvery = 64;  // rows
@@ -32,6 +33,7 @@ constexpr double kSpread = 0.15;
 constexpr double kPowerMin = 1;
 constexpr double kPowerMax = 8;
 constexpr float kRaisedMax = 1e30F;
+constexpr float kStrengthMax = 1e6F;
 
 std::uint32_t detector_rows(const WatchConfig& watch, bool honest) {
   if (honest) return watch.warmup;
@@ -92,6 +94,7 @@ struct GroupPipeline::State {
   double peak = 0;
   float unit = 1;   ///< raw score that is raised to 1
   float power = 1;  ///< see kSpread
+  float rare = 0;   ///< raw score that is shown as 1: the first threshold; 0: none yet
   float last_score = 0;
   bool resumed = false;  ///< restored, and no clock seen since
   std::uint64_t rows_total = 0;
@@ -100,15 +103,14 @@ struct GroupPipeline::State {
   template <class A>
   void fields(A& archive) {
     archive(clock, qualities, decisions, decision, calibration, episode, parts);
-    archive(peak, unit, power, last_score, rows_total, dropped_total);
+    archive(peak, unit, power, rare, last_score, rows_total, dropped_total);
   }
   [[nodiscard]] float raised(float raw) const noexcept {
     return std::min(std::pow(raw / unit, power), kRaisedMax);
   }
-  /// The score of a raw one under the threshold in force, in the detector's own proportions.
-  [[nodiscard]] float score(float raw) const noexcept {
-    const float threshold = std::max(calibration.raw_threshold(), 1e-12F);
-    return std::min(raw / (unit * std::pow(threshold, 1 / power)), 1e6F);
+  /// The threshold in force, as a raw score.
+  [[nodiscard]] float threshold() const noexcept {
+    return unit * std::pow(std::max(calibration.raw_threshold(), 1e-12F), 1 / power);
   }
   [[nodiscard]] bool plausible(std::size_t sensors) const noexcept {
     const auto placed = [sensors](const Part& part) { return part.sensor < sensors; };
@@ -116,7 +118,8 @@ struct GroupPipeline::State {
     return calibration.plausible() && decision.plausible() && episode.plausible() &&
            std::ranges::all_of(decisions, sound) && parts.count <= GroupEvent::kParts &&
            std::ranges::all_of(parts.list, placed) && std::isfinite(unit) && unit > 0 &&
-           power >= static_cast<float>(kPowerMin) && power <= static_cast<float>(kPowerMax);
+           std::isfinite(rare) && rare >= 0 && power >= static_cast<float>(kPowerMin) &&
+           power <= static_cast<float>(kPowerMax);
   }
 };
 
@@ -131,7 +134,8 @@ Result<std::unique_ptr<GroupPipeline>> GroupPipeline::make(const GroupConfig& gr
   }
   const Settings settings{.width = sensors,
                           .warmup = detector_rows(watch, kind->warmup_scores),
-                          .season = watch.season};
+                          .season = watch.season,
+                          .parameters = watch.parameters};
   auto detector = kind->make(settings, {});
   if (!detector) return within("group " + watch.name, detector.error());
   return std::unique_ptr<GroupPipeline>(
@@ -178,6 +182,7 @@ GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time no
   assert(done);
   (void)done;
   GroupVerdict verdict;
+  verdict.raw = raw;
   if (warm_before) {
     judge(raw, checked.time, verdict, events);
   } else if (detector_->warm() && honest_) {
@@ -215,7 +220,9 @@ void GroupPipeline::check_sensors(Time time, std::span<const double> row,
       const Checked checked = quality.check(time, row[c], time, group_->watch);
       if (checked.gap) complain(*checked.gap, before, checked.time);
       decision.close(Reason::gap, checked.time, scratch_);
-      if (!checked.missing && !checked.withheld && !checked.dropped) row_[c] = row[c];
+      // What is plainly wrong is not learnt; a trained model is shown it, and says so too.
+      const bool shown = !checked.withheld || detector_->warm();
+      if (!checked.missing && !checked.dropped && shown) row_[c] = row[c];
       if (checked.complaint) {
         const bool stuck = checked.complaint->reason == Reason::stuck;
         complain(*checked.complaint, stuck ? checked.stuck_since : checked.time, checked.time);
@@ -236,10 +243,15 @@ void GroupPipeline::judge(float raw, Time time, GroupVerdict& verdict,
   verdict.scored = s.calibration.ready();
   s.calibration.push(s.raised(raw));
   if (!verdict.scored) return;
-  verdict.score = s.score(raw);
-  verdict.anomalous = s.episode.push(verdict.score);
+  const float threshold = s.threshold();
+  if (s.rare <= 0) s.rare = threshold;
+  // Anomalous by the threshold in force; shown in units that stay, so that rows compare.
+  const float strength = std::min(raw / threshold, kStrengthMax);
+  verdict.anomalous = s.episode.push(strength);
+  verdict.score = shown_score(std::min(raw / s.rare, kStrengthMax), verdict.anomalous);
   if (verdict.anomalous) {
-    const auto score = static_cast<double>(verdict.score);
+    verdict.score = std::max(verdict.score, kAlarmScore);
+    const auto score = static_cast<double>(strength);
     if (!s.decision.open(Reason::unusual) || score > s.peak) {
       s.peak = score;
       s.parts = largest(shares_);
@@ -306,6 +318,7 @@ void GroupPipeline::accept_new_normal() noexcept {
   detector_->accept_new_normal();
   State& s = *state_;
   s.episode = {};
+  s.rare = 0;
   s.calibration.accept();
   if (detector_->warm() && honest_) calibrate_on_warmup();
   for (Quality& quality : s.qualities) quality.accept_run();

@@ -18,8 +18,9 @@ namespace lapwing::detect {
 
 /// The pipeline's word on one row.
 struct GroupVerdict {
-  float score = 0;         ///< above 1 is anomalous at the alarm budget; 0 while warming up
-  bool scored = false;     ///< false while warming up, and for rows that came late or twice
+  float score = 0;      ///< above 1 where anomalous; else below, ranked as raw; 0 while warming up
+  float raw = 0;        ///< the detector's own score
+  bool scored = false;  ///< false while warming up, and for rows that came late or twice
   bool anomalous = false;  ///< the sensors together are: from a fault's first row to its last
 };
 
@@ -36,8 +37,8 @@ struct GroupState {
 /// Everything kept for one group.
 ///
 /// Every sensor passes the quality checks by itself: what they find is an anomaly of that sensor,
-/// and its reading is kept from the detector where it would mislead; the other sensors go on. A
-/// sensor that is missing for long is reported as an outage. The threshold comes from scores of the
+/// and is not learnt in the warm-up; the other sensors go on. A sensor that is missing for long is
+/// reported as an outage. The threshold comes from scores of the
 /// warm-up that are honest (Detector::warmup_scores) where the kind tells them, so that the whole
 /// warm-up teaches both; else from its last 40 %.
 ///

@@ -5,8 +5,17 @@
 
 #include "shared/detect/auto/kind.hpp"
 #include "shared/detect/auto_group/kind.hpp"
+#include "shared/detect/auto_rows/kind.hpp"
 #include "shared/detect/ewma/kind.hpp"
+#include "shared/detect/halfspace_trees/kind.hpp"
+#include "shared/detect/isolation_forest/kind.hpp"
 #include "shared/detect/kind.hpp"
+#include "shared/detect/knn/kind.hpp"
+#include "shared/detect/local_outlier_factor/kind.hpp"
+#include "shared/detect/matrix_profile/kind.hpp"
+#include "shared/detect/one_class_svm/kind.hpp"
+#include "shared/detect/pca/kind.hpp"
+#include "shared/detect/seasonal/kind.hpp"
 
 #include <array>
 #include <string_view>
@@ -15,10 +24,21 @@ namespace lapwing::detect {
 
 inline constexpr std::array kKinds{
     // One stream, online.
-    kAutoStream, kEwma,
+    kAutoStream,
+    kEwma,
+    kHalfspaceTreesStream,
+    kMatrixProfile,
+    kSeasonal,
     // Groups, online.
     kAutoGroup,
+    kHalfspaceTreesGroup,
     // Rows, trained.
+    kAutoRows,
+    kIsolationForest,
+    kKnn,
+    kLocalOutlierFactor,
+    kOneClassSvm,
+    kPca,
 };
 
 /// nullptr when there is no such kind for that input.

@@ -6,6 +6,7 @@
 #include "shared/detect/decision.hpp"
 #include "shared/detect/kinds.hpp"
 #include "shared/detect/quality.hpp"
+#include "shared/detect/shown_score.hpp"
 #include "shared/detect/snapshot.hpp"
 
 #include <algorithm>
@@ -32,9 +33,8 @@ constexpr std::uint32_t kLearnAgain =
     8;  // good readings until an open anomaly no longer stops learning
 constexpr float kUncalibratedBand = 6;
 constexpr float kRareRaw = 4;  // raw score of kinds with evidence that stands for a score of 1
-constexpr float kAlarmScore = 1.01F;
-constexpr std::uint32_t kFaultQuiet = 32;  // readings without a departure end a fault
-constexpr std::size_t kSnapshotBytesMax = 64 * 1024;
+constexpr std::uint32_t kFaultQuiet = 32;     // readings without a departure end a fault
+constexpr std::size_t kSnapshotSlack = 4096;  // a longer snapshot than the state is no snapshot
 
 std::uint32_t detector_rows(const WatchConfig& watch) {
   return std::max<std::uint32_t>(24, static_cast<std::uint32_t>(kDetectorShare * watch.warmup));
@@ -42,13 +42,6 @@ std::uint32_t detector_rows(const WatchConfig& watch) {
 std::uint32_t calibration_rows(const WatchConfig& watch) {
   const std::uint32_t rows = detector_rows(watch);
   return std::max<std::uint32_t>(16, watch.warmup > rows ? watch.warmup - rows : 0);
-}
-
-/// The score of kinds with evidence. Outside of anomalies it stays below 1, rising all the same.
-float shown_score(float raw, bool anomalous) {
-  const float score = raw / kRareRaw;
-  if (anomalous || score <= 0.9F) return score;
-  return 1 - 0.01F / (score - 0.8F);
 }
 
 /// What happened since the last summary.
@@ -110,7 +103,8 @@ Result<std::unique_ptr<Pipeline>> Pipeline::make(const WatchConfig& watch, std::
   }
   const Settings settings{.width = 1,
                           .warmup = kind->evidence ? watch.warmup : detector_rows(watch),
-                          .season = watch.season};
+                          .season = watch.season,
+                          .parameters = watch.parameters};
   auto detector = kind->make(settings, {});
   if (!detector) return within("watch " + watch.name, detector.error());
   return std::unique_ptr<Pipeline>(new Pipeline(watch, *kind, id_seed, std::move(*detector)));
@@ -271,7 +265,7 @@ void Pipeline::weigh(const One& one, double value, Time time, Verdict& verdict,
   verdict.scored = true;
   verdict.alarm = strength;
   const bool open = s.decision.open(Reason::unusual);
-  verdict.score = shown_score(one.raw, open || strength > 0);
+  verdict.score = shown_score(one.raw / kRareRaw, open || strength > 0);
   if (strength > 0) {
     verdict.score = std::max(verdict.score, kAlarmScore);
     // Far stronger than what is open has faded to: a fault of its own.
@@ -434,7 +428,7 @@ Result<void> Pipeline::restore(std::span<const std::byte> bytes) {
     gap_begin_ = {};
     return why;
   };
-  if (bytes.size() > kSnapshotBytesMax)
+  if (bytes.size() > state_bytes() + kSnapshotSlack)
     return anew({Errc::corrupt, "pipeline snapshot is too long"});
   auto content = open_frame(bytes, tag());
   if (!content) return anew(content.error());

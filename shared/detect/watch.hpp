@@ -5,6 +5,8 @@
 #include "shared/base/time.hpp"
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -22,6 +24,8 @@ struct WatchConfig {
   std::string name = "default";              ///< unique among watches; [a-z0-9_-], 1..64 characters
   std::vector<std::string> streams = {"#"};  ///< MQTT-style filters over stream names
   std::string detector = "auto";             ///< a name of kKinds
+  /// The detector's own parameters that are not its defaults, by name (Kind::parameters).
+  std::map<std::string, double, std::less<>> parameters = {};
   double alarms_per_week = 1.0;  ///< false alarms accepted per stream and week, [0.001, 10000]
   std::uint32_t warmup = 240;    ///< readings before the first score, [60, 100000]
   std::optional<Micros> season;  ///< length of the repeating pattern if known, [1s, 8d]

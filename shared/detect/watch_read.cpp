@@ -38,6 +38,24 @@ constexpr auto kKindNames = [] {
   return names;
 }();
 
+/// `[watch.parameters]`: whatever the detector's kind has.
+void read_parameters(WatchConfig& watch, config::Section& section) {
+  auto table = section.table({"parameters", "The detector's own, see `lapwing-agent detectors`"});
+  for (const Kind& kind : kKinds) {
+    const bool wanted = kind.name == watch.detector || section.describing();
+    if (kind.input != Input::stream || !wanted) continue;
+    for (const Parameter& one : kind.parameters) {
+      const std::string help = std::string(kind.name) + ": " + std::string(one.summary);
+      const auto value = table.optional_number({one.name, help}, one.min, one.max);
+      if (value) watch.parameters[std::string(one.name)] = *value;
+    }
+  }
+  const Kind* kind = find_kind(watch.detector);
+  if (kind == nullptr || watch.parameters.empty()) return;
+  const auto made = kind->make({.parameters = watch.parameters}, {});
+  if (!made) section.problem("parameters", made.error().context);
+}
+
 void read_limits(WatchConfig& watch, config::Section& section) {
   watch.min = section.optional_number({"min", "readings below it are out of range", "the sensor's"},
                                       -1e300, 1e300);
@@ -95,6 +113,7 @@ WatchConfig WatchConfig::read(config::Section& section) {
   watch.accept_after =
       section.duration({"accept_after", "a change that has lasted this long is the new normal"},
                        watch.accept_after, minutes(1), kDaysMax);
+  read_parameters(watch, section);
   return watch;
 }
 

@@ -103,6 +103,9 @@ class Bench:
     def decode(self):
         subprocess.run([self.tools / "bench_decode"], check=True)
 
+    def detect(self):
+        subprocess.run([self.tools / "bench_detect"], check=True)
+
     def size(self):
         with tempfile.NamedTemporaryFile() as file:
             subprocess.run(["strip", "-o", file.name, self.bin / "lapwing-agent"], check=True)
@@ -250,7 +253,7 @@ class Bench:
                     ">= 20,000/s", f"{rate:,.0f} records/s", rate >= 20000)
 
 
-FIGURES = ["decode", "size", "memory", "cpu", "intake", "delay", "hub"]
+FIGURES = ["decode", "detect", "size", "memory", "cpu", "intake", "delay", "hub"]
 
 
 def main():

@@ -3,12 +3,16 @@
 # Builds the programs and prints every figure of speed and size: `figure | target | measured`. Figures, not
 # tests: nothing else should run on the machine meanwhile.
 #
-#   tests/bench/run.sh [FIGURE…]    decode size memory cpu intake delay hub; all by default
+#   tests/bench/run.sh [FIGURE…]    decode detect size memory cpu intake delay hub; all by default
 #
 # LAPWING_BUILD names the build directory (default build/release).
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=${LAPWING_BUILD:-build/release}
 [ -f "$build/build.ninja" ] || cmake --preset release -B "$build" >/dev/null
-cmake --build "$build" --target lapwing-agent lapwing-hub bench >/dev/null
+case "$*" in
+  decode | detect) targets=("bench_$1") ;; # programs of their own
+  *) targets=(lapwing-agent lapwing-hub bench) ;;
+esac
+cmake --build "$build" --target "${targets[@]}" >/dev/null
 exec python3 tests/bench/bench.py --build "$build" "$@"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/auto/auto.hpp"
 
-#include "shared/detect/auto/period.hpp"
+#include "shared/detect/period.hpp"
 #include "shared/detect/snapshot.hpp"
 
 #include <algorithm>

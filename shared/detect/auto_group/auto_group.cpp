@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/auto_group/auto_group.hpp"
 
-#include "shared/detect/auto_group/random.hpp"
+#include "shared/detect/random.hpp"
 #include "shared/detect/snapshot.hpp"
 
 #include <algorithm>
@@ -18,7 +18,7 @@ constexpr double kUnitQuantile = 0.99;
 constexpr float kShapeUnitMin = 0.05F;
 constexpr float kDynamicsUnitMin = 1e-6F;
 constexpr float kScoreMax = 1e6F;
-constexpr float kLoud = 2;  // score of a row that keeps `adapt` from learning
+constexpr float kLoud = 1.5F;  // score of a row that keeps `adapt` from learning
 
 /// The quantile of values[from..]; reorders `scratch`.
 float quantile(std::span<const float> values, std::span<float> scratch) {
@@ -72,7 +72,7 @@ float AutoGroup::score_row(std::span<const double> row, bool learn) noexcept {
   ++state_.rows;
   state_.channels.push(row, learn);
   state_.shape.push(state_.channels.standard());
-  state_.dynamics.push(state_.channels.standard(), state_.channels.weights());
+  state_.dynamics.push(state_.channels);
   const float raw = joined(strangeness(), state_.dynamics.distance());
   if (!learn || raw > kLoud) state_.loud_at = state_.rows;
   if (adapt_ > 0 && state_.rows - state_.learnt_at >= adapt_ &&
@@ -150,7 +150,7 @@ void AutoGroup::replay() noexcept {
   for (std::size_t t = 0; t < state_.history.rows(); ++t) {
     state_.channels.push(state_.history.row(t), false);
     state_.shape.push(state_.channels.standard());
-    state_.dynamics.push(state_.channels.standard(), state_.channels.weights());
+    state_.dynamics.push(state_.channels);
   }
 }
 
@@ -170,8 +170,7 @@ std::size_t AutoGroup::state_bytes() const noexcept {
 }
 
 std::uint64_t AutoGroup::tag() const noexcept {
-  return frame_tag("auto_group", kVersion,
-                   group::mixed(group::mixed(settings_.width) + group::mixed(warmup_ + adapt_)));
+  return frame_tag("auto_group", kVersion, mixed(mixed(settings_.width) + mixed(warmup_ + adapt_)));
 }
 
 void AutoGroup::snapshot(std::vector<std::byte>& out) const { snapshot_state(out, tag(), state_); }

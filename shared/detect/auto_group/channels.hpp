@@ -38,6 +38,8 @@ class Channels {
   /// Of the newest row: the weight, or 0 for a sensor that counts nothing now.
   [[nodiscard]] std::span<const float> weights() const noexcept { return counting_; }
   [[nodiscard]] float weight(std::size_t channel) const noexcept { return weight_[channel]; }
+  /// The newest row has no reading of it.
+  [[nodiscard]] bool missing(std::size_t channel) const noexcept { return missing_[channel] > 0; }
   /// More than two values, and not a switch.
   [[nodiscard]] bool analogue(std::size_t channel) const noexcept;
   [[nodiscard]] std::size_t bytes() const noexcept;

@@ -14,6 +14,8 @@ constexpr double kShrink = 0.05;  // of the covariance towards equal variances
 constexpr double kVarianceMin = 1e-6;
 constexpr float kPartPace = 1.0F / Dynamics::kMean;
 constexpr float kDistanceMax = 1e12F;
+constexpr int kImputeRounds = 8;
+constexpr float kImputedMax = 10;  // standard deviations
 
 /// out += factor * row
 void add_scaled(float* __restrict__ out, const float* __restrict__ row, float factor,
@@ -24,7 +26,12 @@ void add_scaled(float* __restrict__ out, const float* __restrict__ row, float fa
 }  // namespace
 
 Dynamics::Dynamics(std::size_t width, std::size_t rows)
-    : members_(width), lags_(kLags * width), parts_(width), error_(width), product_(width) {
+    : members_(width),
+      lags_(kLags * width),
+      parts_(width),
+      error_(width),
+      product_(width),
+      foretold_(width) {
   const std::size_t size = std::min(width, kBlock);
   const std::size_t count = (width + kBlock - 1) / kBlock;
   const std::size_t past = kLags * size;
@@ -195,41 +202,69 @@ void Dynamics::restart() noexcept {
   recent_.fill(0);
 }
 
-void Dynamics::push(std::span<const float> standard, std::span<const float> weights) noexcept {
-  if (!any()) return;
+/// The standard scores that the rows before announce.
+void Dynamics::foretell(const Block& block, const Channels& channels) noexcept {
   const std::size_t width = members_.size();
-  const std::size_t newest = rows_ % kLags;  // where this row goes; the oldest lag is there
+  const auto before = [&](std::size_t lag) {
+    return &lags_[(rows_ + 2 * kLags - 1 - lag) % kLags * width + block.begin];
+  };
+  float* foretold = &foretold_[block.begin];
+  std::copy_n(before(0), block.size, foretold);
+  for (std::size_t lag = 0; lag < kLags; ++lag) {
+    const float* past = before(lag);
+    for (std::size_t i = 0; i < block.size; ++i) {
+      const float* weights = &block.weights[(lag * block.size + i) * block.size];
+      add_scaled(foretold, weights, past[i], block.size);
+    }
+  }
+  for (std::size_t m = block.begin; m < block.begin + block.size; ++m) {
+    const bool counts = channels.weights()[members_[m]] > 0;
+    error_[m] = counts ? channels.standard()[members_[m]] - foretold_[m] : 0;
+  }
+}
+
+/// What the errors of the sensors that count make likely for the others: a few rounds of
+/// Gauss-Seidel on the rows of the precision that belong to those. One round is exact for one.
+void Dynamics::impute(const Block& block, const Channels& channels) noexcept {
+  const float* error = &error_[block.begin];
+  for (int round = 0; round < kImputeRounds; ++round) {
+    bool any = false;
+    for (std::size_t i = 0; i < block.size; ++i) {
+      const std::size_t m = block.begin + i;
+      if (channels.weights()[members_[m]] > 0) continue;
+      const float* row = &block.precision[i * block.size];
+      float sum = -row[i] * error[i];
+      for (std::size_t k = 0; k < block.size; ++k) sum += row[k] * error[k];
+      error_[m] = row[i] > 0 ? -sum / row[i] : 0;
+      any = true;
+    }
+    if (!any) return;
+  }
+}
+
+void Dynamics::push(const Channels& channels) noexcept {
+  if (!any()) return;
   float total = 0;
   for (std::size_t b = 0; b < blocks(); ++b) {
     const Block one = block(b);
-    float* error = &error_[one.begin];
+    foretell(one, channels);
+    impute(one, channels);
     float* product = &product_[one.begin];
-    const float* last = &lags_[(newest + kLags - 1) % kLags * width + one.begin];
-    for (std::size_t m = 0; m < one.size; ++m) {
-      error[m] = standard[members_[one.begin + m]] - last[m];
-    }
-    for (std::size_t lag = 0; lag < kLags; ++lag) {
-      const float* past = &lags_[(newest + kLags - 1 - lag) % kLags * width + one.begin];
-      for (std::size_t i = 0; i < one.size; ++i) {
-        add_scaled(error, &one.weights[(lag * one.size + i) * one.size], -past[i], one.size);
-      }
-    }
-    for (std::size_t m = 0; m < one.size; ++m) {
-      if (weights[members_[one.begin + m]] <= 0) error[m] = 0;
-      product[m] = 0;
-    }
+    std::fill_n(product, one.size, 0.0F);
     for (std::size_t i = 0; i < one.size; ++i) {
-      add_scaled(product, &one.precision[i * one.size], error[i], one.size);
+      add_scaled(product, &one.precision[i * one.size], error_[one.begin + i], one.size);
     }
-    for (std::size_t m = 0; m < one.size; ++m) total += error[m] * product[m];
+    for (std::size_t m = 0; m < one.size; ++m) total += error_[one.begin + m] * product[m];
   }
   const bool known = rows_ >= kLags;
   recent_[rows_ % kMean] = known ? std::clamp(total, 0.0F, kDistanceMax) : 0;
-  float* now = &lags_[newest * width];
+  float* now = &lags_[rows_ % kLags * members_.size()];
   for (std::size_t m = 0; m < members_count_; ++m) {
     const float part = known ? std::clamp(error_[m] * product_[m], 0.0F, kDistanceMax) : 0;
     parts_[m] += kPartPace * (part - parts_[m]);
-    now[m] = standard[members_[m]];
+    now[m] = channels.missing(members_[m])
+                 ? std::clamp(foretold_[m] + error_[m], -kImputedMax, kImputedMax)
+                 : channels.standard()[members_[m]];
   }
   ++rows_;
 }
@@ -249,7 +284,7 @@ void Dynamics::contribute(float share, std::span<float> out) const noexcept {
 
 std::size_t Dynamics::bytes() const noexcept {
   const std::size_t floats = lags_.size() + weights_.size() + precision_.size() + parts_.size() +
-                             error_.size() + product_.size() + standard_.size();
+                             error_.size() + product_.size() + foretold_.size() + standard_.size();
   const std::size_t doubles = 2 * (gram_[0].size() + cross_[0].size()) + solution_.size() +
                               factor_.size() + covariance_.size() + past_.size();
   return floats * sizeof(float) + doubles * sizeof(double) +

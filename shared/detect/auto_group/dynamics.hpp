@@ -35,8 +35,10 @@ class Dynamics {
   void learn(const Channels& channels, const History& history, std::span<float> honest) noexcept;
   /// Forgets the rows pushed, not what was learnt.
   void restart() noexcept;
-  /// Takes the next row; sensors of weight 0 are taken as foretold.
-  void push(std::span<const float> standard, std::span<const float> weights) noexcept;
+  /// Takes the next row. The errors of sensors of weight 0 are those that the others' make likely,
+  /// so that the distance is the one of the others alone; a missing reading takes its place in the
+  /// past by them.
+  void push(const Channels& channels) noexcept;
 
   /// There are at least two analogue sensors: the model says something.
   [[nodiscard]] bool any() const noexcept { return members_count_ >= 2; }
@@ -62,6 +64,8 @@ class Dynamics {
     return (members_count_ + kBlock - 1) / kBlock;
   }
   Block block(std::size_t at) noexcept;
+  void foretell(const Block& block, const Channels& channels) noexcept;
+  void impute(const Block& block, const Channels& channels) noexcept;
   void learn_block(const Block& block, std::size_t rows, std::span<float> honest) noexcept;
   void fill_grams(std::size_t size, std::size_t rows) noexcept;
   void fit(std::size_t size, bool first, bool second) noexcept;
@@ -76,8 +80,9 @@ class Dynamics {
   std::array<float, kMean> recent_{};
   std::vector<float> parts_;  ///< [member]: its share of the distance, slowly averaged
 
-  std::vector<float> error_;    ///< [member]
-  std::vector<float> product_;  ///< [member]
+  std::vector<float> error_;     ///< [member]
+  std::vector<float> product_;   ///< [member]
+  std::vector<float> foretold_;  ///< [member]
   // Only used while learning.
   std::vector<float> standard_;               ///< [row][member of the block]
   std::array<std::vector<double>, 2> gram_;   ///< of each half

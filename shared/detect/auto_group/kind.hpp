@@ -27,7 +27,7 @@ inline constexpr Kind kAutoGroup{
     .learning = Learning::online,
     .parameters = kAutoGroupParameters,
     .state_bytes_max = 256 * 1024,
-    .nanoseconds_row = 600,
+    .nanoseconds_row = 700,
     .warmup_scores = true,
     .make = &make_auto_group};
 

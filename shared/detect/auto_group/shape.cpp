@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/auto_group/shape.hpp"
 
-#include "shared/detect/auto_group/random.hpp"
+#include "shared/detect/random.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -45,8 +45,16 @@ TEST(AgentCommands, VersionAndDetectorsAreTold) {
   EXPECT_THAT(agent({"version"}).out, HasSubstr("lapwing-agent " LAPWING_VERSION));
   const auto detectors = agent({"detectors"});
   EXPECT_EQ(detectors.code, 0);
-  EXPECT_THAT(detectors.out,
-              AllOf(HasSubstr("auto"), HasSubstr("ewma"), HasSubstr("ns a reading")));
+  EXPECT_THAT(detectors.out, AllOf(HasSubstr("auto"), HasSubstr("ewma"), HasSubstr("ns a reading"),
+                                   HasSubstr("memory = 1000 (50 .. 100000): readings over which")));
+  const auto json = nlohmann::json::parse(agent({"detectors", "--json"}).out);
+  const auto named = [&](std::string_view name) {
+    return *std::find_if(json.begin(), json.end(),
+                         [&](const auto& k) { return k["name"] == name; });
+  };
+  EXPECT_EQ(named("ewma")["input"], "stream");
+  EXPECT_EQ(named("seasonal")["parameters"][0]["default"], 1000);
+  EXPECT_GT(named("auto")["state_bytes_max"], 0);
 }
 
 TEST(AgentCommands, TheExampleConfigurationIsAccepted) {

@@ -2,54 +2,25 @@
 #include "agent/replay/replay.hpp"
 
 #include "agent/replay/plot.hpp"
+#include "agent/replay/report.hpp"
+#include "tests/agent/replay/support.hpp"
 
 #include <gtest/gtest.h>
 
-#include <cmath>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 
 namespace lapwing::agent {
 namespace {
 
-class Replay : public ::testing::Test {
+class Replay : public InFolder {
  protected:
-  Replay() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "replay_test.XXXXXX").string();
-    folder_ = ::mkdtemp(pattern.data());
-  }
-  ~Replay() override { std::filesystem::remove_all(folder_); }
-
   [[nodiscard]] ReplayOptions options(const std::string& text) const {
     ReplayOptions options;
-    options.file = folder_ / "data.csv";
-    std::ofstream(options.file) << text;
+    options.file = put("data.csv", text);
     return options;
   }
-  [[nodiscard]] std::string read(const std::filesystem::path& path) const {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-  }
-
-  std::filesystem::path folder_;
 };
-
-/// A wave with noise every five minutes; a step of 40 for 50 rows near the end.
-std::string wave(std::size_t rows, bool faulty) {
-  std::string text = "timestamp,value\n";
-  std::uint32_t random = 1;
-  for (std::size_t i = 0; i < rows; ++i) {
-    random = random * 1664525U + 1013904223U;
-    double value = 20 + 5 * std::sin(static_cast<double>(i) / 20) + random / 4294967296.0;
-    if (faulty && i >= rows - 200 && i < rows - 150) value += 40;
-    text += std::to_string(1'700'000'000 + 300 * i) + "," + std::to_string(value) + "\n";
-  }
-  return text;
-}
 
 TEST_F(Replay, FindsTheFaultAndDrawsIt) {
   auto given = options(wave(3000, true));
@@ -137,11 +108,11 @@ TEST_F(Replay, TakesFilesWithoutHeaderTimesOrWithOtherColumns) {
   auto other = options("a;when;b;x\n1;2026-11-24;3;7.5\n");
   other.delimiter = ';';
   other.timestamp_column = "when";
-  other.value_column = "x";
+  other.value_columns = {"x"};
   EXPECT_EQ(replay(other)->readings, 1U);
-  other.value_column = "4";
+  other.value_columns = {"4"};
   EXPECT_EQ(replay(other)->readings, 1U);
-  other.value_column = "y";
+  other.value_columns = {"y"};
   const auto missing = replay(other);
   ASSERT_FALSE(missing);
   EXPECT_EQ(missing.error().code, Errc::bad_input);

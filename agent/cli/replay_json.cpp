@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/cli/replay_json.hpp"
+
+#include <cmath>
+#include <string_view>
+#include <utility>
+
+namespace lapwing::agent {
+namespace {
+
+nlohmann::json number(double value) {
+  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json();
+}
+
+std::string_view word(wire::Severity severity) {
+  switch (severity) {
+    case wire::Severity::minor:
+      return "minor";
+    case wire::Severity::major:
+      return "major";
+    case wire::Severity::critical:
+      return "critical";
+  }
+  return "minor";
+}
+
+nlohmann::json to_json(const detect::Event& event) {
+  return {{"onset", to_rfc3339(event.onset)},
+          {"peak_time", to_rfc3339(event.peak_time)},
+          {"end", to_rfc3339(event.end)},
+          {"severity", word(event.severity)},
+          {"peak_score", number(event.peak_score)},
+          {"peak_value", number(event.peak_value)},
+          {"expected", number(event.band.expected)},
+          {"lower", number(event.band.lower)},
+          {"upper", number(event.band.upper)},
+          {"text", detect::describe(event)}};
+}
+
+}  // namespace
+
+nlohmann::json to_json(const ReplayReport& report) {
+  nlohmann::json anomalies = nlohmann::json::array();
+  for (const auto& event : report.anomalies) anomalies.push_back(to_json(event));
+  return {{"rows", report.rows},
+          {"readings", report.readings},
+          {"rows_bad", report.rows_bad},
+          {"dropped", report.dropped},
+          {"warm", report.warm},
+          {"seconds", number(report.seconds)},
+          {"anomalies", std::move(anomalies)}};
+}
+
+nlohmann::json to_json(const Judgement& judgement) {
+  const Judgement& j = judgement;
+  return {{"anomalies", j.anomalies},
+          {"events", j.windows},
+          {"events_found", j.windows_found},
+          {"events_before_first_score", j.windows_early},
+          {"precision", number(j.precision())},
+          {"recall", number(j.recall())},
+          {"false_alarms_per_week", number(j.false_alarms_per_week())},
+          {"delay_seconds_median", number(j.median_delay())}};
+}
+
+}  // namespace lapwing::agent

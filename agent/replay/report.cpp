@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/replay/report.hpp"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+namespace lapwing::agent {
+
+using detect::Event;
+
+std::string short_number(double value) {
+  if (std::isnan(value)) return "-";
+  std::array<char, 40> out{};
+  std::snprintf(out.data(), out.size(), "%.4g", value);
+  return out.data();
+}
+
+std::string short_time(Time time) {
+  std::string text = to_rfc3339(time);
+  const auto dot = text.find('.');
+  if (dot == std::string::npos) return text;
+  const bool whole = text.compare(dot, 7, ".000000") == 0;
+  return text.substr(0, whole ? dot : dot + 4) + "Z";
+}
+
+namespace {
+
+std::string_view word(wire::Severity severity) {
+  constexpr std::array<std::string_view, 4> kWords = {"-", "minor", "major", "critical"};
+  return kWords[static_cast<std::size_t>(severity)];
+}
+
+std::string_view word(wire::Reason reason) {
+  constexpr std::array<std::string_view, 8> kWords = {"-",   "unusual", "out of range", "stuck",
+                                                      "gap", "rate",    "not a number", "clock"};
+  return kWords[static_cast<std::size_t>(reason)];
+}
+
+using TableRow = std::array<std::string, 8>;
+
+TableRow row_of(std::size_t place, const Event& event) {
+  std::string expected = "-";
+  if (std::isfinite(event.band.lower)) {
+    expected = short_number(event.band.lower) + " .. " + short_number(event.band.upper);
+  }
+  return {std::to_string(place),           short_time(event.onset),
+          short_time(event.end),           std::string(word(event.severity)),
+          short_number(event.peak_score),  expected,
+          std::string(word(event.reason)), detect::describe(event)};
+}
+
+}  // namespace
+
+std::string to_text(const ReplayReport& report) {
+  std::string out;
+  std::vector<TableRow> rows = {
+      {"#", "onset", "end", "severity", "score", "expected", "reason", "what"}};
+  for (const Event& event : report.anomalies) rows.push_back(row_of(rows.size(), event));
+  std::array<std::size_t, 8> widths{};
+  for (const TableRow& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const TableRow& row : rows) {
+    if (rows.size() == 1) break;
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      out += row[i];
+      if (i + 1 < row.size()) out += std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    out += '\n';
+  }
+  if (rows.size() > 1) out += '\n';
+  const double weeks = std::chrono::duration<double>(report.last - report.first).count() / 604'800;
+  out += std::to_string(report.readings) + " readings from " + short_time(report.first) + " to " +
+         short_time(report.last) + ", " + std::to_string(report.anomalies.size()) + " anomalies";
+  if (weeks > 0.1)
+    out += " (" + short_number(static_cast<double>(report.anomalies.size()) / weeks) + " a week)";
+  out += ", in " + short_number(report.seconds) + " s\n";
+  if (report.times_made_up)
+    out += "no timestamp column: readings at a fixed interval were assumed\n";
+  if (!report.warm) out += "the warm-up was not completed: nothing was scored; lower `warmup`\n";
+  if (report.dropped > 0) {
+    out +=
+        std::to_string(report.dropped) + " readings were repeated or out of order, and left out\n";
+  }
+  if (report.rows_bad > 0) {
+    out += std::to_string(report.rows_bad) + " rows could not be read:\n";
+    for (const BadRow& bad : report.bad) {
+      out += "  line " + std::to_string(bad.line) + ": " + bad.what + "\n";
+    }
+    if (report.rows_bad > report.bad.size()) out += "  ...\n";
+  }
+  return out;
+}
+
+std::string to_text(const Judgement& judgement) {
+  const Judgement& j = judgement;
+  std::string out =
+      std::to_string(j.anomalies) + " anomalies, " + std::to_string(j.windows) + " labelled events";
+  if (j.windows_early > 0) {
+    out += " (and " + std::to_string(j.windows_early) + " before the first score)";
+  }
+  out += "\nprecision " + short_number(j.precision()) + ", recall " + short_number(j.recall()) +
+         ", false alarms a week " + short_number(j.false_alarms_per_week());
+  if (!j.delays.empty()) {
+    out += "\ndelay: median " + short_span(j.median_delay()) + ", longest " +
+           short_span(*std::ranges::max_element(j.delays));
+  }
+  return out + "\n";
+}
+
+std::string short_span(double seconds) {
+  if (seconds < 120) return short_number(seconds) + " s";
+  if (seconds < 7200) return short_number(seconds / 60) + " min";
+  if (seconds < 172'800) return short_number(seconds / 3600) + " h";
+  return short_number(seconds / 86'400) + " days";
+}
+
+}  // namespace lapwing::agent

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Reports for people.
+#pragma once
+
+#include "agent/replay/judge.hpp"
+#include "agent/replay/replay.hpp"
+
+#include <string>
+
+namespace lapwing::agent {
+
+/// One line an anomaly, then a summary and the bad rows.
+[[nodiscard]] std::string to_text(const ReplayReport& report);
+/// How far the anomalies met the labels.
+[[nodiscard]] std::string to_text(const Judgement& judgement);
+
+/// Four significant digits; `-` when it is not a number.
+[[nodiscard]] std::string short_number(double value);
+/// RFC 3339, to the second where that is all there is.
+[[nodiscard]] std::string short_time(Time time);
+/// As a person would say it: `3.5 h`.
+[[nodiscard]] std::string short_span(double seconds);
+
+}  // namespace lapwing::agent

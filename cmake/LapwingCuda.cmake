@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+# LAPWING_CUDA=AUTO|ON|OFF decides whether detectors get their CUDA drivers. AUTO: where nvcc is found (the
+# environment's CUDACXX, PATH or /usr/local/cuda). Without, everything builds and `device = cuda` is refused.
+set(LAPWING_CUDA AUTO CACHE STRING "CUDA drivers of detectors: AUTO (where nvcc is found), ON or OFF")
+set_property(CACHE LAPWING_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(LAPWING_WITH_CUDA OFF)
+if(NOT LAPWING_CUDA MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "LAPWING_CUDA is AUTO, ON or OFF, not ${LAPWING_CUDA}")
+endif()
+if(NOT LAPWING_CUDA STREQUAL "OFF")
+  if(NOT CMAKE_CUDA_COMPILER)
+    find_program(LAPWING_NVCC NAMES $ENV{CUDACXX} nvcc PATHS /usr/local/cuda/bin)
+    if(LAPWING_NVCC)
+      set(CMAKE_CUDA_COMPILER ${LAPWING_NVCC})
+    endif()
+  endif()
+  if(CMAKE_CUDA_COMPILER)
+    # Jetson Orin, Hopper, Jetson Thor. An nvcc before 13 does not know the last.
+    if(NOT CMAKE_CUDA_ARCHITECTURES)
+      execute_process(COMMAND ${CMAKE_CUDA_COMPILER} --version OUTPUT_VARIABLE version)
+      if(version MATCHES "release ([0-9]+)" AND CMAKE_MATCH_1 GREATER_EQUAL 13)
+        set(CMAKE_CUDA_ARCHITECTURES "87;90;110" CACHE STRING "GPU architectures to compile for")
+      else()
+        set(CMAKE_CUDA_ARCHITECTURES all-major CACHE STRING "GPU architectures to compile for")
+      endif()
+    endif()
+    set(CMAKE_CUDA_STANDARD 17)  # CMake 3.25 knows no later one
+    set(CMAKE_CUDA_STANDARD_REQUIRED ON)
+    enable_language(CUDA)
+    set(LAPWING_WITH_CUDA ON)
+  elseif(LAPWING_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "LAPWING_CUDA=ON, but there is no nvcc: install the CUDA toolkit (13 or later), set CUDACXX "
+                        "to its nvcc, or configure with LAPWING_CUDA=OFF")
+  endif()
+endif()
+message(STATUS "CUDA drivers: ${LAPWING_WITH_CUDA} (LAPWING_CUDA=${LAPWING_CUDA})")

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shared/detect/cuda/context.hpp"
+#include "shared/detect/isolation_forest/cuda.hpp"
+
+#include <cuda_runtime.h>
+#include <utility>
+
+namespace lapwing::detect::isolation_forest {
+namespace {
+
+using trees::kLanes;
+
+constexpr unsigned kThreads = 128;
+
+/// One row a thread: neighbours read the same trees, so their top levels come from the cache.
+__global__ void sum_rows(Trees forest, const float* rows, std::size_t stride, std::size_t count,
+                         std::uint32_t* sums) {
+  const std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < count) sums[i] = trees::walk_all(forest, rows + i * stride);
+}
+
+class Driver final : public CudaTrees {
+ public:
+  explicit Driver(std::size_t stride) : stride_(stride) {}
+  ~Driver() override {
+    // The memory goes before the stream; nothing may still use it.
+    if (context_) static_cast<void>(context_->synchronise().has_value());
+  }
+
+  /// Synchronises.
+  Result<void> open(const Trees& trees) {
+    auto context = CudaContext::open();
+    if (!context) return context.error();
+    context_ = std::move(*context);
+    const std::size_t groups = (trees.trees + kLanes - 1) / kLanes;
+    const std::size_t words = (groups * kLanes) << (trees.depth + 1);
+    const std::size_t planes =
+        trees.coordinates > 1 ? (std::size_t{trees.trees} << trees.depth) * trees.coordinates : 0;
+    trees_ = trees;
+    if (auto done = upload(words_, trees_.words, words); !done) return done;
+    if (auto done = upload(columns_, trees_.columns, planes); !done) return done;
+    if (auto done = upload(weights_, trees_.weights, planes); !done) return done;
+    auto rows = CudaMemory::allocate(kRowsMax * stride_ * sizeof(float));
+    if (!rows) return rows.error();
+    rows_ = std::move(*rows);
+    auto sums = CudaMemory::allocate(kRowsMax * sizeof(std::uint32_t));
+    if (!sums) return sums.error();
+    sums_ = std::move(*sums);
+    return context_->synchronise();
+  }
+
+  Result<void> sum_paths(const float* rows, std::size_t count, std::uint32_t* sums) override {
+    if (count == 0) return {};
+    const std::size_t bytes = count * stride_ * sizeof(float);
+    if (auto done = context_->copy_to_device(rows_.as<void>(), rows, bytes); !done) return done;
+    const auto blocks = static_cast<unsigned>((count + kThreads - 1) / kThreads);
+    sum_rows<<<blocks, kThreads, 0, static_cast<cudaStream_t>(context_->stream())>>>(
+        trees_, rows_.as<float>(), stride_, count, sums_.as<std::uint32_t>());
+    if (auto done = context_->launched(); !done) return done;
+    auto copied = context_->copy_to_host(sums, sums_.as<void>(), count * sizeof(std::uint32_t));
+    if (!copied) return copied;
+    return context_->synchronise();
+  }
+
+ private:
+  /// Makes `at`, an array of the host, one of the device. Returns before the copy is done.
+  template <class T>
+  Result<void> upload(CudaMemory& memory, const T*& at, std::size_t count) {
+    auto made = CudaMemory::allocate(count * sizeof(T));
+    if (!made) return made.error();
+    memory = std::move(*made);
+    auto copied = context_->copy_to_device(memory.as<void>(), at, count * sizeof(T));
+    at = memory.as<T>();
+    return copied;
+  }
+
+  std::size_t stride_;
+  std::unique_ptr<CudaContext> context_;  // before the memory: it ends last
+  Trees trees_{};                         // pointers of the device
+  CudaMemory words_;
+  CudaMemory columns_;
+  CudaMemory weights_;
+  CudaMemory rows_;
+  CudaMemory sums_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<CudaTrees>> make_cuda_trees(const Trees& trees, std::size_t stride) {
+  auto driver = std::make_unique<Driver>(stride);
+  if (auto opened = driver->open(trees); !opened) return opened.error();
+  return std::unique_ptr<CudaTrees>(std::move(driver));
+}
+
+}  // namespace lapwing::detect::isolation_forest

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Speed of every kind of detector on one core: rows in one batch, one row a call, training, bytes.
+/// `bench_detect [KIND…]`; all of kKinds by default.
+#include "shared/detect/kinds.hpp"
+#include "tests/bench/support.hpp"
+#include "tests/shared/detect/synthetic.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lapwing::detect {
+namespace {
+
+constexpr int kRuns = 7;              // the fastest counts: what else runs can only slow one down
+constexpr double kRunSeconds = 0.04;  // each at least
+constexpr std::size_t kRows = 20'000;
+
+using Parameters = std::map<std::string, double, std::less<>>;
+
+/// What is asked of a kind; one that is not listed is measured with its defaults.
+struct Rate {
+  std::string_view kind;
+  Input input;
+  std::size_t width;
+  double batch = 0;   ///< rows a second at least; 0: no target
+  double single = 0;  ///< likewise with one row a call
+  Parameters parameters = {};
+};
+const Rate kRates[] = {
+    {"auto", Input::stream, 1, 1e6},
+    {"ewma", Input::stream, 1, 20e6},
+    {"halfspace_trees", Input::stream, 1, 1.5e6, 0, {{"trees", 100}}},
+    {"matrix_profile", Input::stream, 1, 20'000 / 0.150},  // 20,000 readings in 150 ms
+    {"auto", Input::group, 8, 700e3},
+    {"auto", Input::group, 38, 150e3},
+    {"halfspace_trees", Input::group, 8, 1.5e6, 0, {{"trees", 100}}},
+    {"isolation_forest", Input::rows, 8, 1.6e6, 700e3},
+    {"local_outlier_factor", Input::rows, 8, 160e3},
+    {"knn", Input::rows, 8, 160e3},
+    {"one_class_svm", Input::rows, 8, 3e6},
+};
+
+struct Bytes {
+  std::string_view kind;
+  Input input;
+  std::size_t at_most;
+};
+constexpr Bytes kBytes[] = {{"auto", Input::stream, 16 * 1024}, {"ewma", Input::stream, 256}};
+
+/// What kinds are trained on; milliseconds: at most, 0: no target.
+struct Fit {
+  std::string_view kind;
+  std::size_t rows;
+  double milliseconds;
+  Parameters parameters = {};
+};
+const Fit kFits[] = {
+    {"isolation_forest", 10'000, 3},
+    {"local_outlier_factor", 10'000, 0},
+    {"knn", 10'000, 0},
+    {"one_class_svm", 292, 0, {{"nu", 0.5}}},  // half of the rows become support vectors: 146
+};
+const Fit kOtherFit = {"", 10'000, 0};
+
+/// Correlated, so that no kind has it too easy.
+std::vector<double> make_rows(std::size_t rows, std::size_t width, std::uint64_t seed) {
+  std::vector<double> values(rows * width);
+  for (std::size_t c = 0; c < width; ++c) {
+    const auto samples = testing::make_stream(
+        {.normal = c % 2 == 0 ? testing::Normal::daily : testing::Normal::autoregressive,
+         .seed = seed + c,
+         .readings = rows});
+    for (std::size_t i = 0; i < rows; ++i) values[i * width + c] = samples[i].value;
+  }
+  return values;
+}
+
+/// Seconds of the fastest run of `work`, each repeated until it takes long enough.
+template <class Work>
+double fastest(const Work& work) {
+  double best = std::numeric_limits<double>::infinity();
+  for (int run = 0; run < kRuns; ++run) {
+    const double begin = bench::thread_seconds();
+    double seconds = 0;
+    int repeats = 0;
+    while (seconds < kRunSeconds) {
+      work();
+      ++repeats;
+      seconds = bench::thread_seconds() - begin;
+    }
+    best = std::min(best, seconds / repeats);
+  }
+  return best;
+}
+
+std::string scaled(double rate) {
+  return rate >= 1e6 ? bench::format("%.2f M", rate / 1e6) : bench::format("%.0f k", rate / 1e3);
+}
+
+std::string text(const Parameters& parameters) {
+  std::string out;
+  for (const auto& [name, value] : parameters)
+    out += bench::format((", " + name + " %g").c_str(), value);
+  return out;
+}
+
+void print_rate(const std::string& figure, double target, double rate) {
+  bench::row(figure, target > 0 ? ">= " + scaled(target) + " rows/s" : "-",
+             scaled(rate) + " rows/s" + bench::format(", %.0f ns", 1e9 / rate), rate >= target);
+}
+
+std::vector<std::byte> train(const Kind& kind, const std::string& name, std::size_t width) {
+  const auto* fit = std::ranges::find(kFits, kind.name, &Fit::kind);
+  if (fit == std::end(kFits)) fit = &kOtherFit;
+  const auto rows = make_rows(fit->rows, width, 99);
+  const Settings settings{.width = width, .parameters = fit->parameters};
+  std::vector<std::byte> model;
+  const double seconds = fastest([&] {
+    auto trained = kind.train({.values = rows, .width = width}, settings, {});
+    if (!trained) bench::give_up(trained.error().context);
+    model = std::move(*trained);
+  });
+  const double limit = fit->milliseconds;
+  bench::row(name + ", training on " + std::to_string(fit->rows) + " rows",
+             limit > 0 ? bench::format("<= %.0f ms", limit) : "-",
+             bench::format("%.2f ms", 1e3 * seconds), limit <= 0 || 1e3 * seconds <= limit);
+  return model;
+}
+
+void measure(const Kind& kind, std::size_t width, const Rate& asked) {
+  constexpr std::string_view kInputs[] = {"stream", "group", "rows"};
+  const std::string name =
+      std::string(kind.name) + ", " + std::string(kInputs[static_cast<int>(kind.input)]) +
+      (width > 1 ? " of " + std::to_string(width) : "") + text(asked.parameters);
+  std::vector<std::byte> model;
+  if (kind.learning == Learning::trained) model = train(kind, name, width);
+  auto made = kind.make({.width = width, .parameters = asked.parameters}, {.model = model});
+  if (!made) bench::give_up(made.error().context);
+  Detector& detector = **made;
+
+  const auto values = make_rows(kRows, width, 7);
+  std::vector<Time> times(kRows);
+  std::int64_t minute = 0;
+  const auto next_times = [&] {
+    for (Time& time : times) time = from_micros(1'700'000'000'000'000 + 60'000'000 * minute++);
+  };
+  std::vector<float> raw(kRows);
+  std::vector<Band> bands(kind.input == Input::stream ? kRows : 0);
+  const double batch_seconds = fastest([&] {
+    next_times();
+    const auto done = detector.score({.values = values, .times = times, .width = width},
+                                     {.raw = raw, .bands = bands});
+    if (!done) bench::give_up(done.error().context);
+  });
+  const double single_seconds = fastest([&] {
+    next_times();
+    for (std::size_t i = 0; i < kRows; ++i) {
+      const auto done = detector.score(
+          {.values = std::span(values).subspan(i * width, width),
+           .times = std::span(times).subspan(i, 1),
+           .width = width},
+          {.raw = std::span(raw).subspan(i, 1),
+           .bands = bands.empty() ? std::span<Band>() : std::span(bands).subspan(i, 1)});
+      if (!done) bench::give_up(done.error().context);
+    }
+  });
+  print_rate(name + ", batch", asked.batch, kRows / batch_seconds);
+  print_rate(name + ", one row a call", asked.single, kRows / single_seconds);
+  const auto* limit = std::ranges::find_if(
+      kBytes, [&](const Bytes& one) { return one.kind == kind.name && one.input == kind.input; });
+  const bool limited = limit != std::end(kBytes);
+  const std::size_t bytes = detector.state_bytes();
+  bench::row(name + ", state", limited ? "<= " + std::to_string(limit->at_most) + " bytes" : "-",
+             std::to_string(bytes) + " bytes", !limited || bytes <= limit->at_most);
+}
+
+/// With its defaults, and with what kRates asks of it.
+void measure(const Kind& kind, std::size_t width) {
+  const auto fits = [&](const Rate& one) {
+    return one.kind == kind.name && one.input == kind.input && one.width == width;
+  };
+  const bool plain = std::ranges::none_of(
+      kRates, [&](const Rate& one) { return fits(one) && one.parameters.empty(); });
+  if (plain) measure(kind, width, {kind.name, kind.input, width});
+  for (const Rate& one : kRates) {
+    if (fits(one)) measure(kind, width, one);
+  }
+}
+
+}  // namespace
+}  // namespace lapwing::detect
+
+int main(int argc, char** argv) {
+  using namespace lapwing::detect;
+  const std::vector<std::string_view> asked(argv + 1, argv + argc);
+  for (const Kind& kind : kKinds) {
+    if (!asked.empty() && std::ranges::find(asked, kind.name) == asked.end()) continue;
+    switch (kind.input) {
+      case Input::stream:
+        measure(kind, 1);
+        break;
+      case Input::group:
+        measure(kind, 8);
+        measure(kind, 38);
+        break;
+      case Input::rows:
+        measure(kind, 8);
+        break;
+    }
+  }
+}

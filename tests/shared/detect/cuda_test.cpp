@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Every kind with a CUDA driver gives on a device what it gives on the CPU. Without a device it
+/// says so; with LAPWING_REQUIRE_CUDA=1 that is a failure, so that a run on a machine with a GPU
+/// cannot pass without it.
+#include "shared/detect/kinds.hpp"
+#include "shared/detect/random.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lapwing::detect {
+namespace {
+
+constexpr float kTolerance = 1e-5F;  // of max(1, score)
+
+bool device_required() {
+  const char* value = std::getenv("LAPWING_REQUIRE_CUDA");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
+class Cuda : public ::testing::TestWithParam<Kind> {};
+
+TEST_P(Cuda, GivesWhatTheCpuGivesOrSaysThereIsNoDevice) {
+  const Kind& kind = GetParam();
+  const std::size_t width = kind.input == Input::stream ? 1 : 8;
+  Random random(3);
+  std::vector<double> values(5000 * width);
+  for (double& value : values) value = random.normal() + (random.uniform() < 0.01 ? 6 : 0);
+  std::vector<std::byte> model;
+  if (kind.learning == Learning::trained) {
+    auto trained = kind.train({.values = std::span(values).first(1000 * width), .width = width},
+                              {.width = width}, {});
+    ASSERT_TRUE(trained) << trained.error().context;
+    model = std::move(*trained);
+  }
+  const auto cuda = kind.make({.width = width, .device = Device::cuda}, {.model = model});
+  if (!cuda) {
+    EXPECT_EQ(cuda.error().code, Errc::no_device);
+    EXPECT_NE(cuda.error().context.find("set device to cpu"), std::string::npos)
+        << cuda.error().context;
+    EXPECT_FALSE(device_required()) << "LAPWING_REQUIRE_CUDA=1, but: " << cuda.error().context;
+    return;
+  }
+  const auto cpu = kind.make({.width = width}, {.model = model});
+  ASSERT_TRUE(cpu);
+  // Below, at and above a warp and a block, and a rest that is none of them.
+  std::size_t at = 0;
+  for (const std::size_t rows : {1U, 31U, 32U, 33U, 255U, 256U, 257U, 4000U}) {
+    const Batch batch{.values = std::span(values).subspan(at * width, rows * width),
+                      .width = width};
+    std::vector<float> expected(rows);
+    std::vector<float> raw(rows);
+    ASSERT_TRUE((*cpu)->score(batch, {.raw = expected}));
+    ASSERT_TRUE((*cuda)->score(batch, {.raw = raw}));
+    for (std::size_t i = 0; i < rows; ++i) {
+      ASSERT_NEAR(raw[i], expected[i], kTolerance * std::max(1.0F, expected[i]))
+          << rows << " " << i;
+    }
+    at += rows;
+  }
+}
+
+std::vector<Kind> cuda_kinds() {
+  std::vector<Kind> kinds;
+  for (const Kind& kind : kKinds) {
+    if (kind.cuda) kinds.push_back(kind);
+  }
+  return kinds;
+}
+INSTANTIATE_TEST_SUITE_P(AllKinds, Cuda, ::testing::ValuesIn(cuda_kinds()),
+                         [](const auto& one) { return std::string(one.param.name); });
+
+}  // namespace
+}  // namespace lapwing::detect
