@@ -9,8 +9,8 @@ namespace {
 
 // The prior: how often streams in general pass a level.
 constexpr double kNaturalRate = 1.0 / 2016;
-constexpr double kTail = 0.85;        // log rate lost per log novelty,
-constexpr double kTailFrom = 3;       // and from this log novelty on
+constexpr double kTail = 0.85;   // log rate lost per log novelty,
+constexpr double kTailFrom = 3;  // and from this log novelty on
 constexpr double kFarTail = 4;
 constexpr double kPriorAlarms = 2.5;  // the prior weighs as much as so many shadow alarms
 
