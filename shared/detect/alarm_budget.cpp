@@ -9,7 +9,9 @@ namespace {
 
 // The prior: how often streams in general pass a level.
 constexpr double kNaturalRate = 1.0 / 2016;
-constexpr double kTail = 0.85;        // log rate lost per log novelty
+constexpr double kTail = 0.85;   // log rate lost per log novelty,
+constexpr double kTailFrom = 3;  // and from this log novelty on
+constexpr double kFarTail = 4;
 constexpr double kPriorAlarms = 2.5;  // the prior weighs as much as so many shadow alarms
 
 constexpr double kLowest = -4;  // log novelty of the lowest level
@@ -27,6 +29,15 @@ constexpr double kStronger = 2.0794415416798357;  // ln 8
 constexpr double kFade = 0.1;                     // memories for a factor e
 constexpr double kWeightMax = 1e9;
 
+/// By the prior, how much rarer than a novelty of 1 a level is, as a logarithm; and its inverse.
+double rarity(double level) {
+  return level * kTail + std::max(0.0, level - kTailFrom) * (kFarTail - kTail);
+}
+double level_of(double rarity) {
+  const double near = rarity / kTail;
+  return near <= kTailFrom ? near : kTailFrom + (rarity - kTailFrom * kTail) / kFarTail;
+}
+
 }  // namespace
 
 void AlarmBudget::set_rate(double alarms_per_row) noexcept {
@@ -43,7 +54,7 @@ double AlarmBudget::shadows_at(double level) const noexcept {
 
 /// Alarms per row at a level: the mean of a gamma posterior.
 double AlarmBudget::expected_rate(double level) const noexcept {
-  const double prior_rows = kPriorAlarms / kNaturalRate * std::exp(level * kTail);
+  const double prior_rows = kPriorAlarms / kNaturalRate * std::exp(rarity(level));
   return (shadows_at(level) / weight_ + kPriorAlarms) / (exposure_ / weight_ + prior_rows);
 }
 
@@ -97,7 +108,7 @@ float AlarmBudget::push(float novelty, double memory) noexcept {
   refractory_ = over + kStronger + now;
   debt_ = std::min(kDebtMax, debt_ + 1);
   solved_ = 0;
-  const double usual = std::log(kNaturalRate / rate_) / kTail;
+  const double usual = level_of(std::log(kNaturalRate / rate_));
   return static_cast<float>(1 + std::exp(std::clamp(level - usual, -20.0, 20.0)));
 }
 

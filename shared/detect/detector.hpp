@@ -33,8 +33,8 @@ struct Batch {
   std::span<const Time> times;     ///< one per row, not decreasing; empty where the kind needs none
   std::size_t width = 1;           ///< sensors per row; 1 for kinds of Input::stream
   bool learn = true;               ///< false: score only, the model stays as it is
-  /// Raw score (kinds with evidence: novelty) the band is drawn for: a value outside it would have
-  /// more than this.
+  /// Raw score (kinds with evidence: departure) the band is drawn for: a value outside it would
+  /// have more than this.
   float band_score = 6.0F;
 };
 

@@ -34,7 +34,7 @@ constexpr std::uint32_t kLearnAgain =
 constexpr float kUncalibratedBand = 6;
 constexpr float kRareRaw = 4;  // raw score of kinds with evidence that stands for a score of 1
 constexpr std::uint32_t kFaultQuiet = 32;          // readings without a departure end a fault
-constexpr std::size_t kSnapshotSlack = 64 * 1024;  // longer than the state by more: no snapshot
+constexpr std::size_t kSnapshotSlack = 64 * 1024;  // much longer than the state is no snapshot
 
 std::uint32_t detector_rows(const WatchConfig& watch) {
   return std::max<std::uint32_t>(24, static_cast<std::uint32_t>(kDetectorShare * watch.warmup));
@@ -273,15 +273,17 @@ void Pipeline::weigh(const One& one, double value, Time time, Verdict& verdict,
   } else if (!open || !departed) {
     return;
   }
-  const float by_strength = strength > 0 ? 1 + 2 * std::log10(strength) : 1;
-  s.decision.found({.reason = Reason::unusual,
-                    .cause = one.cause,
-                    .onset = time,
-                    .time = time,
-                    .score = static_cast<double>(std::max(verdict.score, by_strength)),
-                    .value = value,
-                    .band = s.band()},
-                   id_seed_, events);
+  // Its height is how far out of the normal it is: 2 at 2.5 times the threshold, 4 at sixteen.
+  const float out = std::max(1.0F, one.evidence.departure / s.budget.threshold());
+  s.decision.found(
+      {.reason = Reason::unusual,
+       .cause = one.cause,
+       .onset = time,
+       .time = time,
+       .score = static_cast<double>(std::max(verdict.score, 1 + 2.5F * std::log10(out))),
+       .value = value,
+       .band = s.band()},
+      id_seed_, events);
 }
 
 void Pipeline::follow_fault(bool departed, Time time) noexcept {

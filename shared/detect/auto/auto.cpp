@@ -54,7 +54,7 @@ Result<void> Auto::score(const Batch& batch, Scores out) {
   return {};
 }
 
-Auto::One Auto::step(double value, bool learn, float band_novelty) noexcept {
+Auto::One Auto::step(double value, bool learn, float band_departure) noexcept {
   State& s = state_;
   const bool begun = s.rows >= begin_at_;
   if (!std::isfinite(value)) {
@@ -71,7 +71,7 @@ Auto::One Auto::step(double value, bool learn, float band_novelty) noexcept {
   const double u = std::clamp((value - s.centre) / s.scale, -kUnitsMax, kUnitsMax);
   One one;
   const bool was_warm = s.rows > warmup_;
-  if (was_warm) one.band = band(s.predictor.predict(), band_novelty);
+  if (was_warm) one.band = band(band_departure);
   const float raw = look(u, learn);
   if (learn || !was_warm) {
     one.step = s.ranges.push(u, pattern(), stage(s.rows), memory_);
@@ -98,11 +98,11 @@ float Auto::buffered(std::uint64_t row) const noexcept {
 }
 
 /// Unit, centre and period from the buffered readings, which are then learnt.
-void Auto::begin() {
+void Auto::begin() noexcept {
   State& s = state_;
   const std::size_t n = std::min<std::size_t>(begin_at_, kBuffer);
-  std::array<float, kBuffer> all;  // only the first n are used
-  const auto values = std::span(all).first(n);
+  std::array<float, kBuffer> kept;  // NOLINT: filled below
+  const std::span values = std::span(kept).first(n);
   double mean = 0;
   for (std::size_t i = 0; i < n; ++i) {
     values[i] = buffered(begin_at_ - n + i);
@@ -212,11 +212,10 @@ void Auto::look_at_windows(float u, bool learn) noexcept {
 /// Departures from repeating windows count as evidence; where nothing repeats they are noise.
 float Auto::pattern() const noexcept { return state_.whole.repeats() ? state_.whole.score() : 0; }
 
-Band Auto::band(double prediction, float novelty) const noexcept {
+Band Auto::band(float departure) const noexcept {
   const State& s = state_;
-  Band reach = s.ranges.reach(s.last, novelty);
-  const double expected = std::clamp(prediction, reach.lower, reach.upper);
-  return {.expected = s.centre + s.scale * expected,
+  const Band reach = s.ranges.reach(s.last, s.predictor.predict(), departure);
+  return {.expected = s.centre + s.scale * reach.expected,
           .lower = s.centre + s.scale * reach.lower,
           .upper = s.centre + s.scale * reach.upper};
 }

@@ -98,15 +98,15 @@ class Auto final : public Detector {
     }
   };
 
-  One step(double value, bool learn, float band_novelty) noexcept;
+  One step(double value, bool learn, float band_departure) noexcept;
   void buffer(double value) noexcept;
   [[nodiscard]] float buffered(std::uint64_t row) const noexcept;
-  void begin();
+  void begin() noexcept;
   float look(double u, bool learn) noexcept;
   void look_at_windows(float u, bool learn) noexcept;
   [[nodiscard]] Stage stage(std::uint64_t row) const noexcept;
   [[nodiscard]] float pattern() const noexcept;
-  [[nodiscard]] Band band(double prediction, float novelty) const noexcept;
+  [[nodiscard]] Band band(float departure) const noexcept;
   [[nodiscard]] std::uint64_t tag() const noexcept;
 
   std::uint32_t warmup_;

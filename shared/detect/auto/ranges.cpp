@@ -111,7 +111,7 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
   const auto hold = [&](std::size_t at, double statistic, Cause above, Cause below,
                         bool high_only = false) {
     const TwoRanges& range = ranges_[at];
-    const bool is_above = statistic > range.known_high();
+    const bool is_above = statistic > range.high();
     const auto excess = ranges_[at].push(statistic, stage, memory, fault_, high_only);
     known += excess.known;
     normal += excess.normal;
@@ -178,17 +178,24 @@ void Ranges::accept() noexcept {
   fault_ = false;
 }
 
-Band Ranges::reach(double last, float novelty) const noexcept {
-  const double beyond = static_cast<double>(novelty * kUnit);
+Band Ranges::reach(double last, double prediction, float departure) const noexcept {
+  const double beyond = static_cast<double>(departure * kUnit);
   const auto grown = [beyond](const TwoRanges& range) {
-    const double by = beyond * (range.known_high() - range.known_low());
-    return std::pair{range.known_low() - by, range.known_high() + by};
+    const double by = beyond * (range.high() - range.low());
+    return std::pair{range.low() - by, range.high() + by};
   };
   const auto [low, high] = grown(ranges_[kValue]);
+  if (fault_) {
+    return {.expected = std::clamp(ranges_[kValue].mean(), low, high), .lower = low, .upper = high};
+  }
   const auto [step_low, step_high] = grown(ranges_[kChange]);
-  Band band{.lower = std::max(low, last + step_low), .upper = std::min(high, last + step_high)};
-  if (band.lower > band.upper) band = {.lower = low, .upper = high};
-  return band;
+  double lower = std::max(low, last + step_low);
+  double upper = std::min(high, last + step_high);
+  if (lower > upper) {
+    lower = low;
+    upper = high;
+  }
+  return {.expected = std::clamp(prediction, lower, upper), .lower = lower, .upper = upper};
 }
 
 bool Ranges::plausible() const noexcept { return levels_.plausible(); }

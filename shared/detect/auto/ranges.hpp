@@ -39,8 +39,9 @@ class TwoRanges {
     low_ = known_low_;
     high_ = known_high_;
   }
-  [[nodiscard]] double known_low() const noexcept { return known_low_; }
-  [[nodiscard]] double known_high() const noexcept { return known_high_; }
+  [[nodiscard]] double low() const noexcept { return low_; }
+  [[nodiscard]] double high() const noexcept { return high_; }
+  [[nodiscard]] double mean() const noexcept { return mean_; }  ///< of what is normal
 
   template <class A>
   void fields(A& archive) {
@@ -92,8 +93,10 @@ class Ranges {
   Step push(double value, float pattern, Stage stage, double memory) noexcept;
   /// Ends the fault that is on: what it shows is normal.
   void accept() noexcept;
-  /// The values a next reading may take before it has more than `novelty` by value or step alone.
-  [[nodiscard]] Band reach(double last, float novelty) const noexcept;
+  /// The values a next reading may take before it departs by more than `departure` by its value, or
+  /// by its step from `last`, alone. Expected is `prediction`; while a fault is on, which it would
+  /// follow, the mean of what is normal.
+  [[nodiscard]] Band reach(double last, double prediction, float departure) const noexcept;
 
   template <class A>
   void fields(A& archive) {
