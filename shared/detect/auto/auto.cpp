@@ -58,7 +58,9 @@ Auto::One Auto::step(double value, bool learn, float band_departure) noexcept {
   State& s = state_;
   const bool begun = s.rows >= begin_at_;
   if (!std::isfinite(value)) {
-    if (begun) look(s.last, false);
+    if (!begun) return {};
+    look(s.last, false);
+    s.ranges.miss();
     return {};
   }
   value = std::clamp(value, -kValueMax, kValueMax);

@@ -9,7 +9,6 @@
 namespace lapwing::detect {
 namespace {
 
-constexpr std::size_t kCountMax = 96;
 constexpr std::size_t kDimensionsMax = 48;
 constexpr float kQueryMax = 1023;  // whole numbers: see code_products()
 constexpr float kCodeMax = 127;
@@ -22,10 +21,32 @@ constexpr float kSlowest = 1e-3F;
 constexpr std::uint32_t kSeenMax = 100'000'000;
 constexpr std::uint8_t kHitsMax = 255;
 
+constexpr std::size_t kLanes = 8;  // sums in parallel; every size is a multiple
+constexpr float kRound =
+    12'582'912;  // 1.5 * 2^23: added and taken away, it rounds to whole numbers
+
+/// Sum of of(i), in an order that the compiler may use vectors for.
+template <class Of>
+float sum(std::size_t count, Of of) {
+  std::array<float, kLanes> lanes{};
+  for (std::size_t i = 0; i < count; i += kLanes) {
+    for (std::size_t k = 0; k < kLanes; ++k) lanes[k] += of(i + k);
+  }
+  return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) +
+         ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+}
+
+float square_of(float v) { return v * v; }
+
 float largest_size(std::span<const float> values) {
-  float largest = 1e-9F;
-  for (const float v : values) largest = std::max(largest, std::abs(v));
-  return largest;
+  std::array<float, kLanes> lanes{};
+  for (std::size_t i = 0; i < values.size(); i += kLanes) {
+    for (std::size_t k = 0; k < kLanes; ++k) {
+      const float size = std::abs(values[i + k]);
+      lanes[k] = lanes[k] < size ? size : lanes[k];
+    }
+  }
+  return std::max(1e-9F, *std::ranges::max_element(lanes));
 }
 
 void store(std::span<std::int8_t> codes, std::size_t count, std::size_t centroid, float& scale,
@@ -72,43 +93,32 @@ void CodebookBase::look(const Parts& parts, Growth growth, bool trusting) noexce
   const std::size_t count = parts.scales.size();
   std::array<float, kDimensionsMax> buffer;  // NOLINT: filled below
   const std::span window = std::span(buffer).first(d);
+  const std::span<const float> blocks = parts.blocks;
+  const auto n = static_cast<float>(d);
   if (parts.view == View::shape) {
-    float mean = 0;
-    for (const float b : parts.blocks) mean += b;
-    mean /= static_cast<float>(d);
-    float square = 0;
-    for (const float b : parts.blocks) square += (b - mean) * (b - mean);
-    const float unit = std::sqrt(square / static_cast<float>(d)) + 1;
+    const float mean = sum(d, [&](std::size_t i) { return blocks[i]; }) / n;
+    const float spread = sum(d, [&](std::size_t i) { return square_of(blocks[i] - mean); });
+    const float unit = 1 / (std::sqrt(spread / n) + 1);
     for (std::size_t i = 0; i < d; ++i) {
-      window[i] = (parts.blocks[i] - mean) / unit * parts.weights[i];
+      window[i] = (blocks[i] - mean) * unit * parts.weights[i];
     }
   } else {
-    for (std::size_t i = 0; i < d; ++i) window[i] = parts.blocks[i] * parts.weights[i];
+    for (std::size_t i = 0; i < d; ++i) window[i] = blocks[i] * parts.weights[i];
   }
 
-  std::array<float, kDimensionsMax> query;  // NOLINT
+  std::array<float, kDimensionsMax> query;  // NOLINT: filled below
   const float query_scale = largest_size(window) / kQueryMax;
-  float square = 0;
-  for (std::size_t i = 0; i < d; ++i) {
-    query[i] = std::nearbyint(window[i] / query_scale);
-    square += query[i] * query[i];
-  }
-  square *= query_scale * query_scale;
+  const float per_unit = 1 / query_scale;
+  for (std::size_t i = 0; i < d; ++i) query[i] = window[i] * per_unit + kRound - kRound;
+  const float square =
+      sum(d, [&](std::size_t i) { return square_of(query[i]); }) * query_scale * query_scale;
   std::size_t nearest = count;
   float smallest = 0;
   if (used_ > 0) {
-    std::array<float, kCountMax> with_query;   // NOLINT
-    std::array<float, kCountMax> with_itself;  // NOLINT
-    code_products(parts.codes.data(), count, std::span(query).first(d), with_query.data(),
-                  with_itself.data());
-    for (std::size_t c = 0; c < used_; ++c) {
-      const float scale = parts.scales[c];
-      const float distance = scale * (scale * with_itself[c] - 2 * query_scale * with_query[c]);
-      if (nearest == count || distance < smallest) {
-        nearest = c;
-        smallest = distance;
-      }
-    }
+    const Nearest found = nearest_centroid(parts.codes.data(), parts.scales, used_,
+                                           std::span(query).first(d), query_scale);
+    nearest = found.centroid;
+    smallest = found.square;
   }
   const float distance =
       nearest == count ? 0 : std::sqrt(std::max(0.0F, smallest + square) / static_cast<float>(d));

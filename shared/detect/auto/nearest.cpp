@@ -12,14 +12,21 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
+constexpr float kFar = 3e38F;
+
 /// Four vectors of centroids at a time: enough sums in flight to hide the latency of each.
-void products(const std::int8_t* codes, std::size_t count, const float* query,
-              std::size_t dimensions, float* with_query, float* with_itself) {
+Nearest nearest(const std::int8_t* codes, const float* scales, std::size_t count, std::size_t used,
+                const float* query, std::size_t dimensions, float query_scale) {
   const hn::CappedTag<float, 8> floats;
   const hn::Rebind<std::int32_t, decltype(floats)> ints;
   const hn::Rebind<std::int8_t, decltype(floats)> bytes;
   const std::size_t lanes = hn::Lanes(floats);
-  for (std::size_t c = 0; c < count; c += 4 * lanes) {
+  const auto beyond = hn::Set(floats, static_cast<float>(used));
+  const auto far = hn::Set(floats, kFar);
+  const auto twice = hn::Set(floats, 2 * query_scale);
+  auto smallest = far;
+  auto where = hn::Zero(floats);
+  for (std::size_t c = 0; c < used; c += 4 * lanes) {
     auto q0 = hn::Zero(floats), q1 = q0, q2 = q0, q3 = q0;
     auto s0 = q0, s1 = q0, s2 = q0, s3 = q0;
     const std::int8_t* at = codes + c;
@@ -38,15 +45,35 @@ void products(const std::int8_t* codes, std::size_t count, const float* query,
       s2 = hn::MulAdd(c2, c2, s2);
       s3 = hn::MulAdd(c3, c3, s3);
     }
-    hn::StoreU(q0, floats, with_query + c);
-    hn::StoreU(q1, floats, with_query + c + lanes);
-    hn::StoreU(q2, floats, with_query + c + 2 * lanes);
-    hn::StoreU(q3, floats, with_query + c + 3 * lanes);
-    hn::StoreU(s0, floats, with_itself + c);
-    hn::StoreU(s1, floats, with_itself + c + lanes);
-    hn::StoreU(s2, floats, with_itself + c + 2 * lanes);
-    hn::StoreU(s3, floats, with_itself + c + 3 * lanes);
+    const auto take = [&](std::size_t k, auto with_query, auto with_itself) {
+      const auto scale = hn::LoadU(floats, scales + c + k * lanes);
+      // Not fused: the rounding is the same on every processor.
+      const auto square =
+          hn::Mul(scale, hn::Sub(hn::Mul(scale, with_itself), hn::Mul(twice, with_query)));
+      const auto index = hn::Iota(floats, static_cast<float>(c + k * lanes));
+      const auto better = hn::And(hn::Lt(square, smallest), hn::Lt(index, beyond));
+      smallest = hn::IfThenElse(better, square, smallest);
+      where = hn::IfThenElse(better, index, where);
+    };
+    take(0, q0, s0);
+    take(1, q1, s1);
+    take(2, q2, s2);
+    take(3, q3, s3);
   }
+  float square_of[8];
+  float index_of[8];
+  hn::StoreU(smallest, floats, square_of);
+  hn::StoreU(where, floats, index_of);
+  Nearest found{.centroid = 0, .square = kFar};
+  float index = 0;
+  for (std::size_t k = 0; k < lanes; ++k) {
+    const bool better =
+        square_of[k] < found.square || (square_of[k] == found.square && index_of[k] < index);
+    if (!better) continue;
+    index = index_of[k];
+    found = {.centroid = static_cast<std::size_t>(index), .square = square_of[k]};
+  }
+  return found;
 }
 
 }  // namespace HWY_NAMESPACE
@@ -56,12 +83,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace lapwing::detect {
 
-HWY_EXPORT(products);
+HWY_EXPORT(nearest);
 
-void code_products(const std::int8_t* codes, std::size_t count, std::span<const float> query,
-                   float* with_query, float* with_itself) noexcept {
-  HWY_DYNAMIC_DISPATCH(products)
-  (codes, count, query.data(), query.size(), with_query, with_itself);
+Nearest nearest_centroid(const std::int8_t* codes, std::span<const float> scales, std::size_t used,
+                         std::span<const float> query, float query_scale) noexcept {
+  return HWY_DYNAMIC_DISPATCH(nearest)(codes, scales.data(), scales.size(), used, query.data(),
+                                       query.size(), query_scale);
 }
 
 }  // namespace lapwing::detect

@@ -8,11 +8,18 @@
 
 namespace lapwing::detect {
 
-/// Codes of `count` centroids in `dimensions`, transposed: code i of centroid c is at
-/// [i * count + c]. Fills, per centroid, the sums of code * query and of code * code.
-/// `count` is a multiple of 32; queries are whole numbers within +-1023: every sum is exact, so
-/// that all processors give the same bits.
-void code_products(const std::int8_t* codes, std::size_t count, std::span<const float> query,
-                   float* with_query, float* with_itself) noexcept;
+struct Nearest {
+  std::size_t centroid = 0;
+  float square = 0;  ///< of the distance, less that of the query's length
+};
+
+/// The nearest of the first `used` centroids to a query.
+///
+/// Codes of `count` centroids, transposed: code i of centroid c is at [i * count + c]; a code of 1
+/// is worth scales[c], a query of 1 `query_scale`. `count` is a multiple of 32, `used` above 0;
+/// queries are whole numbers within +-1023: every sum is exact, so that all processors give the
+/// same bits.
+Nearest nearest_centroid(const std::int8_t* codes, std::span<const float> scales, std::size_t used,
+                         std::span<const float> query, float query_scale) noexcept;
 
 }  // namespace lapwing::detect

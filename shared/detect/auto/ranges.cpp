@@ -104,6 +104,7 @@ void Levels::remember(float value, float range) noexcept {
 Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memory) noexcept {
   recent_[rows_ % kRecent] = value;
   ++rows_;
+  run_ = std::min<std::uint32_t>(run_ + 1, kRecent);
   float known = 0;
   float normal = 0;
   float furthest = 0;
@@ -121,10 +122,10 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
     }
   };
   hold(kValue, value, Cause::high, Cause::low);
-  if (rows_ >= 2) hold(kChange, value - recent(1), Cause::jump, Cause::jump);
+  if (run_ >= 2 && missing_ == 0) hold(kChange, value - recent(1), Cause::jump, Cause::jump);
   for (const auto& [first, k] :
        {std::pair{kOverFour, std::size_t{4}}, std::pair{kOverSixteen, std::size_t{16}}}) {
-    if (rows_ < k) continue;
+    if (run_ < k) continue;
     const double origin = recent(k - 1);
     double sum = 0;
     double square = 0;
@@ -145,11 +146,12 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
     hold(first + 2, high, Cause::high, Cause::low);
     hold(first + 3, std::sqrt(std::max(0.0, square / n - mean * mean)), Cause::noisier,
          Cause::calmer);
-    if (rows_ < 2 * k) continue;
+    if (run_ < 2 * k) continue;
     double before = 0;
     for (std::size_t i = k; i < 2 * k; ++i) before += recent(i) - origin;
     hold(first + 4, mean - before / n, Cause::drift, Cause::drift);
   }
+  missing_ = 0;
   hold(kPattern, static_cast<double>(pattern), Cause::pattern, Cause::pattern, true);
   const float gap = levels_.push(static_cast<float>(value), stage != Stage::learn);
   known += gap;
@@ -198,6 +200,8 @@ Band Ranges::reach(double last, double prediction, float departure) const noexce
   return {.expected = std::clamp(prediction, lower, upper), .lower = lower, .upper = upper};
 }
 
-bool Ranges::plausible() const noexcept { return levels_.plausible(); }
+bool Ranges::plausible() const noexcept {
+  return levels_.plausible() && run_ <= kRecent && missing_ <= kHole;
+}
 
 }  // namespace lapwing::detect

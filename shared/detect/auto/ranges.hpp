@@ -12,6 +12,7 @@
 
 #include "shared/detect/detector.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -91,6 +92,11 @@ class Ranges {
   };
   /// `pattern`: how far the newest windows are from all known ones, 0 when that says nothing.
   Step push(double value, float pattern, Stage stage, double memory) noexcept;
+  /// A reading is missing: the next one is no step from the last, and after three nothing is.
+  void miss() noexcept {
+    missing_ = std::min(missing_ + 1, kHole);
+    if (missing_ == kHole) run_ = 0;
+  }
   /// Ends the fault that is on: what it shows is normal.
   void accept() noexcept;
   /// The values a next reading may take before it departs by more than `departure` by its value, or
@@ -100,13 +106,14 @@ class Ranges {
 
   template <class A>
   void fields(A& archive) {
-    archive(ranges_, levels_, recent_, rows_, quiet_, fault_);
+    archive(ranges_, levels_, recent_, rows_, run_, missing_, quiet_, fault_);
   }
   [[nodiscard]] bool plausible() const noexcept;
 
  private:
   static constexpr std::size_t kRecent = 32;
   static constexpr std::size_t kStatistics = 13;
+  static constexpr std::uint32_t kHole = 3;
 
   [[nodiscard]] double recent(std::size_t age) const noexcept {
     return recent_[(rows_ + kRecent - 1 - age) % kRecent];
@@ -117,7 +124,9 @@ class Ranges {
   Levels levels_;
   std::array<double, kRecent> recent_{};
   std::uint64_t rows_ = 0;
-  std::uint32_t quiet_ = 0;  ///< rows since the last departure
+  std::uint32_t run_ = 0;      ///< rows since the last hole, up to kRecent
+  std::uint32_t missing_ = 0;  ///< readings missing before the next, up to kHole
+  std::uint32_t quiet_ = 0;    ///< rows since the last departure
   bool fault_ = false;
 };
 
