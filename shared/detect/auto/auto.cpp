@@ -119,7 +119,7 @@ void Auto::begin() noexcept {
   s.scale = spread(square, s.centre);
   for (float& v : values) v = static_cast<float>((static_cast<double>(v) - mean) / s.scale);
 
-  const std::size_t found = find_period(values, kPeriodMax);
+  const std::size_t found = find_period(values, kPeriodMax, PeriodRule::clear);
   s.period = std::min(found > 0 ? static_cast<float>(found) : kPeriodUnknown,
                       std::max(kPeriodMin, static_cast<float>(warmup_) / 4));
   const auto period = static_cast<double>(s.period);

@@ -27,7 +27,7 @@ namespace lapwing::detect {
 /// gives unit, centre and period, and is replayed. Afterwards usual windows refine the codebooks
 /// and nothing is forgotten, but for the ranges; accept_new_normal() lets new windows in.
 /// Missing readings count as the last one, score 0 and teach nothing.
-/// Cost: 0.4 to 0.9 us a reading; begin (once) up to 20 ms. 16 KiB.
+/// Cost: 0.65 to 0.9 us a reading; beginning (once) a few ms. 16 KiB.
 class Auto final : public Detector {
  public:
   explicit Auto(const Settings& settings);

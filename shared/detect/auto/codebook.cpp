@@ -21,7 +21,8 @@ constexpr float kSlowest = 1e-3F;
 constexpr std::uint32_t kSeenMax = 100'000'000;
 constexpr std::uint8_t kHitsMax = 255;
 
-constexpr std::size_t kLanes = 8;  // sums in parallel; every size is a multiple
+constexpr std::size_t kShort = 16;  // blocks: such a window is looked at each time
+constexpr std::size_t kLanes = 8;   // sums in parallel; every size is a multiple
 constexpr float kRound =
     12'582'912;  // 1.5 * 2^23: added and taken away, it rounds to whole numbers
 
@@ -83,7 +84,9 @@ void CodebookBase::push(const Parts& parts, float value, Growth growth, bool tru
   sum_ = 0;
   in_block_ = 0;
   blocks_seen_ = std::min(blocks_seen_ + 1, static_cast<std::uint32_t>(parts.blocks.size()));
+  odd_ = !odd_;
   if (blocks_seen_ < parts.blocks.size()) return;
+  if (odd_ && step_ == 1 && parts.blocks.size() > kShort) return;
   fresh_ = true;
   look(parts, growth, trusting);
 }

@@ -26,7 +26,8 @@ enum class View : std::uint8_t {
 
 /// `kCount` centroids of windows of `kDimensions` block means, a byte each with a scale of its own.
 ///
-/// A window is `kDimensions` blocks of step() readings; it is looked at when a block is full.
+/// A window is `kDimensions` blocks of step() readings; it is looked at when a block is full, long
+/// windows of single readings at every second one.
 /// Newer blocks weigh more (exp(-i / (.5 d)), i from the newest). Distances are divided by their
 /// own slow mean, so that 1 is usual. Online k-means with creation by distance (leader clustering,
 /// Hartigan 1975): DETECTORS A of the design. Readings are in the stream's unit of spread.
@@ -59,7 +60,8 @@ class CodebookBase {
 
   template <class A>
   void base_fields(A& archive) {
-    archive(step_, in_block_, blocks_seen_, used_, seen_, sum_, usual_, size_, score_, fresh_);
+    archive(step_, in_block_, blocks_seen_, used_, seen_, sum_, usual_, size_, score_, fresh_,
+            odd_);
   }
 
  private:
@@ -80,6 +82,7 @@ class CodebookBase {
   float size_ = 0;          ///< mean length of a window
   float score_ = 0;
   bool fresh_ = false;
+  bool odd_ = false;  ///< of blocks
 };
 
 template <std::size_t kCount, std::size_t kDimensions, View kView>

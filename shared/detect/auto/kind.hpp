@@ -14,7 +14,7 @@ inline constexpr Kind kAutoStream{
     .input = Input::stream,
     .learning = Learning::online,
     .state_bytes_max = 16 * 1024,
-    .nanoseconds_row = 700,
+    .nanoseconds_row = 800,
     .evidence = true,
     .make = &make_auto};
 
