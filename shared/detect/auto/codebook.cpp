@@ -126,16 +126,16 @@ void CodebookBase::look(const Parts& parts, Growth growth, bool trusting) noexce
   const float distance =
       nearest == count ? 0 : std::sqrt(std::max(0.0F, smallest + square) / static_cast<float>(d));
   score_ = nearest == count ? 0 : distance / (usual_ + kDistanceMin);
-  if (growth == Growth::none) return;
+  const bool usual = trusting || growth == Growth::renew || score_ < kUsual;
+  if (growth == Growth::none || !usual) return;  // nor does a long fault become the usual distance
   if (nearest != count) {
     if (seen_ < kSeenMax) ++seen_;
     const float pace = std::max(1 / static_cast<float>(seen_), kSlowest);
     const float cut = trusting ? distance : std::min(distance, kClip * usual_ + kDistanceMin);
     usual_ += pace * (cut - usual_);
-    size_ += pace * (std::sqrt(square / static_cast<float>(d)) - size_);
+    size_ += pace * (std::sqrt(square / n) - size_);
   }
-  if (trusting || growth == Growth::renew || score_ < kUsual)
-    learn(parts, window, nearest, distance, growth);
+  learn(parts, window, nearest, distance, growth);
 }
 
 void CodebookBase::learn(const Parts& parts, std::span<const float> window, std::size_t nearest,

@@ -46,7 +46,7 @@ TEST_F(Scores, EveryDataRowGivesOneAsItWasWritten) {
   text += "1700300000,\"two, or so\"\n";           // no number
   text += "1700300300\n";                          // too few fields
   text += "1700300600,\n";                         // a hole
-  text += "1700300900,20.50\n1700300900,20.50\n";  // delivered twice
+  text += "1700300900,19.50\n1700300900,19.50\n";  // delivered twice
   text += "2023-11-18 10:03:20, +7e1\n";
   const auto lines = scores(of(text));
   ASSERT_EQ(lines.size(), 1007U);
@@ -55,8 +55,8 @@ TEST_F(Scores, EveryDataRowGivesOneAsItWasWritten) {
   EXPECT_EQ(lines[1001], "1700300000,,0,0");
   EXPECT_EQ(lines[1002], "1700300300,,0,0");
   EXPECT_TRUE(lines[1003].starts_with("1700300600,,"));
-  EXPECT_TRUE(lines[1004].starts_with("1700300900,20.50,0."));
-  EXPECT_EQ(lines[1005], "1700300900,20.50,0,0");
+  EXPECT_TRUE(lines[1004].starts_with("1700300900,19.50,0."));
+  EXPECT_EQ(lines[1005], "1700300900,19.50,0,0");
   EXPECT_TRUE(lines[1006].starts_with("2023-11-18 10:03:20,+7e1,"));
   EXPECT_GT(field(lines[1006], 2), 1);
 }

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The pieces of `auto` for streams.
+#include "shared/detect/auto/codebook.hpp"
+#include "shared/detect/auto/nearest.hpp"
+#include "shared/detect/auto/ranges.hpp"
+#include "tests/shared/detect/synthetic.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+#include <vector>
+
+namespace lapwing::detect {
+namespace {
+
+using testing::Random;
+
+TEST(NearestCentroid, IsTheOneOfAPlainSearch) {
+  Random random(5);
+  for (const std::size_t used : {1UL, 31UL, 32UL, 65UL, 96UL}) {
+    constexpr std::size_t kCount = 96;
+    constexpr std::size_t kDimensions = 48;
+    std::vector<std::int8_t> codes(kCount * kDimensions);
+    for (auto& code : codes) code = static_cast<std::int8_t>(255 * random.uniform() - 127);
+    std::vector<float> scales(kCount);
+    for (float& scale : scales) scale = 0.01F + static_cast<float>(random.uniform()) / 100;
+    std::vector<float> query(kDimensions);
+    for (float& q : query) q = static_cast<float>(std::floor(2047 * random.uniform()) - 1023);
+    const float query_scale = 0.001F;
+    std::size_t nearest = 0;
+    double smallest = std::numeric_limits<double>::max();
+    for (std::size_t c = 0; c < used; ++c) {
+      double square = 0;
+      for (std::size_t i = 0; i < kDimensions; ++i) {
+        const double apart = static_cast<double>(scales[c]) * codes[i * kCount + c] -
+                             static_cast<double>(query_scale * query[i]);
+        square += apart * apart;
+      }
+      if (square < smallest) {
+        smallest = square;
+        nearest = c;
+      }
+    }
+    const Nearest found = nearest_centroid(codes.data(), scales, used, query, query_scale);
+    EXPECT_EQ(found.centroid, nearest) << used;
+  }
+}
+
+using Book = Codebook<32, 16, View::shape>;
+
+/// Pushes a wave of `period` readings, `height` high; the largest score of the last period.
+float push_wave(Book& book, std::vector<std::int8_t>& codes, int readings, double period,
+                double height, Growth growth) {
+  float largest = 0;
+  for (int i = 0; i < readings; ++i) {
+    const double value = height * std::sin(2 * std::numbers::pi * i / period);
+    book.push(codes, static_cast<float>(value), growth, growth == Growth::grow);
+    if (i >= readings - static_cast<int>(period)) largest = std::max(largest, book.score());
+  }
+  return largest;
+}
+
+TEST(Codebook, KnowsAPatternAndTellsAnother) {
+  Book book;
+  book.start(32);
+  EXPECT_EQ(book.step(), 2U);
+  std::vector<std::int8_t> codes(Book::kCodes);
+  push_wave(book, codes, 3200, 32, 2, Growth::grow);
+  EXPECT_TRUE(book.repeats());
+  const float usual = push_wave(book, codes, 320, 32, 2, Growth::none);
+  const float other = push_wave(book, codes, 320, 21, 2, Growth::none);
+  EXPECT_GT(other, 3 * usual);
+}
+
+TEST(Codebook, LearnsAnotherPatternOnlyWhenToldTo) {
+  for (const Growth growth : {Growth::settle, Growth::renew}) {
+    Book book;
+    book.start(32);
+    std::vector<std::int8_t> codes(Book::kCodes);
+    push_wave(book, codes, 3200, 32, 2, Growth::grow);
+    const float before = push_wave(book, codes, 320, 9, 2, Growth::none);
+    push_wave(book, codes, 3200, 9, 2, growth);
+    const float after = push_wave(book, codes, 320, 9, 2, Growth::none);
+    EXPECT_EQ(after < before / 2, growth == Growth::renew) << before << " " << after;
+  }
+}
+
+constexpr double kMemory = 200;
+
+/// Noise of 1 about `level`; the largest novelty.
+float push_noise(Ranges& ranges, Random& random, int rows, double level, Stage stage) {
+  float largest = 0;
+  for (int i = 0; i < rows; ++i) {
+    const auto step = ranges.push(level + random.normal(), 0, stage, kMemory);
+    largest = std::max(largest, step.evidence.novelty);
+  }
+  return largest;
+}
+
+TEST(Ranges, AFaultIsNewsOnceAndAgainWhenItsEchoHasFaded) {
+  Random random(3);
+  Ranges ranges;
+  push_noise(ranges, random, 200, 0, Stage::rehearse);
+  push_noise(ranges, random, 2000, 0, Stage::live);
+  const float first = push_noise(ranges, random, 50, 30, Stage::live);
+  EXPECT_GT(first, 50);
+  push_noise(ranges, random, 100, 0, Stage::live);
+  EXPECT_LT(push_noise(ranges, random, 50, 30, Stage::live), first / 10) << "known by now";
+  push_noise(ranges, random, 5000, 0, Stage::live);
+  EXPECT_GT(push_noise(ranges, random, 50, 30, Stage::live), first / 2) << "news once more";
+}
+
+TEST(Ranges, DepartureLastsAsLongAsTheFaultUnlessAccepted) {
+  Random random(4);
+  for (const bool accepted : {false, true}) {
+    Ranges ranges;
+    push_noise(ranges, random, 200, 0, Stage::rehearse);
+    push_noise(ranges, random, 2000, 0, Stage::live);
+    push_noise(ranges, random, 3000, 30, Stage::live);
+    if (accepted) ranges.accept();
+    const auto step = ranges.push(30, 0, Stage::live, kMemory);
+    EXPECT_EQ(step.evidence.departure > 1, !accepted);
+    if (!accepted) {
+      EXPECT_EQ(step.cause, Cause::high);
+    }
+  }
+}
+
+TEST(Ranges, ValuesBetweenKnownLevelsAreNews) {
+  Ranges ranges;
+  for (int i = 0; i < 400; ++i) {
+    ranges.push(i % 2, 0, i < 200 ? Stage::rehearse : Stage::live, kMemory);
+  }
+  EXPECT_GT(ranges.push(0.5, 0, Stage::live, kMemory).evidence.novelty, 1);
+}
+
+TEST(Ranges, AHoleIsNoStep) {
+  for (const bool hole : {false, true}) {
+    Ranges ranges;
+    for (int i = 0; i < 2000; ++i) {
+      const double ramp = 100 - std::abs(100 - i % 200);  // 0 to 100 and back, in steps of 1
+      ranges.push(ramp, 0, i < 400 ? Stage::rehearse : Stage::live, kMemory);
+    }
+    for (int i = 0; hole && i < 3; ++i) ranges.miss();
+    const auto step = ranges.push(40, 0, Stage::live, kMemory);
+    EXPECT_EQ(step.evidence.novelty > 1, !hole);
+  }
+}
+
+}  // namespace
+}  // namespace lapwing::detect
