@@ -9,6 +9,7 @@ namespace lapwing::detect {
 namespace {
 
 constexpr double kExcessMax = 10;
+constexpr double kNormalGrowth = 0.15;
 constexpr double kGrowth = 0.5;           // widths a range grows by in one live row
 constexpr double kForget = 0.02;          // of the way to the mean, per warm-up
 constexpr double kKnownMemory = 5;        // warm-ups until what a fault showed is let go
@@ -58,7 +59,7 @@ TwoRanges::Excess TwoRanges::push(double value, Stage stage, double memory, bool
     const double forget = kForget / memory;
     low_ += forget * (mean_ - low_);
     high_ += forget * (mean_ - high_);
-    widen(low_, high_, kGrowth * (high_ - low_) + kWidthMin);
+    widen(low_, high_, kNormalGrowth * (high_ - low_) + kWidthMin);
     mean_ += std::max(1.0 / rows_, 1 / (kMeanMemory * memory)) * (value - mean_);
   }
   const double fade = 1 / (kKnownMemory * memory);
@@ -152,7 +153,9 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
     hold(first + 4, mean - before / n, Cause::drift, Cause::drift);
   }
   missing_ = 0;
+  const float departed = normal;
   hold(kPattern, static_cast<double>(pattern), Cause::pattern, Cause::pattern, true);
+  normal = departed;  // a window shows a fault long after it has ended
   const float gap = levels_.push(static_cast<float>(value), stage != Stage::learn);
   known += gap;
   normal += gap;
