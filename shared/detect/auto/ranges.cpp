@@ -30,7 +30,7 @@ enum Statistic : std::size_t {
 }  // namespace
 
 TwoRanges::Excess TwoRanges::push(double value, Stage stage, double memory, bool fault,
-                                  bool high_only) noexcept {
+                                  Sides sides) noexcept {
   if (rows_ < std::numeric_limits<std::uint32_t>::max()) ++rows_;
   if (rows_ == 1) {
     low_ = high_ = known_low_ = known_high_ = mean_ = value;
@@ -39,17 +39,17 @@ TwoRanges::Excess TwoRanges::push(double value, Stage stage, double memory, bool
   Excess excess;
   if (stage != Stage::learn) {
     const auto beyond = [&](double low, double high) {
-      const double out = std::max(high_only ? 0.0 : low - value, value - high);
+      const double out = std::max(sides == Sides::high_only ? 0.0 : low - value, value - high);
       return static_cast<float>(std::clamp(out / (high - low + kWidthMin), 0.0, kExcessMax));
     };
     excess = {.known = beyond(known_low_, known_high_), .normal = beyond(low_, high_)};
   }
-  const auto widen = [value](double& low, double& high, double by) {
-    if (value > high) high = std::min(value, high + by);
-    if (value < low) low = std::max(value, low - by);
+  const auto widen = [](double& low, double& high, double to, double by) {
+    if (to > high) high = std::min(to, high + by);
+    if (to < low) low = std::max(to, low - by);
   };
   if (stage != Stage::live) {
-    widen(low_, high_, std::numeric_limits<double>::infinity());
+    widen(low_, high_, value, std::numeric_limits<double>::infinity());
     known_low_ = low_;
     known_high_ = high_;
     mean_ += (value - mean_) / rows_;
@@ -59,13 +59,15 @@ TwoRanges::Excess TwoRanges::push(double value, Stage stage, double memory, bool
     const double forget = kForget / memory;
     low_ += forget * (mean_ - low_);
     high_ += forget * (mean_ - high_);
-    widen(low_, high_, kNormalGrowth * (high_ - low_) + kWidthMin);
+    widen(low_, high_, value, kNormalGrowth * (high_ - low_) + kWidthMin);
     mean_ += std::max(1.0 / rows_, 1 / (kMeanMemory * memory)) * (value - mean_);
   }
   const double fade = 1 / (kKnownMemory * memory);
   known_low_ += fade * (low_ - known_low_);
   known_high_ += fade * (high_ - known_high_);
-  widen(known_low_, known_high_, kGrowth * (known_high_ - known_low_) + kWidthMin);
+  const double by = kGrowth * (known_high_ - known_low_) + kWidthMin;
+  widen(known_low_, known_high_, value, by);
+  if (sides == Sides::mirrored) widen(known_low_, known_high_, -value, by);
   known_low_ = std::min(known_low_, low_);
   known_high_ = std::max(known_high_, high_);
   return excess;
@@ -111,10 +113,10 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
   float furthest = 0;
   Cause cause = Cause::none;
   const auto hold = [&](std::size_t at, double statistic, Cause above, Cause below,
-                        bool high_only = false) {
+                        TwoRanges::Sides sides = TwoRanges::Sides::both) {
     const TwoRanges& range = ranges_[at];
     const bool is_above = statistic > range.high();
-    const auto excess = ranges_[at].push(statistic, stage, memory, fault_, high_only);
+    const auto excess = ranges_[at].push(statistic, stage, memory, fault_, sides);
     known += excess.known;
     normal += excess.normal;
     if (excess.normal > furthest) {
@@ -123,7 +125,9 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
     }
   };
   hold(kValue, value, Cause::high, Cause::low);
-  if (run_ >= 2 && missing_ == 0) hold(kChange, value - recent(1), Cause::jump, Cause::jump);
+  if (run_ >= 2 && missing_ == 0) {
+    hold(kChange, value - recent(1), Cause::jump, Cause::jump, TwoRanges::Sides::mirrored);
+  }
   for (const auto& [first, k] :
        {std::pair{kOverFour, std::size_t{4}}, std::pair{kOverSixteen, std::size_t{16}}}) {
     if (run_ < k) continue;
@@ -150,11 +154,12 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
     if (run_ < 2 * k) continue;
     double before = 0;
     for (std::size_t i = k; i < 2 * k; ++i) before += recent(i) - origin;
-    hold(first + 4, mean - before / n, Cause::drift, Cause::drift);
+    hold(first + 4, mean - before / n, Cause::drift, Cause::drift, TwoRanges::Sides::mirrored);
   }
   missing_ = 0;
   const float departed = normal;
-  hold(kPattern, static_cast<double>(pattern), Cause::pattern, Cause::pattern, true);
+  hold(kPattern, static_cast<double>(pattern), Cause::pattern, Cause::pattern,
+       TwoRanges::Sides::high_only);
   normal = departed;  // a window shows a fault long after it has ended
   const float gap = levels_.push(static_cast<float>(value), stage != Stage::learn);
   known += gap;

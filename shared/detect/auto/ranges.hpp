@@ -33,8 +33,10 @@ class TwoRanges {
     float known = 0;   ///< widths beyond the known range, up to 10
     float normal = 0;  ///< beyond the normal one
   };
+  /// What a low or mirrored value says: a fault that ends steps back as it stepped in.
+  enum class Sides : std::uint8_t { both, high_only, mirrored };
   /// `memory`: rows of the warm-up, the time scale of everything here. `fault`: a fault is on.
-  Excess push(double value, Stage stage, double memory, bool fault, bool high_only) noexcept;
+  Excess push(double value, Stage stage, double memory, bool fault, Sides sides) noexcept;
   /// What is known is normal.
   void accept() noexcept {
     low_ = known_low_;
