@@ -45,15 +45,23 @@ void read_agent(AgentConfig& c, config::Section section, const std::filesystem::
 
 void read_watches(AgentConfig& c, config::Section root) {
   std::set<std::string> names;
+  const auto unique = [&](config::Section& section, const std::string& name) {
+    if (names.insert(name).second) return;
+    section.problem(
+        "name", "\"" + name + "\" is the name of another watch or group too; names must differ");
+  };
   for (auto& section : root.tables({"watch",
                                     "Which streams are watched, and how. The first watch "
                                     "that takes a stream has it; no watch at all is one "
                                     "called default, on every stream"})) {
     c.watches.push_back(detect::WatchConfig::read(section));
-    if (!names.insert(c.watches.back().name).second) {
-      section.problem("name", "\"" + c.watches.back().name +
-                                  "\" is the name of another watch too; names must differ");
-    }
+    unique(section, c.watches.back().name);
+  }
+  for (auto& section : root.tables({"group",
+                                    "Sensors that are judged together. The first group that takes "
+                                    "a stream has it, and no watch does"})) {
+    c.groups.push_back(detect::GroupConfig::read(section));
+    unique(section, c.groups.back().watch.name);
   }
   if (c.watches.empty()) c.watches.emplace_back();
 }

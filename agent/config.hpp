@@ -10,6 +10,7 @@
 #include "agent/uplink/config.hpp"
 #include "shared/base/config.hpp"
 #include "shared/base/log.hpp"
+#include "shared/detect/group.hpp"
 #include "shared/detect/watch.hpp"
 
 #include <cstddef>
@@ -34,6 +35,7 @@ struct AgentConfig {
   LogConfig log;
   std::vector<SourceConfig> sources;         ///< at least one
   std::vector<detect::WatchConfig> watches;  ///< none given: one, `default`, on every stream
+  std::vector<detect::GroupConfig> groups;
   QuarantineConfig quarantine;
   EngineConfig engine;
   OutboxConfig outbox;

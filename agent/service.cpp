@@ -90,8 +90,8 @@ Result<void> Service::open_data() {
 
 /// Nothing runs yet: what the view looks at must exist before anyone asks.
 Result<void> Service::make_parts() {
-  engine_ = std::make_unique<Engine>(config_.engine, config_.watches, config_.data_dir, *outbox_,
-                                     metrics_);
+  engine_ = std::make_unique<Engine>(config_.engine, Watched{config_.watches, config_.groups},
+                                     config_.data_dir, *outbox_, metrics_);
   if (config_.uplink.enabled()) {
     auto uplink = Uplink::make(config_.uplink, *outbox_, metrics_, LAPWING_VERSION,
                                [this](wire::Status& status) { view_->fill(status); });
@@ -188,7 +188,8 @@ void Service::serve(const Signals& signals) {
                            {"version", LAPWING_VERSION},
                            {"data", config_.data_dir},
                            {"sources", config_.sources.size()},
-                           {"watches", config_.watches.size()}});
+                           {"watches", config_.watches.size()},
+                           {"groups", config_.groups.size()}});
   served_ = true;
   systemd::ready();
   const Micros patience = std::min(kLook, systemd::watchdog_interval().value_or(kLook));

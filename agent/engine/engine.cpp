@@ -26,18 +26,20 @@ struct TextHash {
 
 class Engine::Impl {
  public:
-  Impl(const EngineConfig& config, std::vector<detect::WatchConfig> watches,
-       std::filesystem::path folder, Outbox& outbox, Metrics& metrics)
+  Impl(const EngineConfig& config, Watched watched, std::filesystem::path folder, Outbox& outbox,
+       Metrics& metrics)
       : config_(config),
-        watches_(std::move(watches)),
+        watched_(std::move(watched)),
         folder_(std::move(folder)),
         device_(outbox.position().database_id),
         streams_gauge_(metrics.gauge("streams", "Streams known")),
+        groups_gauge_(metrics.gauge("groups", "Groups known")),
         refused_counter_(
             metrics.counter("streams_refused_total", "Stream names refused at streams_max")) {
     for (std::size_t i = 0; i < config_.shard_count(); ++i) {
       shards_.push_back(std::make_unique<Shard>(config_, i, snapshot_file(i), outbox, metrics));
     }
+    placed_.resize(shards_.size());
   }
 
   Result<void> start() {
@@ -58,7 +60,8 @@ class Engine::Impl {
   Result<StreamId> stream_for(std::string_view name, std::span<const wire::Tag> tags) {
     const std::lock_guard lock(mutex_);
     if (const auto known = ids_.find(name); known != ids_.end()) return StreamId{known->second};
-    if (detect::watch_for(watches_, name) == nullptr) return unwatched();
+    if (const auto seat = detect::seat_for(watched_.groups, name)) return join(*seat, name, tags);
+    if (detect::watch_for(watched_.watches, name) == nullptr) return unwatched();
     return add(name, tags, {});
   }
 
@@ -107,6 +110,7 @@ class Engine::Impl {
     }
     const std::lock_guard lock(mutex_);
     figures.streams = ids_.size();
+    figures.groups = groups_.size();
     figures.refused_streams_total = refused_;
     return figures;
   }
@@ -116,36 +120,63 @@ class Engine::Impl {
     return folder_ / ("streams-" + std::to_string(shard) + ".snapshot");
   }
 
+  struct Home {
+    Group* group = nullptr;  ///< its shard's
+    std::size_t shard = 0;
+  };
+
   /// With the lock. All that nobody watches is one stream, so that it takes no room from the
   /// others: its readings are only counted.
   Result<StreamId> unwatched() {
-    if (!unwatched_) unwatched_ = place(std::make_unique<Stream>());
+    if (!unwatched_) unwatched_ = place(std::make_unique<Stream>(), next_shard());
     return *unwatched_;
   }
 
-  /// With the lock. Streams go round the shards: even, and a stream stays where it is.
-  StreamId place(std::unique_ptr<Stream> stream) {
-    const StreamId id{placed_++};
-    shards_[id.value % shards_.size()]->add(std::move(stream));
+  /// With the lock. Streams and groups go round the shards: even, and they stay where they are.
+  std::size_t next_shard() { return next_shard_++ % shards_.size(); }
+
+  StreamId place(std::unique_ptr<Stream> stream, std::size_t shard) {
+    const auto count = static_cast<std::uint32_t>(shards_.size());
+    const StreamId id{placed_[shard]++ * count + static_cast<std::uint32_t>(shard)};
+    shards_[shard]->add(std::move(stream));
+    return id;
+  }
+
+  [[nodiscard]] std::uint64_t seed_of(const std::string& name) const {
+    return std::hash<std::string>{}(device_ + name);
+  }
+
+  /// With the lock. Room for more streams, or the error.
+  Result<void> take_room(std::size_t streams) {
+    if (room_taken_ + streams <= config_.streams_max) {
+      room_taken_ += streams;
+      return {};
+    }
+    ++refused_;
+    refused_counter_.add();
+    log::warn("too many streams; raise engine.streams_max or watch fewer topics",
+              {{"streams_max", config_.streams_max}});
+    return Error{Errc::limit, "at most " + std::to_string(config_.streams_max) +
+                                  " streams are kept (engine.streams_max)"};
+  }
+
+  StreamId enter(std::unique_ptr<Stream> stream, std::size_t shard) {
+    std::string name = stream->name;
+    const StreamId id = place(std::move(stream), shard);
+    ids_.emplace(std::move(name), id.value);
+    streams_gauge_.set(static_cast<double>(ids_.size()));
     return id;
   }
 
   /// With the lock. `state` is a saved pipeline's, or empty. The name is watched.
   Result<StreamId> add(std::string_view name, std::span<const wire::Tag> tags,
                        std::span<const std::byte> state) {
-    if (ids_.size() >= config_.streams_max) {
-      ++refused_;
-      refused_counter_.add();
-      log::warn("too many streams; raise engine.streams_max or watch fewer topics",
-                {{"streams_max", config_.streams_max}});
-      return Error{Errc::limit, "at most " + std::to_string(config_.streams_max) +
-                                    " streams are kept (engine.streams_max)"};
-    }
+    if (auto room = take_room(1); !room) return room.error();
     auto stream = std::make_unique<Stream>();
     stream->name = name;
     stream->tags.assign(tags.begin(), tags.end());
-    auto pipeline = detect::Pipeline::make(*detect::watch_for(watches_, name),
-                                           std::hash<std::string>{}(device_ + stream->name));
+    auto pipeline =
+        detect::Pipeline::make(*detect::watch_for(watched_.watches, name), seed_of(stream->name));
     if (!pipeline) return std::move(pipeline).error();
     stream->pipeline = std::move(*pipeline);
     if (!state.empty()) {
@@ -154,10 +185,58 @@ class Engine::Impl {
                   {{"stream", stream->name}, restored.error()});
       }
     }
-    const StreamId id = place(std::move(stream));
-    ids_.emplace(name, id.value);
-    streams_gauge_.set(static_cast<double>(ids_.size()));
-    return id;
+    return enter(std::move(stream), next_shard());
+  }
+
+  /// With the lock. The stream becomes a sensor of its group, which is made when it is the first.
+  Result<StreamId> join(const detect::Seat& seat, std::string_view name,
+                        std::span<const wire::Tag> tags) {
+    const auto home = group_for(*seat.group, seat.name, {});
+    if (!home) return home.error();
+    auto stream = std::make_unique<Stream>();
+    stream->name = name;
+    stream->tags.assign(tags.begin(), tags.end());
+    stream->group = home->group;
+    stream->sensor = seat.sensor;
+    return enter(std::move(stream), home->shard);
+  }
+
+  /// With the lock. A group takes the room of all its sensors at once. `state` is a saved group's,
+  /// or empty.
+  Result<Home> group_for(const detect::GroupConfig& config, const std::string& name,
+                         std::span<const std::byte> state) {
+    if (const auto known = groups_.find(name); known != groups_.end()) return known->second;
+    if (auto room = take_room(config.watch.streams.size()); !room) return room.error();
+    auto group = Group::make(config, name, seed_of(name));
+    if (!group) return std::move(group).error();
+    if (!state.empty()) {
+      if (auto restored = (*group)->restore(state); !restored) {
+        log::warn("saved detector state does not fit; the group warms up anew",
+                  {{"group", name}, restored.error()});
+      }
+    }
+    const Home home{group->get(), next_shard()};
+    shards_[home.shard]->add(*std::move(group));
+    groups_.emplace(name, home);
+    groups_gauge_.set(static_cast<double>(groups_.size()));
+    return home;
+  }
+
+  /// With the lock. Whether the entry is still of use.
+  bool restore(SnapshotEntry& entry) {
+    if (entry.of == SnapshotOf::group) {
+      for (const auto& config : watched_.groups) {
+        if (detect::sensors_of(config, entry.name).empty()) continue;
+        return static_cast<bool>(group_for(config, entry.name, entry.state));
+      }
+      return false;
+    }
+    if (ids_.contains(entry.name)) return false;
+    if (const auto seat = detect::seat_for(watched_.groups, entry.name)) {
+      return static_cast<bool>(join(*seat, entry.name, entry.tags));
+    }
+    if (detect::watch_for(watched_.watches, entry.name) == nullptr) return false;
+    return static_cast<bool>(add(entry.name, entry.tags, entry.state));
   }
 
   void restore() {
@@ -165,10 +244,8 @@ class Engine::Impl {
     std::size_t restored = 0;
     constexpr std::size_t kShardsMax = 64;
     for (std::size_t i = 0; i < kShardsMax; ++i) {
-      const auto done = read_snapshot(snapshot_file(i), [&](SnapshotEntry& entry) {
-        if (ids_.contains(entry.name) || detect::watch_for(watches_, entry.name) == nullptr) return;
-        if (add(entry.name, entry.tags, entry.state)) ++restored;
-      });
+      const auto done = read_snapshot(
+          snapshot_file(i), [&](SnapshotEntry& entry) { restored += restore(entry) ? 1 : 0; });
       if (!done && done.error().code == Errc::not_found) break;
       if (!done)
         log::warn("saved detector state unreadable; its streams warm up anew", {done.error()});
@@ -177,25 +254,29 @@ class Engine::Impl {
   }
 
   const EngineConfig config_;
-  const std::vector<detect::WatchConfig> watches_;
+  const Watched watched_;
   const std::filesystem::path folder_;
   const std::string device_;
   Gauge& streams_gauge_;
+  Gauge& groups_gauge_;
   Counter& refused_counter_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> started_{false};
 
   mutable std::mutex mutex_;  // guards what follows
   std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> ids_;
+  std::unordered_map<std::string, Home, TextHash, std::equal_to<>> groups_;
   std::optional<StreamId> unwatched_;
-  std::uint32_t placed_ = 0;
+  std::vector<std::uint32_t> placed_;  // streams on each shard
+  std::size_t next_shard_ = 0;
+  std::size_t room_taken_ = 0;  // streams, and the sensors of groups whether seen or not
   std::uint64_t refused_ = 0;
 };
 
-Engine::Engine(const EngineConfig& config, std::vector<detect::WatchConfig> watches,
-               std::filesystem::path folder, Outbox& outbox, Metrics& metrics)
+Engine::Engine(const EngineConfig& config, Watched watched, std::filesystem::path folder,
+               Outbox& outbox, Metrics& metrics)
     : impl_(
-          std::make_unique<Impl>(config, std::move(watches), std::move(folder), outbox, metrics)) {}
+          std::make_unique<Impl>(config, std::move(watched), std::move(folder), outbox, metrics)) {}
 Engine::~Engine() { stop(); }
 Result<void> Engine::start() { return impl_->start(); }
 void Engine::stop() { impl_->stop(); }

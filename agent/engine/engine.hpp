@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Readings in, records out: names streams, spreads them over shards, scores every reading.
 ///
-/// Streams live on one shard each (spread evenly as they appear), so their state needs no lock and
-/// their order is kept. At most streams_max are kept: further names get Errc::limit, which the
-/// intake counts as refused readings and goes on. Names that no watch takes do not count: they
-/// share one id, and their readings are only counted.
+/// Streams live on one shard each (spread evenly as they appear), a group with all its sensors, so
+/// their state needs no lock and their order is kept. At most streams_max are kept: further names
+/// get Errc::limit, which the intake counts as refused readings and goes on. Names that no watch
+/// takes do not count: they share one id, and their readings are only counted.
 #pragma once
 
 #include "agent/decode/reading.hpp"
 #include "agent/engine/config.hpp"
 #include "agent/outbox/outbox.hpp"
 #include "shared/base/result.hpp"
+#include "shared/detect/group.hpp"
 #include "shared/detect/pipeline.hpp"
 #include "shared/detect/watch.hpp"
 
@@ -28,7 +29,13 @@ class Metrics;
 
 namespace lapwing::agent {
 
-/// One watched stream, as it is now.
+/// What is to be watched, and how. Streams of a group are judged with it and by no watch.
+struct Watched {
+  std::vector<detect::WatchConfig> watches;
+  std::vector<detect::GroupConfig> groups = {};
+};
+
+/// One watched stream, or a group under its name, as it is now.
 struct StreamView {
   std::string name;
   std::string watch;
@@ -39,6 +46,7 @@ struct StreamView {
 
 struct EngineFigures {
   std::uint64_t streams = 0;
+  std::uint64_t groups = 0;
   std::uint64_t readings_total = 0;
   std::uint64_t refused_streams_total = 0;  ///< names refused at streams_max
   std::uint64_t anomalies_open = 0;
@@ -49,8 +57,8 @@ struct EngineFigures {
 class Engine final : public StreamNamer, public ReadingSink {
  public:
   /// Borrows outbox and metrics. Detector state is kept in `folder`.
-  Engine(const EngineConfig& config, std::vector<detect::WatchConfig> watches,
-         std::filesystem::path folder, Outbox& outbox, Metrics& metrics);
+  Engine(const EngineConfig& config, Watched watched, std::filesystem::path folder, Outbox& outbox,
+         Metrics& metrics);
   ~Engine() override;
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

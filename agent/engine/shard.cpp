@@ -30,6 +30,8 @@ Shard::Shard(const EngineConfig& config, std::size_t index, std::filesystem::pat
       predictions_(metrics.counter("predictions_total", "Readings scored")),
       detections_(metrics.counter("anomaly_detections_total", "Anomalies opened")),
       unwatched_(metrics.counter("unwatched_readings_total", "Readings of streams no watch takes")),
+      late_(metrics.counter("late_readings_total",
+                            "Readings of groups that came too late for their row")),
       waits_(metrics.counter("engine_waits_total",
                              "Times a source waited because a shard's queue was full")),
       queue_gauge_(metrics.gauge("anomaly_processing_queue_size", "Readings waiting to be scored")),
@@ -63,7 +65,12 @@ void Shard::stop() {
 
 void Shard::add(std::unique_ptr<Stream> stream) {
   const std::lock_guard lock(mutex_);
-  arrivals_.push_back(std::move(stream));
+  arrivals_.streams.push_back(std::move(stream));
+}
+
+void Shard::add(std::unique_ptr<Group> group) {
+  const std::lock_guard lock(mutex_);
+  arrivals_.groups.push_back(std::move(group));
 }
 
 bool Shard::submit(std::span<const Item> items) {
@@ -91,12 +98,20 @@ void Shard::flush() {
 std::vector<StreamView> Shard::views() const {
   std::vector<StreamView> views;
   const std::lock_guard lock(state_mutex_);
-  views.reserve(streams_.size());
+  views.reserve(streams_.size() + groups_.size());
+  const auto add = [&](const std::string& name, const detect::WatchConfig& watch,
+                       const detect::StreamState& state, std::vector<wire::Tag> tags) {
+    views.push_back({name, watch.name, watch.detector, state, std::move(tags)});
+  };
   for (const auto& stream : streams_) {
-    if (!stream->pipeline) continue;
-    const detect::StreamState state = stream->pipeline->state();
-    const auto& watch = stream->pipeline->watch();
-    views.push_back({stream->name, watch.name, watch.detector, state, stream->tags});
+    if (stream->pipeline) {
+      add(stream->name, stream->pipeline->watch(), stream->pipeline->state(), stream->tags);
+    } else if (const Group* group = stream->group) {
+      add(stream->name, group->config().watch, group->sensor_state(stream->sensor), stream->tags);
+    }
+  }
+  for (const auto& group : groups_) {
+    add(group->name(), group->config().watch, group->state(), group->shared_tags());
   }
   return views;
 }
@@ -115,7 +130,7 @@ void Shard::run() {
     const bool last = stopping_;
     batch_.clear();
     std::swap(batch_, inbox_);
-    auto arrivals = std::exchange(arrivals_, {});
+    Arrivals arrivals = std::exchange(arrivals_, {});
     lock.unlock();
     room_.notify_all();
     {
@@ -124,6 +139,7 @@ void Shard::run() {
       const Time at = now();
       score(at);
       if (last) {
+        finish_groups(at);
         write_summaries(at);
       } else {
         periodic(at);
@@ -140,9 +156,14 @@ void Shard::run() {
   }
 }
 
-void Shard::take_in(std::vector<std::unique_ptr<Stream>> arrivals) {
-  for (auto& stream : arrivals) {
+void Shard::take_in(Arrivals arrivals) {
+  for (auto& group : arrivals.groups) {
+    open_ += group->state().anomalies_open;
+    groups_.push_back(std::move(group));
+  }
+  for (auto& stream : arrivals.streams) {
     if (stream->pipeline) open_ += stream->pipeline->state().anomalies_open;
+    if (stream->group != nullptr) stream->group->join(stream->sensor, stream->tags);
     streams_.push_back(std::move(stream));
   }
 }
@@ -154,11 +175,18 @@ void Shard::score(Time at) {
   std::size_t unwatched = 0;
   for (std::size_t i = 0; i < batch_.size();) {
     const std::uint32_t id = batch_[i].stream;
+    Stream& stream = *streams_[id];
+    if (Group* group = stream.group) {
+      for (; i < batch_.size() && batch_[i].stream == id; ++i) {
+        group->push(stream.sensor, batch_[i].time, batch_[i].value, at, group_events_);
+      }
+      if (!group_events_.empty()) collect(*group);
+      continue;
+    }
     samples_.clear();
     for (; i < batch_.size() && batch_[i].stream == id; ++i) {
       samples_.push_back({batch_[i].time, batch_[i].value});
     }
-    Stream& stream = *streams_[id];
     if (!stream.pipeline) {
       unwatched += samples_.size();
       continue;
@@ -181,12 +209,24 @@ void Shard::periodic(Time at) {
       stream->pipeline->tick(at, events_);
       if (!events_.empty()) collect(*stream);
     }
+    for (auto& group : groups_) {
+      group->tick(at, group_events_);
+      if (!group_events_.empty()) collect(*group);
+    }
   }
   if (at >= next_summary_) {
     write_summaries(next_boundary(at, config_.summary_interval) - config_.summary_interval);
   } else if (next_summary_ - at > 2 * config_.summary_interval) {  // the clock was set back
     summary_begin_ = at;
     next_summary_ = next_boundary(at, config_.summary_interval);
+  }
+}
+
+/// Rows that wait are scored now: the process ends before the rest of them comes.
+void Shard::finish_groups(Time at) {
+  for (auto& group : groups_) {
+    group->finish(at, group_events_);
+    if (!group_events_.empty()) collect(*group);
   }
 }
 
@@ -198,26 +238,51 @@ void Shard::write_summaries(Time end) {
     summary.stream = stream->name;
     summary.watch = stream->pipeline->watch().name;
     summary.tags = stream->tags;
+    summaries_.push_back(std::move(summary));
+  }
+  double late = 0;
+  for (auto& group : groups_) {
+    group->take_summaries(summary_begin_, end, summaries_);
+    late += static_cast<double>(group->take_late());
+  }
+  if (late > 0) late_.add(late);
+  for (auto& summary : summaries_) {
     records_.push_back({wire::RecordClass::summary, end, wire::encode_record(std::move(summary))});
   }
+  summaries_.clear();
   summary_begin_ = end;
   next_summary_ = next_boundary(end, config_.summary_interval);
 }
 
 /// Turns a stream's new events into records.
-void Shard::collect(Stream& stream) {
+void Shard::collect(const Stream& stream) {
   for (const detect::Event& event : events_) {
-    if (event.phase == wire::Phase::opened) {
-      ++open_;
-      detections_.add();
-    } else if (event.phase == wire::Phase::closed && open_ > 0) {
-      --open_;
-    }
-    auto record = detect::to_record(event, stream.pipeline->watch(), stream.name, stream.tags);
-    records_.push_back(
-        {wire::RecordClass::anomaly, event.onset, wire::encode_record(std::move(record))});
+    count(event);
+    record(detect::to_record(event, stream.pipeline->watch(), stream.name, stream.tags));
   }
   events_.clear();
+}
+
+void Shard::collect(const Group& group) {
+  for (const detect::GroupEvent& event : group_events_) {
+    count(event.event);
+    record(group.record(event));
+  }
+  group_events_.clear();
+}
+
+void Shard::count(const detect::Event& event) {
+  if (event.phase == wire::Phase::opened) {
+    ++open_;
+    detections_.add();
+  } else if (event.phase == wire::Phase::closed && open_ > 0) {
+    --open_;
+  }
+}
+
+void Shard::record(wire::AnomalyRecord record) {
+  const Time onset = record.onset;
+  records_.push_back({wire::RecordClass::anomaly, onset, wire::encode_record(std::move(record))});
 }
 
 void Shard::save_snapshot(bool last) {
@@ -226,11 +291,18 @@ void Shard::save_snapshot(bool last) {
   if (publishing_) return;     // the disk is behind: the next one will do
   auto writer = SnapshotWriter::begin(snapshot_);
   if (!writer) return log::warn("detector state cannot be saved", {writer.error()});
-  for (const auto& stream : streams_) {
-    if (!stream->pipeline) continue;
+  for (const auto& group : groups_) {  // before their sensors
     bytes_.clear();
-    stream->pipeline->snapshot(bytes_);
-    writer->add(stream->name, stream->tags, bytes_);
+    group->snapshot(bytes_);
+    writer->add(SnapshotOf::group, group->name(), {}, bytes_);
+  }
+  for (const auto& stream : streams_) {
+    bytes_.clear();
+    if (stream->pipeline) stream->pipeline->snapshot(bytes_);
+    if (stream->pipeline || stream->group != nullptr) {
+      const auto of = stream->pipeline ? SnapshotOf::stream : SnapshotOf::sensor;
+      writer->add(of, stream->name, stream->tags, bytes_);
+    }
   }
   if (auto done = writer->finish(); !done)
     return log::warn("detector state cannot be saved", {done.error()});

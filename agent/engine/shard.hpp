@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// One scoring thread and the streams that live on it.
+/// One scoring thread, and the streams and groups that live on it.
 #pragma once
 
 #include "agent/decode/reading.hpp"
 #include "agent/engine/config.hpp"
 #include "agent/engine/engine.hpp"
+#include "agent/engine/group.hpp"
 #include "agent/outbox/outbox.hpp"
 #include "shared/detect/pipeline.hpp"
 
@@ -28,11 +29,14 @@ class Metrics;
 
 namespace lapwing::agent {
 
-/// A stream as its shard keeps it. Without a pipeline nobody watches it: its readings are counted.
+/// A stream as its shard keeps it: watched by itself, or a sensor of a group. With neither nobody
+/// watches it: its readings are counted.
 struct Stream {
   std::string name;
   std::vector<wire::Tag> tags;
   std::unique_ptr<detect::Pipeline> pipeline;
+  Group* group = nullptr;  ///< of the same shard
+  std::size_t sensor = 0;  ///< its place in the group's rows
 };
 
 /// Threads: add, submit, views and totals from any thread; the rest is its own thread's.
@@ -50,6 +54,8 @@ class Shard {
 
   /// The next stream of this shard: local index = the number of streams added before.
   void add(std::unique_ptr<Stream> stream);
+  /// Before its sensors.
+  void add(std::unique_ptr<Group> group);
   /// Waits while the queue is full; false when stopping. `local` are (index, reading) in order.
   struct Item {
     std::uint32_t stream = 0;
@@ -67,11 +73,19 @@ class Shard {
 
  private:
   void run();
-  void take_in(std::vector<std::unique_ptr<Stream>> arrivals);
+  struct Arrivals {
+    std::vector<std::unique_ptr<Stream>> streams;
+    std::vector<std::unique_ptr<Group>> groups;
+  };
+  void take_in(Arrivals arrivals);
   void score(Time now);
   void periodic(Time now);
+  void finish_groups(Time at);
   void write_summaries(Time end);
-  void collect(Stream& stream);
+  void collect(const Stream& stream);
+  void collect(const Group& group);
+  void count(const detect::Event& event);
+  void record(wire::AnomalyRecord record);
   void save_snapshot(bool last);
   void join_publisher();
 
@@ -82,17 +96,21 @@ class Shard {
   Counter& predictions_;
   Counter& detections_;
   Counter& unwatched_;
+  Counter& late_;
   Counter& waits_;
   Gauge& queue_gauge_;  // of all shards: each adds and takes away its own
   Histogram& duration_;
 
-  mutable std::mutex state_mutex_;  // held for a batch; guards streams_ and their state
+  mutable std::mutex state_mutex_;  // held for a batch; guards what lives here
   std::vector<std::unique_ptr<Stream>> streams_;
+  std::vector<std::unique_ptr<Group>> groups_;
 
   // Of the shard's thread.
   std::vector<Item> batch_;
   std::vector<detect::Sample> samples_;
   std::vector<detect::Event> events_;
+  std::vector<detect::GroupEvent> group_events_;
+  std::vector<wire::SummaryRecord> summaries_;
   std::vector<OutboxRecord> records_;
   std::vector<std::byte> bytes_;
   Time summary_begin_{};
@@ -105,7 +123,7 @@ class Shard {
   std::condition_variable room_;
   std::condition_variable idle_;
   std::vector<Item> inbox_;
-  std::vector<std::unique_ptr<Stream>> arrivals_;
+  Arrivals arrivals_;
   std::uint64_t submitted_ = 0;
   std::uint64_t scored_ = 0;
   bool running_ = false;

@@ -11,8 +11,9 @@
 namespace lapwing::agent {
 namespace {
 
-constexpr std::string_view kMagic = "LWSNAP01";
-constexpr std::uint32_t kEntryBytesMax = 1U << 20U;
+constexpr std::string_view kMagic = "LWSNAP02";
+constexpr std::uint32_t kEntryBytesMax = 64U << 20U;
+constexpr auto kOfLast = static_cast<unsigned char>(SnapshotOf::sensor);
 
 void put_number(std::string& out, std::uint32_t value) {
   for (int i = 0; i < 4; ++i) out += static_cast<char>(value >> (8 * i));
@@ -49,6 +50,9 @@ bool take_text(std::string_view& bytes, std::string_view& text) {
 
 bool parse_entry(std::string_view bytes, SnapshotEntry& entry) {
   std::string_view text;
+  if (bytes.empty() || static_cast<unsigned char>(bytes[0]) > kOfLast) return false;
+  entry.of = static_cast<SnapshotOf>(bytes[0]);
+  bytes.remove_prefix(1);
   if (!take_text(bytes, text)) return false;
   entry.name = text;
   if (bytes.size() < 4) return false;
@@ -81,9 +85,9 @@ Result<SnapshotWriter> SnapshotWriter::begin(const std::filesystem::path& path) 
   return writer;
 }
 
-void SnapshotWriter::add(std::string_view name, std::span<const wire::Tag> tags,
+void SnapshotWriter::add(SnapshotOf of, std::string_view name, std::span<const wire::Tag> tags,
                          std::span<const std::byte> state) {
-  buffer_.clear();
+  buffer_.assign(1, static_cast<char>(of));
   put_text(buffer_, name);
   put_number(buffer_, static_cast<std::uint32_t>(tags.size()));
   for (const auto& tag : tags) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What is asked of a group of sensors that are judged together, and what it reports.
+/// `[[group]]`: sensors that are judged together, and what a group reports.
 #pragma once
 
 #include "shared/detect/event.hpp"
@@ -12,18 +12,46 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace lapwing::detect {
 
-/// One group. Plain data, immutable once loaded.
+/// One `[[group]]` table. Plain data, immutable once loaded.
+///
+/// A table stands for one group, or for many that look alike: where its streams have the level `+`,
+/// every machine that fits makes a group of its own.
+///
+///     streams = ["plant/+/flow", "plant/+/pressure"]   # plant/p1/flow and plant/p1/pressure, ...
 struct GroupConfig {
+  static constexpr std::size_t kSensorsMin = 2;
+  static constexpr std::size_t kSensorsMax = 256;
+
   /// Name, detector, alarms_per_week (of the whole group), warmup (rows), and the checks that every
-  /// sensor passes by itself: limits, stuck, gap. `streams` are the group's sensors.
+  /// sensor passes by itself: stuck, gap. `streams` are the sensors, in the order of the rows:
+  /// names, or names with levels `+`, the same number of them in each.
   WatchConfig watch;
   Micros wait = std::chrono::seconds(5);  ///< a row is given up waiting after this, [0, 1h]
   std::optional<Micros> interval;         ///< between rows; learnt when it is not given, [1ms, 1d]
+
+  /// Reads one table. Problems are recorded in it.
+  static GroupConfig read(config::Section& section);
 };
+
+/// Where a stream belongs.
+struct Seat {
+  const GroupConfig* group = nullptr;
+  std::string name;        ///< of the group: the table's, and what stands for each `+`: `pump/p1`
+  std::size_t sensor = 0;  ///< its place in the row
+};
+
+/// The first group, in the order of the configuration, that takes the stream; nullopt when none
+/// does.
+[[nodiscard]] std::optional<Seat> seat_for(std::span<const GroupConfig> groups,
+                                           std::string_view stream);
+/// The streams of a group by its name, in the order of the rows; empty when the name is not one of
+/// this table's.
+[[nodiscard]] std::vector<std::string> sensors_of(const GroupConfig& group, std::string_view name);
 
 /// A sensor's part in a group's anomaly.
 struct Part {
@@ -42,9 +70,10 @@ struct GroupEvent {
   std::size_t parts_count = 0;
 };
 
-/// The record of an event. `sensors` are the names, in the order of the rows; an anomaly of the
-/// whole group is recorded under the watch's name.
+/// The record of an event. `name` is the group's, under which an anomaly of all together is
+/// recorded; `sensors` are the names of its streams, in the order of the rows.
 [[nodiscard]] wire::AnomalyRecord to_record(const GroupEvent& event, const GroupConfig& group,
+                                            std::string_view name,
                                             std::span<const std::string> sensors,
                                             std::span<const wire::Tag> tags);
 

@@ -97,6 +97,7 @@ struct GroupPipeline::State {
   float rare = 0;   ///< raw score that is shown as 1: the first threshold; 0: none yet
   float last_score = 0;
   bool resumed = false;  ///< restored, and no clock seen since
+  Time pushed_at{};      ///< wall clock at the newest row
   std::uint64_t rows_total = 0;
   std::uint64_t dropped_total = 0;
 
@@ -162,10 +163,11 @@ GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time no
   assert(row.size() == row_.size());
   State& s = *state_;
   if (s.resumed) {
-    for (Quality& quality : s.qualities) quality.resumed(now);
+    for (Quality& quality : s.qualities) quality.resumed(time);
     s.clock.resumed(now);
     s.resumed = false;
   }
+  s.pushed_at = now;
   ++s.rows_total;
   const Checked checked = s.clock.check(time, 0, now, kRows);
   if (checked.dropped) {
@@ -326,14 +328,17 @@ void GroupPipeline::accept_new_normal() noexcept {
 
 void GroupPipeline::tick(Time now, std::vector<GroupEvent>& events) {
   State& s = *state_;
-  if (s.resumed) return;
+  if (s.resumed || s.rows_total == 0) return;
+  // Sensors' clocks need not be the wall clock, and a row may have been waited for.
+  const Time last_row = s.clock.last_time();
+  const Time at = last_row + std::max(Micros(0), now - s.pushed_at - group_->wait);
   for (std::size_t c = 0; c < s.qualities.size(); ++c) {
-    const auto silence = s.qualities[c].silence(now, group_->watch);
+    const auto silence = s.qualities[c].silence(at, group_->watch);
     if (!silence) continue;
     const Time last = s.qualities[c].last_time();
     s.decisions[c].found({.reason = Reason::gap,
                           .onset = last,
-                          .time = now,
+                          .time = at,
                           .score = silence->score,
                           .detail = silence->detail},
                          id_seed_ + 1 + c, scratch_);
@@ -361,6 +366,10 @@ GroupState GroupPipeline::state() const noexcept {
                  .dropped_total = s.dropped_total};
   for (const Decision& one : s.decisions) out.anomalies_open += one.open_count();
   return out;
+}
+
+std::uint32_t GroupPipeline::anomalies_open(std::size_t sensor) const noexcept {
+  return state_->decisions[sensor].open_count();
 }
 
 std::size_t GroupPipeline::state_bytes() const noexcept {

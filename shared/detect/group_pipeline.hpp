@@ -61,12 +61,15 @@ class GroupPipeline {
   /// Takes the next row; NaN = missing. `now` is the wall clock (the row's time when replaying).
   GroupVerdict push(Time time, std::span<const double> row, Time now,
                     std::vector<GroupEvent>& events);
-  /// Time passes, maybe without rows: finds outages. About once a second while live.
+  /// Time passes, maybe without rows: finds outages, GroupConfig::wait later than a single stream's
+  /// would be. About once a second while live; never when replaying.
   void tick(Time now, std::vector<GroupEvent>& events);
   /// The rows end for good: open anomalies are closed at their last instant.
   void finish(std::vector<GroupEvent>& events);
 
   [[nodiscard]] GroupState state() const noexcept;
+  /// Of one sensor by itself: outages and what its own checks found.
+  [[nodiscard]] std::uint32_t anomalies_open(std::size_t sensor) const noexcept;
   /// The operator says what is seen now is normal.
   void accept_new_normal() noexcept;
 

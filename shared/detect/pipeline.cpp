@@ -8,6 +8,7 @@
 #include "shared/detect/quality.hpp"
 #include "shared/detect/shown_score.hpp"
 #include "shared/detect/snapshot.hpp"
+#include "shared/detect/summary.hpp"
 
 #include <algorithm>
 #include <array>
@@ -44,23 +45,6 @@ std::uint32_t calibration_rows(const WatchConfig& watch) {
   return std::max<std::uint32_t>(16, watch.warmup > rows ? watch.warmup - rows : 0);
 }
 
-/// What happened since the last summary.
-struct Interval {
-  std::uint64_t readings = 0;
-  std::uint64_t values = 0;
-  std::uint64_t scores = 0;
-  double sum = 0;
-  double min = std::numeric_limits<double>::infinity();
-  double max = -std::numeric_limits<double>::infinity();
-  double score_sum = 0;
-  float score_max = 0;
-
-  template <class A>
-  void fields(A& archive) {
-    archive(readings, values, scores, sum, min, max, score_sum, score_max);
-  }
-};
-
 }  // namespace
 
 struct Pipeline::State {
@@ -70,7 +54,7 @@ struct Pipeline::State {
   Calibration calibration;  ///< of kinds without evidence
   AlarmBudget budget;       ///< of kinds with it
   Decision decision;
-  Interval interval;
+  Summary summary;
   double last_value = wire::kUnknown;
   float last_score = 0;
   float bad_share = 0;          ///< of the last readings, about 64
@@ -87,7 +71,7 @@ struct Pipeline::State {
 
   template <class A>
   void fields(A& archive) {
-    archive(quality, calibration, decision, interval, last_value, last_score, expected, lower,
+    archive(quality, calibration, decision, summary, last_value, last_score, expected, lower,
             upper);
     archive(readings_total, dropped_total, bad_share, since_bad, relearning);
     archive(budget, fault_since, fault_rows);
@@ -332,18 +316,10 @@ void Pipeline::accept_new_normal() noexcept {
 }
 
 void Pipeline::account(double value, bool missing, const Verdict& verdict) noexcept {
-  Interval& interval = state_->interval;
-  ++interval.readings;
-  if (!missing) {
-    ++interval.values;
-    interval.sum += value;
-    interval.min = std::min(interval.min, value);
-    interval.max = std::max(interval.max, value);
-  }
-  if (!verdict.scored && verdict.score <= 0) return;
-  ++interval.scores;
-  interval.score_sum += static_cast<double>(verdict.score);
-  interval.score_max = std::max(interval.score_max, verdict.score);
+  Summary& summary = state_->summary;
+  summary.reading();
+  if (!missing) summary.value(value);
+  if (verdict.scored || verdict.score > 0) summary.score(verdict.score);
 }
 
 void Pipeline::tick(Time now, std::vector<Event>& events) {
@@ -369,22 +345,8 @@ void Pipeline::tick(Time now, std::vector<Event>& events) {
 void Pipeline::finish(std::vector<Event>& events) { state_->decision.close_all(events); }
 
 wire::SummaryRecord Pipeline::summary(Time begin, Time end) {
-  Interval& interval = state_->interval;
-  wire::SummaryRecord record;
-  record.begin = begin;
-  record.end = end;
-  record.readings = interval.readings;
-  if (interval.values > 0) {
-    record.value_min = interval.min;
-    record.value_mean = interval.sum / static_cast<double>(interval.values);
-    record.value_max = interval.max;
-  }
-  if (interval.scores > 0) {
-    record.score_mean = interval.score_sum / static_cast<double>(interval.scores);
-    record.score_max = static_cast<double>(interval.score_max);
-  }
+  wire::SummaryRecord record = state_->summary.take(begin, end);
   record.band = state_->band();
-  interval = Interval{};
   return record;
 }
 

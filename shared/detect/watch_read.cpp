@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/base/config.hpp"
 #include "shared/detect/kinds.hpp"
-#include "shared/detect/watch.hpp"
+#include "shared/detect/watch_keys.hpp"
 
 #include <algorithm>
 #include <array>
@@ -30,15 +30,14 @@ bool good_name(std::string_view name) {
   return true;
 }
 
-/// The names of the kinds a watch may use: the table is the only list.
-constexpr auto kKindNames = [] {
-  std::array<std::string_view, std::ranges::count(kKinds, Input::stream, &Kind::input)> names{};
-  std::size_t next = 0;
+/// The names of the kinds that take this input: the table is the only list.
+std::vector<std::string_view> kind_names(Input input) {
+  std::vector<std::string_view> names;
   for (const Kind& kind : kKinds) {
-    if (kind.input == Input::stream) names[next++] = kind.name;
+    if (kind.input == input) names.push_back(kind.name);
   }
   return names;
-}();
+}
 
 struct Asked {
   std::string help;
@@ -46,12 +45,12 @@ struct Asked {
   double max = 0;
 };
 
-/// The parameters of one kind, by name; with an empty name those of all kinds of streams, of which
-/// several may know a name, each with a range of its own.
-std::map<std::string, Asked> parameters_of(std::string_view detector) {
+/// The parameters of one kind, by name; with an empty name those of all kinds of this input, of
+/// which several may know a name, each with a range of its own.
+std::map<std::string, Asked> parameters_of(std::string_view detector, Input input) {
   std::map<std::string, Asked> all;
   for (const Kind& kind : kKinds) {
-    if (kind.input != Input::stream || (!detector.empty() && kind.name != detector)) continue;
+    if (kind.input != input || (!detector.empty() && kind.name != detector)) continue;
     for (const Parameter& one : kind.parameters) {
       const std::string help = std::string(kind.name) + ": " + std::string(one.summary);
       const auto [at, fresh] =
@@ -66,19 +65,6 @@ std::map<std::string, Asked> parameters_of(std::string_view detector) {
   return all;
 }
 
-/// `[watch.parameters]`: whatever the detector's kind has.
-void read_parameters(WatchConfig& watch, config::Section& section) {
-  auto table = section.table({"parameters", "The detector's own, see `lapwing-agent detectors`"});
-  for (const auto& [name, asked] : parameters_of(section.describing() ? "" : watch.detector)) {
-    const auto value = table.optional_number({name, asked.help}, asked.min, asked.max);
-    if (value) watch.parameters[name] = *value;
-  }
-  const Kind* kind = find_kind(watch.detector);
-  if (kind == nullptr || watch.parameters.empty()) return;
-  const auto made = kind->make({.parameters = watch.parameters}, {});
-  if (!made) section.problem("parameters", made.error().context);
-}
-
 void read_limits(WatchConfig& watch, config::Section& section) {
   watch.min = section.optional_number({"min", "readings below it are out of range", "the sensor's"},
                                       -1e300, 1e300);
@@ -90,6 +76,35 @@ void read_limits(WatchConfig& watch, config::Section& section) {
   if (watch.min && watch.max && *watch.min >= *watch.max) {
     section.problem("min", "min must be below max: no reading could be in range");
   }
+}
+
+}  // namespace
+
+void read_name(WatchConfig& watch, config::Section& section) {
+  watch.name = section.text({"name", "what anomalies call it; unique"}, watch.name);
+  if (!good_name(watch.name)) {
+    section.problem("name", "a name has 1 to 64 of a-z, 0-9, _ and -");
+  }
+}
+
+void read_sensitivity(WatchConfig& watch, config::Section& section, Input input) {
+  const bool stream = input == Input::stream;
+  watch.detector = section.choice({"detector", "see `lapwing-agent detectors`"}, watch.detector,
+                                  std::span<const std::string_view>(kind_names(input)));
+  watch.alarms_per_week = section.number(
+      {"alarms_per_week", stream ? "false alarms accepted per stream and week: the one knob for "
+                                   "sensitivity"
+                                 : "false alarms accepted per group and week: the one knob for "
+                                   "sensitivity"},
+      watch.alarms_per_week, 0.001, 10'000);
+  watch.warmup = static_cast<std::uint32_t>(
+      section.integer({"warmup", "readings before the first score", stream ? "readings" : "rows"},
+                      watch.warmup, 60, 100'000));
+  watch.season = section.optional_duration(
+      {"season", "length of the repeating pattern, if it is not a day"}, seconds(1), hours(24 * 8));
+}
+
+void read_checks(WatchConfig& watch, config::Section& section) {
   watch.stuck_check =
       section.flag({"stuck_check", "report a varying stream that repeats one value"}, true);
   watch.stuck_after = section.optional_duration(
@@ -103,14 +118,31 @@ void read_limits(WatchConfig& watch, config::Section& section) {
       milliseconds(100), kDaysMax);
 }
 
-}  // namespace
+void read_endings(WatchConfig& watch, config::Section& section) {
+  watch.hold = section.duration({"hold", "an anomaly ends after being quiet at least this long"},
+                                watch.hold, Micros(0), hours(24));
+  watch.accept_after =
+      section.duration({"accept_after", "a change that has lasted this long is the new normal"},
+                       watch.accept_after, minutes(1), kDaysMax);
+}
+
+void read_parameters(WatchConfig& watch, config::Section& section, Input input) {
+  auto table = section.table({"parameters", "The detector's own, see `lapwing-agent detectors`"});
+  const auto asked_of = parameters_of(section.describing() ? "" : watch.detector, input);
+  for (const auto& [name, asked] : asked_of) {
+    const auto value = table.optional_number({name, asked.help}, asked.min, asked.max);
+    if (value) watch.parameters[name] = *value;
+  }
+  const Kind* kind = find_kind(watch.detector, input);
+  if (kind == nullptr || watch.parameters.empty()) return;
+  const std::size_t width = input == Input::stream ? 1 : watch.streams.size();
+  const auto made = kind->make({.width = width, .parameters = watch.parameters}, {});
+  if (!made) section.problem("parameters", made.error().context);
+}
 
 WatchConfig WatchConfig::read(config::Section& section) {
   WatchConfig watch;
-  watch.name = section.text({"name", "what anomalies call it; unique"}, watch.name);
-  if (!good_name(watch.name)) {
-    section.problem("name", "a name has 1 to 64 of a-z, 0-9, _ and -");
-  }
+  read_name(watch, section);
   watch.streams = section.texts(
       {"streams", "filters over stream names: + is one level, a last # the rest"}, watch.streams);
   if (watch.streams.empty()) {
@@ -120,23 +152,11 @@ WatchConfig WatchConfig::read(config::Section& section) {
     const std::string_view why = filter_problem(filter);
     if (!why.empty()) section.problem("streams", "\"" + filter + "\" " + std::string(why));
   }
-  watch.detector = section.choice({"detector", "see `lapwing-agent detectors`"}, watch.detector,
-                                  std::span<const std::string_view>(kKindNames));
-  watch.alarms_per_week = section.number({"alarms_per_week",
-                                          "false alarms accepted per stream and week: the one knob "
-                                          "for sensitivity"},
-                                         watch.alarms_per_week, 0.001, 10'000);
-  watch.warmup = static_cast<std::uint32_t>(section.integer(
-      {"warmup", "readings before the first score", "readings"}, watch.warmup, 60, 100'000));
-  watch.season = section.optional_duration(
-      {"season", "length of the repeating pattern, if it is not a day"}, seconds(1), hours(24 * 8));
+  read_sensitivity(watch, section, Input::stream);
   read_limits(watch, section);
-  watch.hold = section.duration({"hold", "an anomaly ends after being quiet at least this long"},
-                                watch.hold, Micros(0), hours(24));
-  watch.accept_after =
-      section.duration({"accept_after", "a change that has lasted this long is the new normal"},
-                       watch.accept_after, minutes(1), kDaysMax);
-  read_parameters(watch, section);
+  read_checks(watch, section);
+  read_endings(watch, section);
+  read_parameters(watch, section, Input::stream);
   return watch;
 }
 

@@ -35,8 +35,8 @@ class EngineTest : public ::testing::Test {
     watch.warmup = 60;
     watch.gap_check = gap_after.has_value();
     watch.gap_after = gap_after;
-    auto engine =
-        std::make_unique<Engine>(config, std::vector{watch}, folder_.path(), *outbox_, metrics_);
+    auto engine = std::make_unique<Engine>(config, Watched{{watch}, groups_}, folder_.path(),
+                                           *outbox_, metrics_);
     EXPECT_TRUE(engine->start());
     return engine;
   }
@@ -75,6 +75,7 @@ class EngineTest : public ::testing::Test {
     }
   }
 
+  std::vector<detect::GroupConfig> groups_;
   lapwing::testing::TempDir folder_;
   Metrics metrics_;
   std::unique_ptr<Outbox> outbox_;
@@ -207,6 +208,77 @@ TEST_F(EngineTest, ASilentStreamIsAnAnomalyThatEndsWhenItSpeaksAgain) {
   }));
 }
 
+TEST_F(EngineTest, StreamsOfAGroupAreJudgedTogetherEachMachineByItself) {
+  detect::GroupConfig group;
+  group.watch.name = "pump";
+  group.watch.streams = {"plant/+/in", "plant/+/out"};
+  group.watch.warmup = 60;
+  group.watch.gap_check = false;
+  groups_ = {group};
+  EngineConfig config;
+  config.shards = 3;
+  auto engine = make(config);
+  std::vector<Reading> readings;
+  const Time first = now() - seconds(400);
+  for (int i = 0; i < 400; ++i) {
+    const double load = std::sin(.05 * i) + .02 * std::sin(i * 12.9898);
+    const double fault = i >= 350 ? 2 : 0;
+    for (const std::string pump : {"plant/p1", "plant/p2"}) {
+      readings.push_back({id(*engine, pump + "/in"), first + seconds(i), 10 + load});
+      readings.push_back({id(*engine, pump + "/out"), first + seconds(i),
+                          5 - load + (pump == "plant/p2" ? fault : 0) + .01 * (i % 7)});
+    }
+    readings.push_back({id(*engine, "plant/door"), first + seconds(i), double(i % 5)});
+  }
+  ASSERT_TRUE(engine->submit(readings));
+  engine->flush();
+  EXPECT_EQ(engine->figures().streams, 5U);
+  EXPECT_EQ(engine->figures().groups, 2U);
+  std::map<std::string, std::string> watches;
+  for (const auto& view : engine->streams("", 100)) watches[view.name] = view.watch;
+  const std::map<std::string, std::string> expected{
+      {"plant/door", "all"},   {"plant/p1/in", "pump"},  {"plant/p1/out", "pump"},
+      {"plant/p2/in", "pump"}, {"plant/p2/out", "pump"}, {"pump/p1", "pump"},
+      {"pump/p2", "pump"}};
+  EXPECT_EQ(watches, expected);
+  engine->stop();
+  std::map<std::string, std::uint64_t> counted;
+  for (const auto& body : records()) {
+    if (const auto* summary = std::get_if<wire::SummaryRecord>(&body)) {
+      counted[summary->stream] += summary->readings;
+    } else if (const auto* anomaly = std::get_if<wire::AnomalyRecord>(&body)) {
+      EXPECT_EQ(anomaly->stream, "pump/p2") << anomaly->text;
+      ASSERT_FALSE(anomaly->contributions.empty());
+      EXPECT_EQ(anomaly->contributions[0].stream, "plant/p2/out");
+    }
+  }
+  EXPECT_EQ(counted["plant/p1/in"], 400U);
+  EXPECT_EQ(counted["plant/door"], 400U);
+  EXPECT_GT(counted["pump/p2"], 350U);
+
+  engine = make(config);
+  engine->flush();
+  std::size_t warm = 0;
+  for (const auto& view : engine->streams("", 100)) warm += view.state.warm ? 1 : 0;
+  EXPECT_EQ(warm, 3U) << "two groups and the door need no warm-up after a restart";
+}
+
+TEST_F(EngineTest, AGroupTakesTheRoomOfAllItsSensors) {
+  detect::GroupConfig group;
+  group.watch.name = "pump";
+  group.watch.streams = {"plant/+/in", "plant/+/out"};
+  groups_ = {group};
+  EngineConfig config;
+  config.streams_max = 3;
+  auto engine = make(config);
+  id(*engine, "plant/p1/in");
+  const auto refused = engine->stream_for("plant/p2/in", {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::limit);
+  id(*engine, "plant/p1/out");
+  id(*engine, "plant/door");
+}
+
 // Printed, not asserted.
 TEST_F(EngineTest, Figures) {
   constexpr int kStreams = 2000;
@@ -312,7 +384,8 @@ TEST(SnapshotFile, ReadsBackWhatWasWrittenAndStopsAtDamage) {
   ASSERT_TRUE(writer);
   const std::vector<std::byte> state(100, std::byte{7});
   const std::vector<wire::Tag> tags{{"site", "plant1"}};
-  for (int i = 0; i < 5; ++i) writer->add("stream" + std::to_string(i), tags, state);
+  for (int i = 0; i < 5; ++i)
+    writer->add(SnapshotOf::stream, "stream" + std::to_string(i), tags, state);
   ASSERT_TRUE(writer->finish());
   ASSERT_TRUE(SnapshotWriter::publish(path));
   int count = 0;

@@ -102,7 +102,7 @@ TEST(GroupPipeline, FindsAFaultSaysWhoseItIsAndWhenItIsOver) {
   EXPECT_LT(anomalous(1200, 1500), 40) << "and not for long after";
 
   const std::vector<std::string> sensors{"in", "flow", "out"};
-  const auto record = to_record(alarms[0], group, sensors, {});
+  const auto record = to_record(alarms[0], group, "pump", sensors, {});
   EXPECT_EQ(record.stream, "pump");
   ASSERT_EQ(record.contributions.size(), alarms[0].parts_count);
   EXPECT_EQ(record.contributions[0].stream, "out");
@@ -130,7 +130,7 @@ TEST(GroupPipeline, AnOutageIsItsSensorsOwnAndTheOthersGoOn) {
   EXPECT_EQ(outages[0].sensor, 1);
   EXPECT_EQ(outages[0].event.onset, time_of(899));
   const std::vector<std::string> sensors{"in", "flow", "out"};
-  EXPECT_EQ(to_record(outages[0], group, sensors, {}).stream, "flow");
+  EXPECT_EQ(to_record(outages[0], group, "pump", sensors, {}).stream, "flow");
   const auto alarms = opened(out, Reason::unusual);
   ASSERT_EQ(alarms.size(), 1U) << "the fault of the other sensor, and not the outage";
   EXPECT_NE(alarms[0].parts[0].sensor, 1);

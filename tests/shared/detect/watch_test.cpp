@@ -2,6 +2,7 @@
 #include "shared/detect/watch.hpp"
 
 #include "shared/base/config.hpp"
+#include "shared/detect/group.hpp"
 
 #include <gtest/gtest.h>
 
@@ -121,6 +122,81 @@ colour = "red"
   for (const std::string_view part :
        {"agent.toml:2", "a/#/b", "auto", "min must be below max", "warmup", "colour"}) {
     EXPECT_NE(problems.find(part), std::string::npos) << part << " in\n" << problems;
+  }
+}
+
+struct LoadedGroup {
+  GroupConfig group;
+  std::string problems;
+};
+
+LoadedGroup load_group(std::string_view text) {
+  auto document = config::Document::parse(text, "agent.toml");
+  auto root = document.root();
+  LoadedGroup loaded;
+  for (auto& section : root.tables({"group", "judged together"})) {
+    loaded.group = GroupConfig::read(section);
+  }
+  for (const auto& problem : document.finish()) loaded.problems += problem.text() + "\n";
+  return loaded;
+}
+
+TEST(Groups, ReadWhatIsGiven) {
+  const auto loaded = load_group(R"([[group]]
+name = "pump"
+streams = ["plant/+/flow", "plant/+/pressure"]
+detector = "halfspace_trees"
+alarms_per_week = 3
+interval = "2s"
+wait = "1s"
+gap_after = "1m")");
+  EXPECT_EQ(loaded.problems, "");
+  EXPECT_EQ(loaded.group.watch.name, "pump");
+  EXPECT_EQ(loaded.group.watch.streams.size(), 2U);
+  EXPECT_EQ(loaded.group.watch.detector, "halfspace_trees");
+  EXPECT_EQ(loaded.group.watch.alarms_per_week, 3);
+  EXPECT_EQ(loaded.group.interval, Micros(2'000'000));
+  EXPECT_EQ(loaded.group.wait, Micros(1'000'000));
+  EXPECT_EQ(loaded.group.watch.gap_after, Micros(60'000'000));
+}
+
+TEST(Groups, SayWhatIsWrongWithThem) {
+  struct Case {
+    std::string_view text;
+    std::string_view said;
+  };
+  for (const Case& one :
+       std::vector<Case>{{"streams = [\"a\"]", "group has 2 to 256 sensors"},
+                         {"streams = [\"a/+\", \"b/+/c/+\"]", "not as many levels +"},
+                         {"streams = [\"a/b\", \"a/#\"]", "stands for many streams"},
+                         {"streams = [\"a/b\", \"a/b\"]", "is there twice"},
+                         {"streams = [\"a\", \"b\"]\ndetector = \"ewma\"", "detector"},
+                         {"streams = [\"a\", \"b\"]\nmin = 3", "min"}}) {
+    const auto loaded = load_group("[[group]]\nname = \"g\"\n" + std::string(one.text));
+    EXPECT_NE(loaded.problems.find(one.said), std::string::npos) << one.text << loaded.problems;
+  }
+}
+
+TEST(Groups, SeatStreamsByMachine) {
+  std::vector<GroupConfig> groups(2);
+  groups[0].watch.name = "pump";
+  groups[0].watch.streams = {"plant/+/pump/+/flow", "plant/+/pump/+/pressure"};
+  groups[1].watch.name = "oven";
+  groups[1].watch.streams = {"plant/oven/top", "plant/oven/bottom"};
+  const auto seat = seat_for(groups, "plant/north/pump/7/pressure");
+  ASSERT_TRUE(seat);
+  EXPECT_EQ(seat->group, &groups[0]);
+  EXPECT_EQ(seat->name, "pump/north/7");
+  EXPECT_EQ(seat->sensor, 1U);
+  EXPECT_EQ(sensors_of(groups[0], seat->name),
+            (std::vector<std::string>{"plant/north/pump/7/flow", "plant/north/pump/7/pressure"}));
+  const auto oven = seat_for(groups, "plant/oven/top");
+  ASSERT_TRUE(oven);
+  EXPECT_EQ(oven->name, "oven");
+  EXPECT_EQ(sensors_of(groups[1], "oven"), groups[1].watch.streams);
+  EXPECT_FALSE(seat_for(groups, "plant/oven"));
+  for (const auto* other : {"oven", "pump", "pump/north", "pump/north/7/x", "pumps/a/b"}) {
+    EXPECT_TRUE(sensors_of(groups[0], other).empty()) << other;
   }
 }
 
