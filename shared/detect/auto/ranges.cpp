@@ -14,7 +14,7 @@ constexpr double kGrowth = 0.5;           // widths a range grows by in one live
 constexpr double kForget = 0.02;          // of the way to the mean, per warm-up
 constexpr double kKnownMemory = 5;        // warm-ups until what a fault showed is let go
 constexpr double kMeanMemory = 4;         // warm-ups
-constexpr double kWidthMin = 1e-9;        // in u
+constexpr double kWidthMin = 1e-3;        // in u: finer differences are no information
 constexpr float kGap = 0.02F;             // of the range visited: between levels it is news
 constexpr float kUnit = 0.05F;            // widths in sum that stand for an evidence of 1
 constexpr std::uint32_t kQuietRows = 32;  // without a departure end a fault
@@ -112,11 +112,11 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
   float normal = 0;
   float furthest = 0;
   Cause cause = Cause::none;
-  const auto hold = [&](std::size_t at, double statistic, Cause above, Cause below,
-                        TwoRanges::Sides sides = TwoRanges::Sides::both) {
+  const auto hold_in = [&](Stage in, std::size_t at, double statistic, Cause above, Cause below,
+                           TwoRanges::Sides sides = TwoRanges::Sides::both) {
     const TwoRanges& range = ranges_[at];
     const bool is_above = statistic > range.high();
-    const auto excess = ranges_[at].push(statistic, stage, memory, fault_, sides);
+    const auto excess = ranges_[at].push(statistic, in, memory, fault_, sides);
     known += excess.known;
     normal += excess.normal;
     if (excess.normal > furthest) {
@@ -124,6 +124,7 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
       cause = is_above ? above : below;
     }
   };
+  const auto hold = [&](auto... what) { hold_in(stage, what...); };
   hold(kValue, value, Cause::high, Cause::low);
   if (run_ >= 2 && missing_ == 0) {
     hold(kChange, value - recent(1), Cause::jump, Cause::jump, TwoRanges::Sides::mirrored);
@@ -158,8 +159,12 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
   }
   missing_ = 0;
   const float departed = normal;
-  hold(kPattern, static_cast<double>(pattern), Cause::pattern, Cause::pattern,
-       TwoRanges::Sides::high_only);
+  if (pattern > 0) {  // it may begin to say something long after the warm-up
+    const bool known_well = 2 * ranges_[kPattern].rows() > memory;
+    const Stage own = stage == Stage::live && !known_well ? Stage::learn : stage;
+    hold_in(own, kPattern, static_cast<double>(pattern), Cause::pattern, Cause::pattern,
+            TwoRanges::Sides::high_only);
+  }
   normal = departed;  // a window shows a fault long after it has ended
   const float gap = levels_.push(static_cast<float>(value), stage != Stage::learn);
   known += gap;

@@ -45,6 +45,7 @@ class TwoRanges {
   [[nodiscard]] double low() const noexcept { return low_; }
   [[nodiscard]] double high() const noexcept { return high_; }
   [[nodiscard]] double mean() const noexcept { return mean_; }  ///< of what is normal
+  [[nodiscard]] std::uint32_t rows() const noexcept { return rows_; }
 
   template <class A>
   void fields(A& archive) {

@@ -588,5 +588,25 @@ TEST(Pipeline, RefusesADetectorThatDoesNotExist) {
   EXPECT_EQ(made.error().code, Errc::bad_config);
 }
 
+TEST(Pipeline, AStreamThatRepeatsExactlyIsNormal) {
+  const std::vector<std::pair<const char*, double (*)(int)>> streams{
+      {"sawtooth of 5", [](int i) { return static_cast<double>(i % 5); }},
+      {"sawtooth of 7", [](int i) { return .1 * (i % 7); }},
+      {"square", [](int i) { return i / 10 % 2 == 0 ? 3.0 : 7.0; }},
+      {"on and off", [](int i) { return static_cast<double>(i % 2); }},
+      {"wave", [](int i) { return 10 + std::sin(.1 * i); }},
+  };
+  for (const auto& [name, value] : streams) {
+    for (const std::uint32_t warmup : {60U, 120U, 240U}) {
+      WatchConfig watch;
+      watch.warmup = warmup;
+      const auto pipeline = make(watch);
+      std::vector<Sample> samples;
+      for (int i = 0; i < 3000; ++i) samples.push_back({kStart + minutes(i), value(i)});
+      EXPECT_TRUE(opened(replay(*pipeline, samples)).empty()) << name << ", warm-up " << warmup;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace lapwing::detect
