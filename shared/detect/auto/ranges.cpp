@@ -60,7 +60,9 @@ TwoRanges::Excess TwoRanges::push(double value, Stage stage, double memory, bool
     low_ += forget * (mean_ - low_);
     high_ += forget * (mean_ - high_);
     widen(low_, high_, value, kNormalGrowth * (high_ - low_) + kWidthMin);
-    mean_ += std::max(1.0 / rows_, 1 / (kMeanMemory * memory)) * (value - mean_);
+    // Within the range: a range that forgets towards a mean beyond it would leave what is normal.
+    const double pace = std::max(1.0 / rows_, 1 / (kMeanMemory * memory));
+    mean_ += pace * (std::clamp(value, low_, high_) - mean_);
   }
   const double fade = 1 / (kKnownMemory * memory);
   known_low_ += fade * (low_ - known_low_);
