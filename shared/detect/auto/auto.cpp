@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::uint32_t kVersion = 2;
 constexpr std::uint32_t kMemoryMax = 1000;  // rows: a longer warm-up is no reason to forget slower
-constexpr double kValueMax = 1e30;          // beyond it floats overflow
+constexpr double kValueMax = 1e37;          // beyond it floats overflow
 constexpr double kUnitsMax = 1e6;           // readings further away are cut
 constexpr std::size_t kPeriodMax = 1024;
 constexpr float kPeriodUnknown = 100;
