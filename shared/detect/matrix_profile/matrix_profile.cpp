@@ -123,7 +123,9 @@ void MatrixProfile::begin() noexcept {
   s.centre = values[first_ / 2];
   double sum = 0;
   for (const double v : values) sum += std::abs(v - s.centre) / first_;
-  s.scale = sum > 1e-9 * std::abs(s.centre) ? sum : std::max(1e-3 * std::abs(s.centre), 1e-6);
+  s.scale = sum > 1e-9 * std::abs(s.centre) ? sum
+            : s.centre != 0                 ? 1e-3 * std::abs(s.centre)
+                                            : 1e-6;
   s.scale = std::max(s.scale, std::numeric_limits<double>::min());
   const auto unit = [&s](double v) {
     return std::clamp((v - s.centre) / s.scale, -kUnitsMax, kUnitsMax);

@@ -10,7 +10,7 @@
 namespace lapwing::detect {
 namespace {
 
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr double kValueMax = 1e150;  // beyond it differences overflow
 constexpr double kUnitsMax = 1e5;    // readings further away are cut
 constexpr float kSpreadMin = 1e-3F;  // in u: finer steps than this are no information
@@ -96,7 +96,7 @@ void Seasonal::begin() noexcept {
   for (std::uint32_t i = 0; i < first_; ++i) sum += std::abs(sorted[i] - s.centre);
   s.scale = sum / first_;
   const double least = 1e-9 * std::abs(s.centre);
-  if (s.scale <= least) s.scale = std::max(1e-3 * std::abs(s.centre), 1e-6);
+  if (s.scale <= least) s.scale = s.centre != 0 ? 1e-3 * std::abs(s.centre) : 1e-6;
   s.scale = std::max(s.scale, std::numeric_limits<double>::min());
   for (std::uint32_t i = 0; i < first_; ++i) {
     const Row row{.value = s.first_values[i], .time = s.first_times[i], .timed = s.timed};
@@ -180,6 +180,7 @@ void Seasonal::absorb(const View& view, double u, const Row& row) noexcept {
   if (row.timed) learn_seasons(view, u, row);
   s.level += s.slope * steps;
   s.recent_mean = view.mean;
+  s.recent_off += static_cast<double>(kMeanPace) * (u - view.expected - s.recent_off);
   s.recent_variance = view.variance;
   if (row.learn) {
     if (s.learnt < memory_) ++s.learnt;
@@ -270,11 +271,12 @@ void Seasonal::follow_clock() noexcept {
 void Seasonal::accept_new_normal() noexcept {
   State& s = state_;
   if (s.rows < first_) return;
-  if (std::abs(s.level + static_cast<double>(s.recent_mean)) > kUnitsMax / 20) {
+  if (std::abs(s.level + s.recent_off) > kUnitsMax / 20) {
     s = State{};  // the unit itself is wrong by orders of magnitude
     return;
   }
-  s.level += static_cast<double>(s.recent_mean);
+  s.level += s.recent_off;
+  s.recent_off = 0;
   s.recent_mean = 0;
   s.last_deviation = 0;
   s.usual_variance = s.recent_variance;
@@ -341,13 +343,13 @@ Result<void> Seasonal::restore(std::span<const std::byte> bytes) {
   if (!taken) return taken.error();
   const State& state = *taken;
   const auto finite = [](auto v) { return std::isfinite(v); };
-  const bool sound = state.day.plausible() && state.week.plausible() && state.named.plausible() &&
-                     std::ranges::all_of(state.spreads, finite) && finite(state.centre) &&
-                     finite(state.scale) && state.scale > 0 && finite(state.level) &&
-                     finite(state.slope) && finite(state.last_deviation) &&
-                     finite(state.recent_mean) && state.recent_variance >= 0 &&
-                     state.usual_variance >= 0 && state.interval >= 0 && state.intervals <= 64 &&
-                     state.learnt <= memory_ && std::abs(state.hours) < 24;
+  const bool sound =
+      state.day.plausible() && state.week.plausible() && state.named.plausible() &&
+      std::ranges::all_of(state.spreads, finite) && finite(state.centre) && finite(state.scale) &&
+      state.scale > 0 && finite(state.level) && finite(state.slope) &&
+      finite(state.last_deviation) && finite(state.recent_off) && finite(state.recent_mean) &&
+      state.recent_variance >= 0 && state.usual_variance >= 0 && state.interval >= 0 &&
+      state.intervals <= 64 && state.learnt <= memory_ && std::abs(state.hours) < 24;
   if (!sound) return Error{Errc::corrupt, "seasonal snapshot holds impossible values"};
   state_ = state;
   return {};

@@ -85,7 +85,8 @@ class Seasonal final : public Detector {
     float last_deviation = 0;  ///< clipped
     float product = 0;         ///< of neighbouring deviations: the autocorrelation's parts
     float power = 0;
-    float recent_mean = 0;
+    float recent_mean = 0;  ///< of deviations, each cut so that a spike is no drift
+    double recent_off = 0;  ///< the same of whole ones: where a new normal lies
     float recent_variance = 0;
     float usual_variance = 0;
     float interval = 0;           ///< usual, microseconds
@@ -103,7 +104,8 @@ class Seasonal final : public Detector {
     template <class A>
     void fields(A& archive) {
       archive(first_values, first_times, day, week, named, spreads, centre, scale, level, slope);
-      archive(seen_low, seen_high, last_deviation, product, power, recent_mean, recent_variance);
+      archive(seen_low, seen_high, last_deviation, product, power, recent_mean, recent_off,
+              recent_variance);
       archive(usual_variance, interval, intervals, learnt, hours, shift_rest, shift_errors);
       archive(timed, last_time, unlearnt_since, unlearnt, rows);
     }
