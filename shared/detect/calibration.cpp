@@ -37,6 +37,7 @@ constexpr double kRowQuantile = 0.98;
 constexpr double kRowMemory = 1500;
 constexpr float kAboveRows = 0.1F;  // what every reading reaches on a still stream is no alarm
 constexpr float kOffsetMin = 0.01F;
+constexpr float kRawMin = 0.05F;  // below it a raw score is rounding, on streams that have no other
 constexpr double kWeightMax = 1e12;
 
 double to_tail(double level) { return std::expm1(kTailPower * level) / kTailPower; }
@@ -66,10 +67,15 @@ float Calibration::push(float raw) noexcept {
   }
   if (buffered_ >= rows_) {
     solve();
-    threshold_ = std::max(solved_, row_floor_ + kAboveRows);
+    threshold_ = std::max(solved_, least());
     ready_ = true;
   }
   return 0;
+}
+
+/// No threshold is lower.
+float Calibration::least() const noexcept {
+  return std::max(row_floor_ + kAboveRows, std::log(kRawMin + offset_) - log_unit_);
 }
 
 /// Takes the unit from the first raw scores, then counts them.
@@ -109,7 +115,7 @@ float Calibration::step(float raw, bool calibrating) noexcept {
       shift_table();
     }
     const double corrected = solved_ + kFeedback * tail_ * std::clamp(debt_, kDebtMin, kDebtMax);
-    threshold_ = std::max(static_cast<float>(corrected), row_floor_ + kAboveRows);
+    threshold_ = std::max(static_cast<float>(corrected), least());
     score = std::min(kScoreMax, std::exp(std::min(20.0F, level - threshold_)));
     if (level > threshold_) {
       if (!open_) {

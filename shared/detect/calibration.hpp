@@ -60,6 +60,7 @@ class Calibration {
   [[nodiscard]] float weight_of_alarm() noexcept;
   void close() noexcept;
   void rebase_time() noexcept;
+  [[nodiscard]] float least() const noexcept;
   [[nodiscard]] double position(double count) const noexcept;
 
   std::uint32_t rows_;
