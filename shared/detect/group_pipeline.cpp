@@ -97,7 +97,7 @@ struct GroupPipeline::State {
   float rare = 0;   ///< raw score that is shown as 1: the first threshold; 0: none yet
   float last_score = 0;
   bool resumed = false;  ///< restored, and no clock seen since
-  Time pushed_at{};      ///< wall clock at the newest row
+  Time pushed_at{};      ///< wall clock at the newest row, or at the first tick after a restore
   std::uint64_t rows_total = 0;
   std::uint64_t dropped_total = 0;
 
@@ -162,7 +162,7 @@ GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time no
                                  std::vector<GroupEvent>& events) {
   assert(row.size() == row_.size());
   State& s = *state_;
-  if (s.resumed) {
+  if (s.resumed) {  // the process was down itself, which is no outage of its sensors
     for (Quality& quality : s.qualities) quality.resumed(time);
     s.clock.resumed(now);
     s.resumed = false;
@@ -328,7 +328,8 @@ void GroupPipeline::accept_new_normal() noexcept {
 
 void GroupPipeline::tick(Time now, std::vector<GroupEvent>& events) {
   State& s = *state_;
-  if (s.resumed || s.rows_total == 0) return;
+  if (s.rows_total == 0) return;
+  if (s.pushed_at == Time{}) s.pushed_at = now;  // restored: the process was down itself
   // Sensors' clocks need not be the wall clock, and a row may have been waited for.
   const Time last_row = s.clock.last_time();
   const Time at = last_row + std::max(Micros(0), now - s.pushed_at - group_->wait);
