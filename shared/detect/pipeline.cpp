@@ -151,10 +151,11 @@ Verdict Pipeline::take(const Sample& sample, Time now, std::vector<Event>& event
   Verdict verdict;
   const bool usable = !checked.missing && !checked.withheld;
   if (usable) {
+    const bool warm = detector_->warm();
     const One one = score_one(sample.value, checked.time);
     if (s.relearning > 0) {
       --s.relearning;
-    } else if (detector_->warm()) {
+    } else if (warm) {
       if (kind_->evidence) {
         weigh(one, sample.value, checked.time, verdict, events);
       } else {
