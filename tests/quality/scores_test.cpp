@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <initializer_list>
 #include <utility>
@@ -126,6 +127,54 @@ TEST(Skab, CountsEveryRowByItself) {
   both.add(std::vector<std::uint8_t>{1}, std::vector<std::uint8_t>{1});
   EXPECT_DOUBLE_EQ(both.f1(), 4.0 / 7) << "pooled over runs";
   EXPECT_DOUBLE_EQ(SkabScore{}.f1(), 0);
+}
+
+// ---- no point adjustment: one row met of a long anomaly is one row, not the whole ---------------
+
+/// One anomaly of 100 rows in 1000.
+constexpr std::size_t kLong = 100;
+std::vector<std::uint8_t> long_anomaly() {
+  std::vector<std::uint8_t> labels(1000);
+  std::fill_n(labels.begin() + 500, kLong, std::uint8_t{1});
+  return labels;
+}
+std::vector<float> met(std::size_t rows) {
+  std::vector<float> scores(1000);
+  std::fill_n(scores.begin() + 540, rows, 1.0F);
+  return scores;
+}
+
+TEST(PointAdjustment, IsNotInTheShareOfRowsFound) {
+  const auto labels = long_anomaly();
+  const auto scores = met(1);
+  const std::vector<std::uint8_t> alarms(scores.begin(), scores.end());
+  SkabScore score;
+  score.add(labels, alarms);
+  EXPECT_EQ(score.hits, 1U);
+  EXPECT_EQ(score.misses, kLong - 1);
+  EXPECT_DOUBLE_EQ(score.f1(), 2.0 / (kLong + 1));
+}
+
+TEST(PointAdjustment, IsNotInTheCurves) {
+  const auto labels = long_anomaly();
+  // As if the row were all that is known: the other 99 are no better than chance.
+  EXPECT_DOUBLE_EQ(auroc(labels, met(1)), 0.01 + 0.99 * 0.5);
+  EXPECT_LT(vus_pr(labels, met(1), 0), 0.12);
+  EXPECT_LT(vus_pr(labels, met(1), 10), 0.25);
+  EXPECT_GT(vus_pr(labels, met(50), 0), 0.5);
+}
+
+TEST(PointAdjustment, IsNotInTheWindows) {
+  // A window is met once by its rules, for less the later; a second alarm in it adds nothing, and
+  // the alarms beside it are not forgiven.
+  NabFile once{std::vector<float>(1000), {{500, 599}}};
+  once.scores[540] = 1;
+  NabFile first = once;
+  first.scores[500] = 1;
+  NabFile wild = once;
+  wild.scores[300] = 1;
+  EXPECT_LT(nab(once), nab(first));
+  EXPECT_LT(nab(wild), nab(once));
 }
 
 }  // namespace
