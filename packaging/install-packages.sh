@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs the Debian 12 packages that building, testing and running Lapwing need.
-# Usage: packaging/install-packages.sh [build] [run] [test] [browser] [lint]
+# Usage: packaging/install-packages.sh [--list] [build] [run] [test] [browser] [lint] [cross]; --list prints their names only.
 set -euo pipefail
 
 declare -A sets=(
@@ -13,8 +13,11 @@ declare -A sets=(
   [test]="mosquitto openssl curl python3 procps"
   [browser]="chromium chromium-driver nodejs"
   [lint]="clang clang-format clang-tidy"
+  [cross]="g++-aarch64-linux-gnu qemu-user"
 )
 
+list=
+[ "${1:-}" != --list ] || { list=1; shift; }
 wanted=()
 for set in "${@:-build}"; do
   if [ -z "${sets[$set]:-}" ]; then
@@ -24,6 +27,7 @@ for set in "${@:-build}"; do
   # shellcheck disable=SC2206 # words are package names
   wanted+=(${sets[$set]})
 done
+[ -z "$list" ] || { printf '%s\n' "${wanted[@]}"; exit 0; }
 
 missing=()
 for package in "${wanted[@]}"; do
