@@ -2,6 +2,7 @@
 /// Speed of every kind of detector on one core: rows in one batch, one row a call, training, bytes.
 /// `bench_detect [KIND…]`; all of kKinds by default.
 #include "shared/detect/kinds.hpp"
+#include "shared/detect/matrix_profile/batch.hpp"
 #include "tests/bench/support.hpp"
 #include "tests/shared/detect/synthetic.hpp"
 
@@ -22,6 +23,12 @@ constexpr std::size_t kRows = 20'000;
 
 using Parameters = std::map<std::string, double, std::less<>>;
 
+/// The fastest of others at the same task, on the same kind of machine.
+struct Peer {
+  std::string_view name = {};
+  double rate = 0;  ///< rows a second
+};
+
 /// What is asked of a kind; one that is not listed is measured with its defaults.
 struct Rate {
   std::string_view kind;
@@ -30,19 +37,47 @@ struct Rate {
   double batch = 0;   ///< rows a second at least; 0: no target
   double single = 0;  ///< likewise with one row a call
   Parameters parameters = {};
+  Peer peer = {};
+  Peer single_peer = {};
 };
 const Rate kRates[] = {
-    {"auto", Input::stream, 1, 1e6},
-    {"ewma", Input::stream, 1, 20e6},
-    {"halfspace_trees", Input::stream, 1, 1.5e6, 0, {{"trees", 100}}},
-    {"matrix_profile", Input::stream, 1, 20'000 / 0.150},  // 20,000 readings in 150 ms
-    {"auto", Input::group, 8, 700e3},
-    {"auto", Input::group, 38, 150e3},
-    {"halfspace_trees", Input::group, 8, 1.5e6, 0, {{"trees", 100}}},
-    {"isolation_forest", Input::rows, 8, 1.6e6, 700e3},
-    {"local_outlier_factor", Input::rows, 8, 160e3},
-    {"knn", Input::rows, 8, 160e3},
-    {"one_class_svm", Input::rows, 8, 3e6},
+    {.kind = "auto",
+     .input = Input::stream,
+     .width = 1,
+     .batch = 1e6,
+     .peer = {"Netdata's agent", 1 / 1.1e-6}},
+    {.kind = "ewma", .input = Input::stream, .width = 1, .batch = 20e6},
+    {.kind = "halfspace_trees",
+     .input = Input::stream,
+     .width = 1,
+     .batch = 1.5e6,
+     .parameters = {{"trees", 100}}},
+    {.kind = "auto", .input = Input::group, .width = 8, .batch = 700e3},
+    {.kind = "auto", .input = Input::group, .width = 38, .batch = 150e3},
+    {.kind = "halfspace_trees",
+     .input = Input::group,
+     .width = 8,
+     .batch = 1.5e6,
+     .parameters = {{"trees", 100}},
+     .peer = {"dSalmon", 824e3}},
+    {.kind = "isolation_forest",
+     .input = Input::rows,
+     .width = 8,
+     .batch = 1.6e6,
+     .single = 700e3,
+     .peer = {"isotree", 238e3},
+     .single_peer = {"isotree", 212e3}},
+    {.kind = "local_outlier_factor",
+     .input = Input::rows,
+     .width = 8,
+     .batch = 160e3,
+     .peer = {"nanoflann", 81e3}},
+    {.kind = "knn", .input = Input::rows, .width = 8, .batch = 160e3, .peer = {"nanoflann", 81e3}},
+    {.kind = "one_class_svm",
+     .input = Input::rows,
+     .width = 8,
+     .batch = 3e6,
+     .peer = {"libsvm", 750e3}},
 };
 
 struct Bytes {
@@ -109,9 +144,17 @@ std::string text(const Parameters& parameters) {
   return out;
 }
 
-void print_rate(const std::string& figure, double target, double rate) {
-  bench::row(figure, target > 0 ? ">= " + scaled(target) + " rows/s" : "-",
-             scaled(rate) + " rows/s" + bench::format(", %.0f ns", 1e9 / rate), rate >= target);
+/// How many times as fast as the peer.
+std::string against(const Peer& peer, double rate) {
+  if (peer.rate <= 0) return {};
+  return bench::format("; %.1f x ", rate / peer.rate) + std::string(peer.name);
+}
+
+void print_rate(const std::string& figure, double target, double rate, const Peer& peer) {
+  bench::row(
+      figure, target > 0 ? ">= " + scaled(target) + " rows/s" : "-",
+      scaled(rate) + " rows/s" + bench::format(", %.0f ns", 1e9 / rate) + against(peer, rate),
+      rate >= target);
 }
 
 std::vector<std::byte> train(const Kind& kind, const std::string& name, std::size_t width) {
@@ -169,14 +212,28 @@ void measure(const Kind& kind, std::size_t width, const Rate& asked) {
       if (!done) bench::give_up(done.error().context);
     }
   });
-  print_rate(name + ", batch", asked.batch, kRows / batch_seconds);
-  print_rate(name + ", one row a call", asked.single, kRows / single_seconds);
+  print_rate(name + ", batch", asked.batch, kRows / batch_seconds, asked.peer);
+  print_rate(name + ", one row a call", asked.single, kRows / single_seconds, asked.single_peer);
   const auto* limit = std::ranges::find_if(
       kBytes, [&](const Bytes& one) { return one.kind == kind.name && one.input == kind.input; });
   const bool limited = limit != std::end(kBytes);
   const std::size_t bytes = detector.state_bytes();
   bench::row(name + ", state", limited ? "<= " + std::to_string(limit->at_most) + " bytes" : "-",
              std::to_string(bytes) + " bytes", !limited || bytes <= limit->at_most);
+}
+
+/// The profile of a whole series, as tools ask for it: a self-join in double precision.
+void measure_whole_profile() {
+  constexpr double kSeconds = 0.150;
+  const Peer scamp{"SCAMP", 1 / 0.159};
+  const auto values = make_rows(kRows, 1, 7);
+  const double seconds = fastest([&] {
+    if (const auto done = matrix_profile(values, 100); !done) bench::give_up(done.error().context);
+  });
+  bench::row("matrix_profile, whole series of 20,000, window 100",
+             bench::format("<= %.0f ms", 1e3 * kSeconds),
+             bench::format("%.0f ms", 1e3 * seconds) + against(scamp, 1 / seconds),
+             seconds <= kSeconds);
 }
 
 /// With its defaults, and with what kRates asks of it.
@@ -203,6 +260,7 @@ int main(int argc, char** argv) {
     switch (kind.input) {
       case Input::stream:
         measure(kind, 1);
+        if (kind.name == kMatrixProfile.name) measure_whole_profile();
         break;
       case Input::group:
         measure(kind, 8);
