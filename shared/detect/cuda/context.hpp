@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 
 namespace lapwing::detect {
 
@@ -57,6 +58,17 @@ class CudaMemory {
   void free() noexcept;
   void* at_ = nullptr;
 };
+
+/// Makes `at`, an array of the host, one of the device that lives as long as `memory`. Returns
+/// before the copy is done. Errors: no_device.
+template <class T>
+Result<void> upload(CudaContext& context, CudaMemory& memory, const T*& at, std::size_t count) {
+  auto made = CudaMemory::allocate(count * sizeof(T));
+  if (!made) return made.error();
+  memory = std::move(*made);
+  const T* host = std::exchange(at, memory.as<T>());
+  return context.copy_to_device(memory.as<T>(), host, count * sizeof(T));
+}
 
 /// Whether this build has CUDA drivers.
 [[nodiscard]] bool built_with_cuda() noexcept;

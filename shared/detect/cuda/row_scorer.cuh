@@ -66,13 +66,10 @@ class CudaRowScorerOf : public CudaRowScorer {
     return {};
   }
 
-  /// Makes `at`, an array of the host, one of the device. Returns before the copy is done.
+  /// As lapwing::detect::upload(), into memory that lives as long as the scorer.
   template <class T>
   Result<void> upload(const T*& at, std::size_t count) {
-    T* copy = nullptr;
-    if (auto done = allocate(copy, count); !done) return done;
-    const T* host = std::exchange(at, copy);
-    return context_->copy_to_device(copy, host, count * sizeof(T));
+    return detect::upload(*context_, memory_.emplace_back(), at, count);
   }
 
   /// Synchronises: what was uploaded may go from the host.

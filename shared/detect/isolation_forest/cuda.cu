@@ -37,9 +37,9 @@ class Driver final : public CudaTrees {
     const std::size_t planes =
         trees.coordinates > 1 ? (std::size_t{trees.trees} << trees.depth) * trees.coordinates : 0;
     trees_ = trees;
-    if (auto done = upload(words_, trees_.words, words); !done) return done;
-    if (auto done = upload(columns_, trees_.columns, planes); !done) return done;
-    if (auto done = upload(weights_, trees_.weights, planes); !done) return done;
+    if (auto done = upload(*context_, words_, trees_.words, words); !done) return done;
+    if (auto done = upload(*context_, columns_, trees_.columns, planes); !done) return done;
+    if (auto done = upload(*context_, weights_, trees_.weights, planes); !done) return done;
     auto rows = CudaMemory::allocate(kRowsMax * stride_ * sizeof(float));
     if (!rows) return rows.error();
     rows_ = std::move(*rows);
@@ -63,17 +63,6 @@ class Driver final : public CudaTrees {
   }
 
  private:
-  /// Makes `at`, an array of the host, one of the device. Returns before the copy is done.
-  template <class T>
-  Result<void> upload(CudaMemory& memory, const T*& at, std::size_t count) {
-    auto made = CudaMemory::allocate(count * sizeof(T));
-    if (!made) return made.error();
-    memory = std::move(*made);
-    auto copied = context_->copy_to_device(memory.as<void>(), at, count * sizeof(T));
-    at = memory.as<T>();
-    return copied;
-  }
-
   std::size_t stride_;
   std::unique_ptr<CudaContext> context_;  // before the memory: it ends last
   Trees trees_{};                         // pointers of the device

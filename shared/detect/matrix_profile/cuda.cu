@@ -66,20 +66,21 @@ class Driver final : public CudaSearch {
     }
     Tables there = tables;
     const std::size_t count = tables.count;
+    const std::size_t values = count + tables.window - 1;
     CudaMemory memory[5];
-    if (auto d = upload(memory[0], there.values, count + tables.window - 1); !d) return d;
-    if (auto d = upload(memory[1], there.means, count); !d) return d;
-    if (auto d = upload(memory[2], there.change, count); !d) return d;
-    if (auto d = upload(memory[3], there.sum, count); !d) return d;
-    if (auto d = upload(memory[4], there.inverse, count); !d) return d;
+    if (auto d = upload(*context_, memory[0], there.values, values); !d) return d;
+    if (auto d = upload(*context_, memory[1], there.means, count); !d) return d;
+    if (auto d = upload(*context_, memory[2], there.change, count); !d) return d;
+    if (auto d = upload(*context_, memory[3], there.sum, count); !d) return d;
+    if (auto d = upload(*context_, memory[4], there.inverse, count); !d) return d;
     const std::vector<Word> lowest(count, ordered(-DBL_MAX));
     const std::vector<Word> nowhere(count, ~Word{0});
     const Word* bests = lowest.data();
     const Word* places = nowhere.data();
     CudaMemory best_memory;
     CudaMemory where_memory;
-    if (auto d = upload(best_memory, bests, count); !d) return d;
-    if (auto d = upload(where_memory, places, count); !d) return d;
+    if (auto d = upload(*context_, best_memory, bests, count); !d) return d;
+    if (auto d = upload(*context_, where_memory, places, count); !d) return d;
 
     const std::size_t lags = count - tables.nearest;
     const dim3 blocks(static_cast<unsigned>((lags + kThreads - 1) / kThreads),
@@ -107,17 +108,6 @@ class Driver final : public CudaSearch {
   }
 
  private:
-  /// Makes `at`, an array of the host, one of the device. Returns before the copy is done.
-  template <class T>
-  Result<void> upload(CudaMemory& memory, const T*& at, std::size_t count) {
-    auto made = CudaMemory::allocate(count * sizeof(T));
-    if (!made) return made.error();
-    memory = std::move(*made);
-    auto copied = context_->copy_to_device(memory.as<void>(), at, count * sizeof(T));
-    at = memory.as<T>();
-    return copied;
-  }
-
   std::unique_ptr<CudaContext> context_;
 };
 
