@@ -5,7 +5,7 @@
 namespace lapwing::detect::svm {
 namespace {
 
-struct Task {
+struct SupportTask {
   Support support;
 
   __device__ float operator()(std::size_t, const float* row) const {
@@ -13,7 +13,7 @@ struct Task {
   }
 };
 
-class Scorer final : public CudaRowScorerOf<Task> {
+class SupportScorer final : public CudaRowScorerOf<SupportTask> {
  public:
   /// Synchronises.
   Result<void> load(const Support& support) {
@@ -26,12 +26,45 @@ class Scorer final : public CudaRowScorerOf<Task> {
   }
 };
 
+struct FeatureTask {
+  Features features;
+  float* queries = nullptr;  ///< a row for every worker
+
+  __device__ float operator()(std::size_t i, const float* row) const {
+    return score_row(features, row, queries + i * features.width);
+  }
+};
+
+class FeatureScorer final : public CudaRowScorerOf<FeatureTask> {
+ public:
+  /// Synchronises.
+  Result<void> load(const Features& features) {
+    if (auto done = open(features.width); !done) return done;
+    task_.features = features;
+    const std::size_t numbers = std::size_t{features.count} * features.width;
+    if (auto done = upload(task_.features.directions, numbers); !done) return done;
+    if (auto done = upload(task_.features.phases, features.count); !done) return done;
+    if (auto done = upload(task_.features.amplitudes, features.count); !done) return done;
+    if (auto done = allocate(task_.queries, kRowsMax * features.width); !done) return done;
+    return ready();
+  }
+};
+
+template <class Scorer, class Model>
+Result<std::unique_ptr<CudaRowScorer>> load(const Model& model) {
+  auto scorer = std::make_unique<Scorer>();
+  if (auto done = scorer->load(model); !done) return done.error();
+  return std::unique_ptr<CudaRowScorer>(std::move(scorer));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CudaRowScorer>> make_cuda_scorer(const Support& support) {
-  auto scorer = std::make_unique<Scorer>();
-  if (auto done = scorer->load(support); !done) return done.error();
-  return std::unique_ptr<CudaRowScorer>(std::move(scorer));
+  return load<SupportScorer>(support);
+}
+
+Result<std::unique_ptr<CudaRowScorer>> make_cuda_scorer(const Features& features) {
+  return load<FeatureScorer>(features);
 }
 
 }  // namespace lapwing::detect::svm

@@ -7,5 +7,8 @@ namespace lapwing::detect::svm {
 Result<std::unique_ptr<CudaRowScorer>> make_cuda_scorer(const Support&) {
   return built_without_cuda();
 }
+Result<std::unique_ptr<CudaRowScorer>> make_cuda_scorer(const Features&) {
+  return built_without_cuda();
+}
 
 }  // namespace lapwing::detect::svm

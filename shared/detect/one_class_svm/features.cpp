@@ -12,8 +12,7 @@
 namespace lapwing::detect {
 namespace {
 
-constexpr double kNoise = 3;      // deviations of a far row's sum that cannot be told from nothing
-constexpr float kFarthest = 100;  // deviations: no kernel reaches so far, and cosines stay exact
+constexpr double kNoise = 3;  // deviations of a far row's sum that cannot be told from nothing
 
 }  // namespace
 
@@ -62,34 +61,43 @@ FeatureSvm::Model FeatureSvm::replace(const OneClassSvm::Model& exact, std::size
   return model;
 }
 
-FeatureSvm::FeatureSvm(const Model& model, std::span<const std::byte> bytes)
-    : RowDetector(kOneClassSvm, model.columns.width(), bytes),
+svm::Features FeatureSvm::Model::task() const noexcept {
+  // Far from everything the cosines are as good as drawn anew: each of mean square 1/2.
+  double squares = 0;
+  for (const float a : amplitudes) squares += static_cast<double>(a) * static_cast<double>(a);
+  return {.directions = directions.data(),
+          .phases = phases.data(),
+          .amplitudes = amplitudes.data(),
+          .least = static_cast<float>(std::clamp(kNoise * std::sqrt(squares / 2), 1e-6, 1.0)),
+          .count = count,
+          .width = static_cast<std::uint32_t>(columns.width())};
+}
+
+FeatureSvm::FeatureSvm(const Model& model, std::span<const std::byte> bytes,
+                       std::unique_ptr<RowsOnDevice> device)
+    : RowDetector(kOneClassSvm, model.columns.width(), bytes, std::move(device)),
       columns_(model.columns),
       directions_(model.directions, model.columns.width()),
       phases_(model.phases),
       amplitudes_(model.amplitudes),
-      query_(model.columns.width()) {
-  // Far from everything the cosines are as good as drawn anew: each of mean square 1/2.
-  double squares = 0;
-  for (const float a : amplitudes_) squares += static_cast<double>(a) * static_cast<double>(a);
-  least_ = static_cast<float>(std::clamp(kNoise * std::sqrt(squares / 2), 1e-6, 1.0));
-}
+      query_(model.columns.width()),
+      least_(model.task().least) {}
 
 std::size_t FeatureSvm::state_bytes() const noexcept {
-  return sizeof(*this) + columns_.bytes() + directions_.bytes() +
+  return sizeof(*this) + columns_.bytes() + directions_.bytes() + device_bytes() +
          (phases_.capacity() + amplitudes_.capacity() + query_.capacity()) * sizeof(float);
 }
 
 float FeatureSvm::score_scaled() noexcept {
   const float mean =
       svm::sum_cosines(directions_, query_.data(), phases_.data(), amplitudes_.data());
-  return -std::log(std::clamp(mean, least_, 1.0F));
+  return svm::negative_log_mean(mean, least_);
 }
 
 float FeatureSvm::score_row(std::span<const double> row, std::span<float> shares) noexcept {
   columns_.scale(row, query_);
   if (std::ranges::all_of(query_, [](float v) { return std::isnan(v); })) return 0;
-  for (float& v : query_) v = std::isnan(v) ? 0 : std::clamp(v, -kFarthest, kFarthest);
+  std::ranges::transform(query_, query_.begin(), svm::within_reach);
   const float score = score_scaled();
   for (std::size_t c = 0; c < shares.size(); ++c) {
     if (std::isnan(row[c])) continue;

@@ -4,12 +4,14 @@
 
 #include "shared/detect/columns.hpp"
 #include "shared/detect/neighbours/distances.hpp"
+#include "shared/detect/one_class_svm/feature_task.hpp"
 #include "shared/detect/one_class_svm/one_class_svm.hpp"
 #include "shared/detect/row_detector.hpp"
 #include "shared/detect/snapshot.hpp"
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -34,8 +36,12 @@ class FeatureSvm final : public RowDetector {
       writer(count, columns, directions, phases, amplitudes);
     }
     [[nodiscard]] bool read(StateReader& reader, std::size_t width);
+    /// As drivers take it; borrows the arrays.
+    [[nodiscard]] svm::Features task() const noexcept;
   };
-  FeatureSvm(const Model& model, std::span<const std::byte> bytes);
+  /// `device` may be null: the CPU alone.
+  FeatureSvm(const Model& model, std::span<const std::byte> bytes,
+             std::unique_ptr<RowsOnDevice> device);
 
   /// Draws `features` (rounded up to a multiple of 64) and sums the support vectors up in them.
   static Model replace(const OneClassSvm::Model& exact, std::size_t features, std::uint64_t seed);
@@ -51,7 +57,7 @@ class FeatureSvm final : public RowDetector {
   std::vector<float> phases_;
   std::vector<float> amplitudes_;
   std::vector<float> query_;
-  float least_ = 1;  ///< mean kernel that can be told from none
+  float least_;  ///< mean kernel that can be told from none
 };
 
 }  // namespace lapwing::detect

@@ -2,13 +2,13 @@
 /// Compiled once for each instruction set; the machine's best is chosen at run time.
 #include "shared/detect/one_class_svm/kernel.hpp"
 
+#include "shared/detect/one_class_svm/feature_task.hpp"
 #include "shared/detect/one_class_svm/task.hpp"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "shared/detect/one_class_svm/kernel.cpp"
 #include <hwy/foreach_target.h>
 // After foreach_target.h, as Highway asks.
-#include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
@@ -50,6 +50,20 @@ float weigh(float* squared, const float* weights, std::size_t size, float gamma,
   return hn::GetLane(hn::SumOfLanes(lanes, hn::Add(even, odd)));
 }
 
+/// cosine() of feature_task.hpp, lane by lane.
+template <class V>
+V cosine_lanes(const Lanes lanes, V x) {
+  const auto turns = hn::Round(hn::Mul(x, hn::Set(lanes, kPerTurn)));
+  auto h = hn::MulAdd(turns, hn::Set(lanes, -kPiHigh), hn::Mul(x, hn::Set(lanes, 0.5F)));
+  h = hn::MulAdd(turns, hn::Set(lanes, -kPiLow), h);
+  h = hn::Max(hn::Min(h, hn::Set(lanes, kHalfAngleMax)), hn::Set(lanes, -kHalfAngleMax));
+  const auto square = hn::Mul(h, h);
+  auto sum = hn::Set(lanes, sine_term(0));
+  for (int i = 1; i < 7; ++i) sum = hn::MulAdd(sum, square, hn::Set(lanes, sine_term(i)));
+  const auto sine = hn::Mul(sum, h);
+  return hn::MulAdd(hn::Mul(sine, hn::Set(lanes, -2)), sine, hn::Set(lanes, 1));
+}
+
 float cosines(const neighbours::PackedRows& directions, const float* query, const float* phases,
               const float* amplitudes) {
   const Lanes lanes;
@@ -60,7 +74,7 @@ float cosines(const neighbours::PackedRows& directions, const float* query, cons
       const auto direction = hn::LoadU(lanes, directions.column(c) + at);
       angle = hn::MulAdd(hn::Set(lanes, query[c]), direction, angle);
     }
-    sum = hn::MulAdd(hn::Cos(lanes, angle), hn::LoadU(lanes, amplitudes + at), sum);
+    sum = hn::MulAdd(cosine_lanes(lanes, angle), hn::LoadU(lanes, amplitudes + at), sum);
   }
   return hn::GetLane(hn::SumOfLanes(lanes, sum));
 }

@@ -14,7 +14,7 @@ float weigh_kernels(float* squared, const float* weights, std::size_t size, floa
                     float nearest) noexcept;
 
 /// The sum over the directions of amplitude * cos(direction . query + phase); there are a multiple
-/// of PackedRows::kAtOnce of them, and angles stay below 10,000 or so.
+/// of PackedRows::kAtOnce of them. As feature_of() of feature_task.hpp, added up in another order.
 float sum_cosines(const neighbours::PackedRows& directions, const float* query, const float* phases,
                   const float* amplitudes) noexcept;
 

@@ -2,7 +2,6 @@
 #include "shared/detect/one_class_svm/one_class_svm.hpp"
 
 #include "shared/detect/one_class_svm/kernel.hpp"
-#include "shared/detect/one_class_svm/task.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -24,6 +23,14 @@ bool OneClassSvm::Model::read(StateReader& reader, std::size_t width) {
   return reader.ok() && reader.rest().empty() && count > 0 && columns.sound() && gamma > 0 &&
          gamma <= 1e12 && rho > 0 && rho <= 1.001 && std::ranges::all_of(vectors, near) &&
          std::ranges::all_of(weights, weight);
+}
+
+svm::Support OneClassSvm::Model::task() const noexcept {
+  return {.vectors = vectors.data(),
+          .weights = weights.data(),
+          .gamma = static_cast<float>(gamma),
+          .count = count,
+          .width = static_cast<std::uint32_t>(columns.width())};
 }
 
 OneClassSvm::OneClassSvm(const Model& model, std::span<const std::byte> bytes,

@@ -5,6 +5,7 @@
 #include "shared/detect/columns.hpp"
 #include "shared/detect/neighbours/distances.hpp"
 #include "shared/detect/one_class_svm/kind.hpp"
+#include "shared/detect/one_class_svm/task.hpp"
 #include "shared/detect/row_detector.hpp"
 #include "shared/detect/snapshot.hpp"
 
@@ -33,6 +34,8 @@ class OneClassSvm final : public RowDetector {
 
     void write(StateWriter& writer) const { writer(count, gamma, rho, columns, vectors, weights); }
     [[nodiscard]] bool read(StateReader& reader, std::size_t width);
+    /// As drivers take it; borrows the arrays.
+    [[nodiscard]] svm::Support task() const noexcept;
   };
   /// `device` may be null: the CPU alone.
   OneClassSvm(const Model& model, std::span<const std::byte> bytes,

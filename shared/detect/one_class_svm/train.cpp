@@ -57,18 +57,20 @@ std::uint64_t feature_tag(std::size_t width) {
   return frame_tag("one_class_svm features", 1, width);
 }
 
-Result<std::unique_ptr<Detector>> make_features(const Settings& settings, const Context& context) {
-  auto bytes = context.model;
-  const auto content = open_frame(bytes, feature_tag(settings.width));
-  if (!content) return content.error();
-  if (settings.device == Device::cuda) {
-    return Error{Errc::no_device,
-                 "one_class_svm with features runs on the CPU only: set device to cpu"};
-  }
-  StateReader reader(*content);
-  FeatureSvm::Model model;
+/// The detector of a model with support vectors or features.
+template <class Svm>
+Result<std::unique_ptr<Detector>> make(std::span<const std::byte> content, const Settings& settings,
+                                       const Context& context) {
+  StateReader reader(content);
+  typename Svm::Model model;
   if (!model.read(reader, settings.width)) return corrupt_model(kOneClassSvm);
-  return std::unique_ptr<Detector>(std::make_unique<FeatureSvm>(model, context.model));
+  std::unique_ptr<RowsOnDevice> device;
+  if (settings.device == Device::cuda) {
+    auto scorer = svm::make_cuda_scorer(model.task());
+    if (!scorer) return within(kOneClassSvm.name, scorer.error());
+    device = std::make_unique<RowsOnDevice>(kOneClassSvm.name, model.columns, std::move(*scorer));
+  }
+  return std::unique_ptr<Detector>(std::make_unique<Svm>(model, context.model, std::move(device)));
 }
 
 template <class Model>
@@ -88,25 +90,11 @@ Result<std::unique_ptr<Detector>> make_one_class_svm(const Settings& settings,
   if (auto fine = check_settings(kOneClassSvm, settings); !fine) return fine.error();
   auto bytes = context.model;
   const auto content = open_frame(bytes, model_tag(settings.width));
-  if (!content && content.error().code == Errc::unsupported) {
-    return make_features(settings, context);
-  }
-  if (!content) return content.error();
-  StateReader reader(*content);
-  OneClassSvm::Model model;
-  if (!model.read(reader, settings.width)) return corrupt_model(kOneClassSvm);
-  std::unique_ptr<RowsOnDevice> device;
-  if (settings.device == Device::cuda) {
-    auto scorer = svm::make_cuda_scorer({.vectors = model.vectors.data(),
-                                         .weights = model.weights.data(),
-                                         .gamma = static_cast<float>(model.gamma),
-                                         .count = model.count,
-                                         .width = static_cast<std::uint32_t>(settings.width)});
-    if (!scorer) return within(kOneClassSvm.name, scorer.error());
-    device = std::make_unique<RowsOnDevice>(kOneClassSvm.name, model.columns, std::move(*scorer));
-  }
-  return std::unique_ptr<Detector>(
-      std::make_unique<OneClassSvm>(model, context.model, std::move(device)));
+  if (content) return make<OneClassSvm>(*content, settings, context);
+  if (content.error().code != Errc::unsupported) return content.error();
+  const auto features = open_frame(bytes, feature_tag(settings.width));
+  if (!features) return features.error();
+  return make<FeatureSvm>(*features, settings, context);
 }
 
 Result<std::vector<std::byte>> train_one_class_svm(const Table& table, const Settings& settings,

@@ -23,22 +23,31 @@ bool device_required() {
   return value != nullptr && std::string_view(value) == "1";
 }
 
-class Cuda : public ::testing::TestWithParam<Kind> {};
+struct Case {
+  std::string name;
+  Kind kind;
+  decltype(Settings::parameters) parameters = {};
+};
+
+class Cuda : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Cuda, GivesWhatTheCpuGivesOrSaysThereIsNoDevice) {
-  const Kind& kind = GetParam();
+  const Kind& kind = GetParam().kind;
   const std::size_t width = kind.input == Input::stream ? 1 : 8;
+  const Settings settings{.width = width, .parameters = GetParam().parameters};
   Random random(3);
   std::vector<double> values(5000 * width);
   for (double& value : values) value = random.normal() + (random.uniform() < 0.01 ? 6 : 0);
   std::vector<std::byte> model;
   if (kind.learning == Learning::trained) {
-    auto trained = kind.train({.values = std::span(values).first(1000 * width), .width = width},
-                              {.width = width}, {});
+    auto trained =
+        kind.train({.values = std::span(values).first(1000 * width), .width = width}, settings, {});
     ASSERT_TRUE(trained) << trained.error().context;
     model = std::move(*trained);
   }
-  const auto cuda = kind.make({.width = width, .device = Device::cuda}, {.model = model});
+  Settings on_device = settings;
+  on_device.device = Device::cuda;
+  const auto cuda = kind.make(on_device, {.model = model});
   if (!cuda) {
     EXPECT_EQ(cuda.error().code, Errc::no_device);
     EXPECT_NE(cuda.error().context.find("set device to cpu"), std::string::npos)
@@ -46,7 +55,7 @@ TEST_P(Cuda, GivesWhatTheCpuGivesOrSaysThereIsNoDevice) {
     EXPECT_FALSE(device_required()) << "LAPWING_REQUIRE_CUDA=1, but: " << cuda.error().context;
     return;
   }
-  const auto cpu = kind.make({.width = width}, {.model = model});
+  const auto cpu = kind.make(settings, {.model = model});
   ASSERT_TRUE(cpu);
   // Below, at and above a warp and a block, and a rest that is none of them.
   std::size_t at = 0;
@@ -65,15 +74,18 @@ TEST_P(Cuda, GivesWhatTheCpuGivesOrSaysThereIsNoDevice) {
   }
 }
 
-std::vector<Kind> cuda_kinds() {
-  std::vector<Kind> kinds;
+std::vector<Case> cuda_cases() {
+  std::vector<Case> cases;
   for (const Kind& kind : kKinds) {
-    if (kind.cuda) kinds.push_back(kind);
+    if (kind.cuda) cases.push_back({.name = std::string(kind.name), .kind = kind});
   }
-  return kinds;
+  cases.push_back({.name = "one_class_svm_with_features",
+                   .kind = kOneClassSvm,
+                   .parameters = {{"features", 2048}}});
+  return cases;
 }
-INSTANTIATE_TEST_SUITE_P(AllKinds, Cuda, ::testing::ValuesIn(cuda_kinds()),
-                         [](const auto& one) { return std::string(one.param.name); });
+INSTANTIATE_TEST_SUITE_P(AllKinds, Cuda, ::testing::ValuesIn(cuda_cases()),
+                         [](const auto& one) { return one.param.name; });
 
 }  // namespace
 }  // namespace lapwing::detect

@@ -2,6 +2,8 @@
 /// The exponential, the dual problem's conditions, and what the score promises.
 #include "shared/detect/one_class_svm/one_class_svm.hpp"
 
+#include "shared/detect/one_class_svm/feature_task.hpp"
+#include "shared/detect/one_class_svm/features.hpp"
 #include "shared/detect/one_class_svm/kernel.hpp"
 #include "shared/detect/one_class_svm/solve.hpp"
 #include "shared/detect/one_class_svm/task.hpp"
@@ -56,6 +58,41 @@ TEST(Exponential, IsTheSameInVectors) {
     expected += static_cast<double>(one * weights[i]);
   }
   EXPECT_NEAR(sum, expected, 1e-5 * expected);
+}
+
+TEST(Cosine, IsWithinItsStatedErrorAndBoundedBeyond) {
+  double worst = 0;
+  for (float x = -10'000; x < 10'000; x += 0.0737F) {
+    worst = std::max(
+        worst, std::abs(static_cast<double>(svm::cosine(x)) - std::cos(static_cast<double>(x))));
+  }
+  EXPECT_LT(worst, 6e-7);
+  EXPECT_EQ(svm::cosine(0), 1);
+  for (float x = 1e4F; x < 1e30F; x *= 1.01F) ASSERT_LE(std::abs(svm::cosine(x)), 1.000001F) << x;
+}
+
+TEST(Cosine, IsTheSameInVectors) {
+  Random random(1);
+  constexpr std::uint32_t kCount = 192;
+  std::vector<float> directions(3 * kCount);
+  std::vector<float> phases(kCount);
+  for (float& v : directions) v = static_cast<float>(random.normal());
+  for (float& v : phases) v = static_cast<float>(6.28 * random.uniform());
+  const std::vector<float> query = {0.3F, -20, 3};
+  const neighbours::PackedRows packed(directions, 3);
+  std::vector<float> amplitudes(kCount);
+  for (std::uint32_t i = 0; i < kCount; ++i) {
+    amplitudes.assign(kCount, 0);
+    amplitudes[i] = 1;
+    const svm::Features features{.directions = directions.data(),
+                                 .phases = phases.data(),
+                                 .amplitudes = amplitudes.data(),
+                                 .count = kCount,
+                                 .width = 3};
+    ASSERT_NEAR(svm::sum_cosines(packed, query.data(), phases.data(), amplitudes.data()),
+                svm::feature_of(features, query.data(), i), 1e-5F)
+        << i;
+  }
 }
 
 TEST(Dual, MeetsItsConditions) {
@@ -126,30 +163,39 @@ TEST_F(OneClassSvmTest, FollowsACurvedRegion) {
   EXPECT_GT(raw[3], detector->threshold()) << "outside both";
 }
 
-TEST_F(OneClassSvmTest, ScoresAsTheTaskOfADeviceDoes) {
+/// What a CUDA worker does for a row, done here: `score_one(model, scaled)` calls the same task.
+template <class Svm, class ScoreOne>
+void expect_task_scores_alike(double features, const ScoreOne& score_one) {
   constexpr std::size_t kFrameHeader = 20;
   auto rows = two_moons(1000, 3);
   for (std::size_t i = 0; i < rows.size(); i += 22) rows[i] = std::nan("");
-  rows.insert(rows.end(), {1e6, -3e5, std::nan(""), std::nan("")});
-  const auto bytes = kOneClassSvm.train({.values = rows, .width = 2}, {.width = 2}, {});
+  rows.insert(rows.end(), {1e6, -3e5, 1.5, -1.5, std::nan(""), std::nan("")});
+  const Settings settings{.width = 2, .parameters = {{"features", features}}};
+  const auto bytes = kOneClassSvm.train({.values = rows, .width = 2}, settings, {});
   ASSERT_TRUE(bytes);
-  const auto detector = kOneClassSvm.make({.width = 2}, {.model = *bytes});
+  const auto detector = kOneClassSvm.make(settings, {.model = *bytes});
   ASSERT_TRUE(detector);
-  const auto content = std::span<const std::byte>(*bytes).subspan(kFrameHeader);
-  StateReader reader(content);
-  OneClassSvm::Model model;
+  StateReader reader(std::span<const std::byte>(*bytes).subspan(kFrameHeader));
+  typename Svm::Model model;
   ASSERT_TRUE(model.read(reader, 2));
-  const svm::Support support{.vectors = model.vectors.data(),
-                             .weights = model.weights.data(),
-                             .gamma = static_cast<float>(model.gamma),
-                             .count = model.count,
-                             .width = 2};
-  const auto raw = score(**detector, rows);
+  std::vector<float> raw(rows.size() / 2);
+  ASSERT_TRUE((*detector)->score({.values = rows, .width = 2}, {.raw = raw}));
   std::vector<float> scaled(2);
   for (std::size_t i = 0; i < raw.size(); ++i) {
     model.columns.scale(std::span(rows).subspan(2 * i, 2), scaled);
-    const float one = svm::score_row(support, scaled.data());
-    ASSERT_NEAR(one, raw[i], 1e-5F * std::max(1.0F, raw[i])) << i;
+    const float one = score_one(model, scaled.data());
+    ASSERT_NEAR(one, raw[i], 1e-5F * std::max(1.0F, raw[i])) << features << " " << i;
+  }
+}
+
+TEST(OneClassSvm, ScoresAsTheTaskOfADeviceDoes) {
+  expect_task_scores_alike<OneClassSvm>(
+      0, [](const auto& model, const float* row) { return svm::score_row(model.task(), row); });
+  for (const double features : {1, 1024, 8192}) {
+    expect_task_scores_alike<FeatureSvm>(features, [](const auto& model, const float* row) {
+      std::vector<float> query(2);
+      return svm::score_row(model.task(), row, query.data());
+    });
   }
 }
 
