@@ -9,7 +9,6 @@
 namespace lapwing::detect {
 namespace {
 
-constexpr std::size_t kDimensionsMax = 48;
 constexpr float kQueryMax = 1023;  // whole numbers: see code_products()
 constexpr float kCodeMax = 127;
 constexpr float kDistanceMin = 1e-3F;  // in u: finer differences are no information
@@ -75,56 +74,65 @@ void CodebookBase::start(double length, std::size_t dimensions) noexcept {
       std::max(1.0, std::nearbyint(length / static_cast<double>(dimensions))));
 }
 
-void CodebookBase::push(const Parts& parts, float value, Growth growth, bool trusting) noexcept {
+bool CodebookBase::advance(std::span<float> blocks, float value) noexcept {
   fresh_ = false;
   sum_ += value;
-  if (++in_block_ < step_) return;
-  std::copy_backward(parts.blocks.begin(), parts.blocks.end() - 1, parts.blocks.end());
-  parts.blocks[0] = sum_ / static_cast<float>(step_);
+  if (++in_block_ < step_) return false;
+  std::copy_backward(blocks.begin(), blocks.end() - 1, blocks.end());
+  blocks[0] = sum_ / static_cast<float>(step_);
   sum_ = 0;
   in_block_ = 0;
-  blocks_seen_ = std::min(blocks_seen_ + 1, static_cast<std::uint32_t>(parts.blocks.size()));
+  blocks_seen_ = std::min(blocks_seen_ + 1, static_cast<std::uint32_t>(blocks.size()));
   odd_ = !odd_;
-  if (blocks_seen_ < parts.blocks.size()) return;
-  if (odd_ && step_ == 1 && parts.blocks.size() > kShort) return;
-  fresh_ = true;
-  look(parts, growth, trusting);
+  if (blocks_seen_ < blocks.size()) return false;
+  fresh_ = !odd_ || step_ > 1 || blocks.size() <= kShort;
+  return fresh_;
 }
 
-void CodebookBase::look(const Parts& parts, Growth growth, bool trusting) noexcept {
+void CodebookBase::describe(const Parts& parts, CodedWindow& window) noexcept {
   const std::size_t d = parts.blocks.size();
-  const std::size_t count = parts.scales.size();
-  std::array<float, kDimensionsMax> buffer;  // NOLINT: filled below
-  const std::span window = std::span(buffer).first(d);
+  const std::span values = std::span(window.values).first(d);
   const std::span<const float> blocks = parts.blocks;
-  const auto n = static_cast<float>(d);
   if (parts.view == View::shape) {
+    const auto n = static_cast<float>(d);
     const float mean = sum(d, [&](std::size_t i) { return blocks[i]; }) / n;
     const float spread = sum(d, [&](std::size_t i) { return square_of(blocks[i] - mean); });
     const float unit = 1 / (std::sqrt(spread / n) + 1);
     for (std::size_t i = 0; i < d; ++i) {
-      window[i] = (blocks[i] - mean) * unit * parts.weights[i];
+      values[i] = (blocks[i] - mean) * unit * parts.weights[i];
     }
   } else {
-    for (std::size_t i = 0; i < d; ++i) window[i] = blocks[i] * parts.weights[i];
+    for (std::size_t i = 0; i < d; ++i) values[i] = blocks[i] * parts.weights[i];
   }
 
-  std::array<float, kDimensionsMax> query;  // NOLINT: filled below
-  const float query_scale = largest_size(window) / kQueryMax;
-  const float per_unit = 1 / query_scale;
-  for (std::size_t i = 0; i < d; ++i) query[i] = window[i] * per_unit + kRound - kRound;
-  const float square =
-      sum(d, [&](std::size_t i) { return square_of(query[i]); }) * query_scale * query_scale;
-  std::size_t nearest = count;
-  float smallest = 0;
+  const std::span query = std::span(window.query).first(d);
+  const float scale = largest_size(values) / kQueryMax;
+  const float per_unit = 1 / scale;
+  for (std::size_t i = 0; i < d; ++i) query[i] = values[i] * per_unit + kRound - kRound;
+  window.query_scale = scale;
+  window.square = sum(d, [&](std::size_t i) { return square_of(query[i]); }) * scale * scale;
+}
+
+void CodebookBase::look(const Parts& parts, Growth growth, bool trusting) noexcept {
+  CodedWindow window;  // NOLINT: filled by describe()
+  describe(parts, window);
+  Nearest found;
   if (used_ > 0) {
-    const Nearest found = nearest_centroid(parts.codes.data(), parts.scales, used_,
-                                           std::span(query).first(d), query_scale);
-    nearest = found.centroid;
-    smallest = found.square;
+    found =
+        nearest_centroid(parts.codes.data(), parts.scales, used_,
+                         std::span(window.query).first(parts.blocks.size()), window.query_scale);
   }
+  judge(parts, window, found, growth, trusting);
+}
+
+void CodebookBase::judge(const Parts& parts, const CodedWindow& window, Nearest found,
+                         Growth growth, bool trusting) noexcept {
+  const std::size_t d = parts.blocks.size();
+  const std::size_t count = parts.scales.size();
+  const auto n = static_cast<float>(d);
+  const std::size_t nearest = used_ > 0 ? found.centroid : count;
   const float distance =
-      nearest == count ? 0 : std::sqrt(std::max(0.0F, smallest + square) / static_cast<float>(d));
+      nearest == count ? 0 : std::sqrt(std::max(0.0F, found.square + window.square) / n);
   score_ = nearest == count ? 0 : distance / (usual_ + kDistanceMin);
   const bool usual = trusting || growth == Growth::renew || score_ < kUsual;
   if (growth == Growth::none || !usual) return;  // nor does a long fault become the usual distance
@@ -133,9 +141,9 @@ void CodebookBase::look(const Parts& parts, Growth growth, bool trusting) noexce
     const float pace = std::max(1 / static_cast<float>(seen_), kSlowest);
     const float cut = trusting ? distance : std::min(distance, kClip * usual_ + kDistanceMin);
     usual_ += pace * (cut - usual_);
-    size_ += pace * (std::sqrt(square / n) - size_);
+    size_ += pace * (std::sqrt(window.square / n) - size_);
   }
-  learn(parts, window, nearest, distance, growth);
+  learn(parts, std::span(window.values).first(d), nearest, distance, growth);
 }
 
 void CodebookBase::learn(const Parts& parts, std::span<const float> window, std::size_t nearest,

@@ -3,6 +3,8 @@
 /// many remembered ones.
 #pragma once
 
+#include "shared/detect/auto/task.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -24,6 +26,17 @@ enum class View : std::uint8_t {
   level,  ///< as they are
 };
 
+constexpr std::size_t kDimensionsMax = 48;
+
+/// A window as it is learnt from, and as whole numbers, which it is searched with. The numbers
+/// after a codebook's dimensions are not set.
+struct CodedWindow {
+  std::array<float, kDimensionsMax> values;
+  std::array<float, kDimensionsMax> query;  ///< within +-1023
+  float query_scale;                        ///< what a query of 1 is worth
+  float square;                             ///< of the query's length
+};
+
 /// `kCount` centroids of windows of `kDimensions` block means, a byte each with a scale of its own.
 ///
 /// A window is `kDimensions` blocks of step() readings; it is looked at when a block is full, long
@@ -37,6 +50,8 @@ class CodebookBase {
   /// Distance of the newest window to its nearest centroid over the usual distance; held between
   /// windows, 0 before the first and while there is no centroid.
   [[nodiscard]] float score() const noexcept { return score_; }
+  /// Centroids that there are, the first ones.
+  [[nodiscard]] std::size_t used() const noexcept { return used_; }
   /// The last push() completed a block and looked at a window.
   [[nodiscard]] bool fresh() const noexcept { return fresh_; }
   /// Windows repeat so well that a departure from all of them says something by itself.
@@ -55,7 +70,11 @@ class CodebookBase {
     View view;
   };
   void start(double length, std::size_t dimensions) noexcept;
-  void push(const Parts& parts, float value, Growth growth, bool trusting) noexcept;
+  bool advance(std::span<float> blocks, float value) noexcept;
+  static void describe(const Parts& parts, CodedWindow& window) noexcept;
+  void judge(const Parts& parts, const CodedWindow& window, Nearest found, Growth growth,
+             bool trusting) noexcept;
+  void look(const Parts& parts, Growth growth, bool trusting) noexcept;
   [[nodiscard]] bool plausible(std::size_t count) const noexcept;
 
   template <class A>
@@ -68,7 +87,6 @@ class CodebookBase {
   static constexpr float kRepeating = 0.25F;
   static constexpr std::uint32_t kSeenMin = 10;
 
-  void look(const Parts& parts, Growth growth, bool trusting) noexcept;
   void learn(const Parts& parts, std::span<const float> window, std::size_t nearest, float distance,
              Growth growth) noexcept;
 
@@ -87,7 +105,7 @@ class CodebookBase {
 
 template <std::size_t kCount, std::size_t kDimensions, View kView>
 class Codebook : public CodebookBase {
-  static_assert(kCount % 32 == 0);
+  static_assert(kCount % 32 == 0 && kDimensions <= kDimensionsMax);
 
  public:
   static constexpr std::size_t kCodes = kCount * kDimensions;
@@ -100,14 +118,20 @@ class Codebook : public CodebookBase {
   /// `codes`: kCodes bytes kept by the owner. `trusting`: the distance counts as usual whatever it
   /// is, as while warming up.
   void push(std::span<std::int8_t> codes, float value, Growth growth, bool trusting) noexcept {
-    CodebookBase::push({.codes = codes,
-                        .scales = scales_,
-                        .hits = hits_,
-                        .blocks = blocks_,
-                        .weights = weights(),
-                        .view = kView},
-                       value, growth, trusting);
+    if (advance(value)) look(parts(codes), growth, trusting);
   }
+
+  /// push() in steps, for owners that search for many streams at once (CodebookBatch): true when a
+  /// window is due, to be described, searched for and judged before the next reading.
+  [[nodiscard]] bool advance(float value) noexcept { return CodebookBase::advance(blocks_, value); }
+  void describe(CodedWindow& window) noexcept { CodebookBase::describe(parts({}), window); }
+  /// `found` is of no meaning while there is no centroid.
+  void judge(std::span<std::int8_t> codes, const CodedWindow& window, Nearest found, Growth growth,
+             bool trusting) noexcept {
+    CodebookBase::judge(parts(codes), window, found, growth, trusting);
+  }
+  [[nodiscard]] std::span<const float> scales() const noexcept { return scales_; }
+
   [[nodiscard]] bool plausible() const noexcept { return CodebookBase::plausible(kCount); }
 
   template <class A>
@@ -118,6 +142,14 @@ class Codebook : public CodebookBase {
 
  private:
   static std::span<const float> weights() noexcept;
+  [[nodiscard]] Parts parts(std::span<std::int8_t> codes) noexcept {
+    return {.codes = codes,
+            .scales = scales_,
+            .hits = hits_,
+            .blocks = blocks_,
+            .weights = weights(),
+            .view = kView};
+  }
 
   std::array<float, kCount> scales_{};
   std::array<std::uint8_t, kCount> hits_{};

@@ -12,8 +12,6 @@ namespace HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-constexpr float kFar = 3e38F;
-
 /// Four vectors of centroids at a time: enough sums in flight to hide the latency of each.
 Nearest nearest(const std::int8_t* codes, const float* scales, std::size_t count, std::size_t used,
                 const float* query, std::size_t dimensions, float query_scale) {
@@ -22,7 +20,7 @@ Nearest nearest(const std::int8_t* codes, const float* scales, std::size_t count
   const hn::Rebind<std::int8_t, decltype(floats)> bytes;
   const std::size_t lanes = hn::Lanes(floats);
   const auto beyond = hn::Set(floats, static_cast<float>(used));
-  const auto far = hn::Set(floats, kFar);
+  const auto far = hn::Set(floats, codebooks::kFar);
   const auto twice = hn::Set(floats, 2 * query_scale);
   auto smallest = far;
   auto where = hn::Zero(floats);
@@ -64,14 +62,14 @@ Nearest nearest(const std::int8_t* codes, const float* scales, std::size_t count
   float index_of[8];
   hn::StoreU(smallest, floats, square_of);
   hn::StoreU(where, floats, index_of);
-  Nearest found{.centroid = 0, .square = kFar};
+  Nearest found{.centroid = 0, .square = codebooks::kFar};
   float index = 0;
   for (std::size_t k = 0; k < lanes; ++k) {
     const bool better =
         square_of[k] < found.square || (square_of[k] == found.square && index_of[k] < index);
     if (!better) continue;
     index = index_of[k];
-    found = {.centroid = static_cast<std::size_t>(index), .square = square_of[k]};
+    found = {.centroid = static_cast<std::uint32_t>(index), .square = square_of[k]};
   }
   return found;
 }

@@ -2,16 +2,13 @@
 /// The nearest of many small vectors, with the processor's widest vectors.
 #pragma once
 
+#include "shared/detect/auto/task.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 
 namespace lapwing::detect {
-
-struct Nearest {
-  std::size_t centroid = 0;
-  float square = 0;  ///< of the distance, less that of the query's length
-};
 
 /// The nearest of the first `used` centroids to a query.
 ///

@@ -59,13 +59,20 @@ class CudaMemory {
   void* at_ = nullptr;
 };
 
+/// Makes `memory` hold `count` items. Errors: no_device (also when its memory is full).
+template <class T>
+Result<void> allocate(CudaMemory& memory, std::size_t count) {
+  auto made = CudaMemory::allocate(count * sizeof(T));
+  if (!made) return made.error();
+  memory = std::move(*made);
+  return {};
+}
+
 /// Makes `at`, an array of the host, one of the device that lives as long as `memory`. Returns
 /// before the copy is done. Errors: no_device.
 template <class T>
 Result<void> upload(CudaContext& context, CudaMemory& memory, const T*& at, std::size_t count) {
-  auto made = CudaMemory::allocate(count * sizeof(T));
-  if (!made) return made.error();
-  memory = std::move(*made);
+  if (auto done = allocate<T>(memory, count); !done) return done;
   const T* host = std::exchange(at, memory.as<T>());
   return context.copy_to_device(memory.as<T>(), host, count * sizeof(T));
 }

@@ -59,11 +59,9 @@ class CudaRowScorerOf : public CudaRowScorer {
   /// Memory of the device that lives as long as the scorer.
   template <class T>
   Result<void> allocate(T*& at, std::size_t count) {
-    auto made = CudaMemory::allocate(count * sizeof(T));
-    if (!made) return made.error();
-    at = made->template as<T>();
-    memory_.push_back(std::move(*made));
-    return {};
+    auto done = detect::allocate<T>(memory_.emplace_back(), count);
+    at = memory_.back().template as<T>();
+    return done;
   }
 
   /// As lapwing::detect::upload(), into memory that lives as long as the scorer.

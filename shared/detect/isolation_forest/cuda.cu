@@ -40,12 +40,8 @@ class Driver final : public CudaTrees {
     if (auto done = upload(*context_, words_, trees_.words, words); !done) return done;
     if (auto done = upload(*context_, columns_, trees_.columns, planes); !done) return done;
     if (auto done = upload(*context_, weights_, trees_.weights, planes); !done) return done;
-    auto rows = CudaMemory::allocate(kRowsMax * stride_ * sizeof(float));
-    if (!rows) return rows.error();
-    rows_ = std::move(*rows);
-    auto sums = CudaMemory::allocate(kRowsMax * sizeof(std::uint32_t));
-    if (!sums) return sums.error();
-    sums_ = std::move(*sums);
+    if (auto done = allocate<float>(rows_, kRowsMax * stride_); !done) return done;
+    if (auto done = allocate<std::uint32_t>(sums_, kRowsMax); !done) return done;
     return context_->synchronise();
   }
 

@@ -2,8 +2,10 @@
 /// Every kind with a CUDA driver gives on a device what it gives on the CPU. Without a device it
 /// says so; with LAPWING_REQUIRE_CUDA=1 that is a failure, so that a run on a machine with a GPU
 /// cannot pass without it.
+#include "shared/detect/cuda/fallback.hpp"
 #include "shared/detect/kinds.hpp"
 #include "shared/detect/random.hpp"
+#include "tests/shared/detect/codebooks.hpp"
 
 #include <gtest/gtest.h>
 
@@ -57,6 +59,7 @@ TEST_P(Cuda, GivesWhatTheCpuGivesOrSaysThereIsNoDevice) {
   }
   const auto cpu = kind.make(settings, {.model = model});
   ASSERT_TRUE(cpu);
+  const std::uint64_t before = device_failures();
   // Below, at and above a warp and a block, and a rest that is none of them.
   std::size_t at = 0;
   for (const std::size_t rows : {1U, 31U, 32U, 33U, 255U, 256U, 257U, 4000U}) {
@@ -72,6 +75,7 @@ TEST_P(Cuda, GivesWhatTheCpuGivesOrSaysThereIsNoDevice) {
     }
     at += rows;
   }
+  EXPECT_EQ(device_failures(), before) << "the CPU took over";
 }
 
 std::vector<Case> cuda_cases() {
@@ -86,6 +90,34 @@ std::vector<Case> cuda_cases() {
 }
 INSTANTIATE_TEST_SUITE_P(AllKinds, Cuda, ::testing::ValuesIn(cuda_cases()),
                          [](const auto& one) { return one.param.name; });
+
+/// Below, at and above what a block takes (4 windows), and one full call and a rest.
+TEST(CudaCodebooks, GiveTheBitsOfTheCpuOrSayThereIsNoDevice) {
+  using testing::RandomCodebooks;
+  constexpr std::size_t kMost = codebooks::CudaCodebooks::kWindowsMax;
+  RandomCodebooks random;
+  auto cuda = CodebookBatch::make(RandomCodebooks::kStreams, RandomCodebooks::kCount,
+                                  RandomCodebooks::kDimensions, Device::cuda);
+  if (!cuda) {
+    EXPECT_EQ(cuda.error().code, Errc::no_device);
+    EXPECT_FALSE(device_required()) << "LAPWING_REQUIRE_CUDA=1, but: " << cuda.error().context;
+    return;
+  }
+  auto cpu = CodebookBatch::make(RandomCodebooks::kStreams, RandomCodebooks::kCount,
+                                 RandomCodebooks::kDimensions, Device::cpu);
+  ASSERT_TRUE(cpu);
+  const std::uint64_t before = device_failures();
+  random.put_into(*cuda);
+  random.put_into(*cpu);
+  for (const std::size_t count : {std::size_t{0}, std::size_t{511}, std::size_t{512},
+                                  std::size_t{513}, std::size_t{515}, kMost, kMost + 600}) {
+    const auto windows = random.windows(count);
+    ASSERT_TRUE(testing::same_bits(RandomCodebooks::find(*cuda, windows),
+                                   RandomCodebooks::find(*cpu, windows)))
+        << count;
+  }
+  EXPECT_EQ(device_failures(), before) << "the CPU took over";
+}
 
 }  // namespace
 }  // namespace lapwing::detect
