@@ -3,6 +3,7 @@
 
 #include "agent/cli/commands.hpp"
 #include "agent/config.hpp"
+#include "agent/engine/device_failures.hpp"
 #include "agent/view.hpp"
 #include "shared/base/files.hpp"
 #include "shared/base/log.hpp"
@@ -59,6 +60,7 @@ class Service {
   AgentConfig config_;
   std::map<std::string, std::size_t> fingerprints_;
   Metrics metrics_;
+  DeviceFailures device_failures_{metrics_};
   Quarantine quarantine_;
   std::optional<FileLock> lock_;
   std::unique_ptr<Outbox> outbox_;
@@ -215,6 +217,7 @@ bool Service::finished() const {
 
 /// The watchdog is fed when readings were scored or none wait: a stuck engine is restarted.
 void Service::look() {
+  device_failures_.look();
   const auto figures = engine_->figures();
   const bool moved = figures.readings_total != readings_seen_;
   readings_seen_ = figures.readings_total;
