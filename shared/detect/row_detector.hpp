@@ -5,6 +5,7 @@
 #include "shared/detect/cuda/rows_on_device.hpp"
 #include "shared/detect/detector.hpp"
 #include "shared/detect/kind.hpp"
+#include "shared/detect/snapshot.hpp"
 #include "shared/detect/trained.hpp"
 
 #include <cstddef>
@@ -53,5 +54,29 @@ Result<void> report_progress(const Kind& kind, const Progress& progress, double 
 
 /// Names the kind whose model is refused. Errors: corrupt.
 Error corrupt_model(const Kind& kind);
+
+/// The model that one frame with this tag holds; `Model::read(reader, width)` says whether its
+/// values are possible. Errors: as open_frame, and corrupt (they are not, or bytes are left).
+template <class Model>
+Result<Model> read_model(const Kind& kind, std::span<const std::byte> bytes, std::uint64_t tag,
+                         std::size_t width) {
+  const auto content = open_frame(bytes, tag);
+  if (!content) return content.error();
+  StateReader reader(*content);
+  Model model;
+  if (!model.read(reader, width) || !reader.rest().empty()) return corrupt_model(kind);
+  return model;
+}
+
+/// The bytes that read_model() takes.
+template <class Model>
+std::vector<std::byte> write_model(const Model& model, std::uint64_t tag) {
+  std::vector<std::byte> bytes;
+  const std::size_t begun = begin_frame(bytes, tag);
+  StateWriter writer(bytes);
+  model.write(writer);
+  end_frame(bytes, begun);
+  return bytes;
+}
 
 }  // namespace lapwing::detect

@@ -31,9 +31,9 @@ bool AutoRows::Model::read(StateReader& reader, std::size_t width) {
   components.resize(count, width);
   reader(columns, sample, forest, marginals, components, surprises);
   const auto near = [](float v) { return std::abs(v) <= Columns::kFarthest; };  // not for NaN
-  return reader.ok() && reader.rest().empty() && columns.sound() &&
-         std::ranges::all_of(sample, near) && forest.sound(width) && marginals.sound() &&
-         components.sound() && std::ranges::all_of(surprises, &rows::Surprise::sound);
+  return reader.ok() && columns.sound() && std::ranges::all_of(sample, near) &&
+         forest.sound(width) && marginals.sound() && components.sound() &&
+         std::ranges::all_of(surprises, &rows::Surprise::sound);
 }
 
 AutoRows::AutoRows(Model model, std::span<const std::byte> bytes)

@@ -53,13 +53,10 @@ Result<void> learn_surprises(const Table& table, std::span<const std::size_t> ro
 
 Result<std::unique_ptr<Detector>> make_auto_rows(const Settings& settings, const Context& context) {
   if (auto fine = check_settings(kAutoRows, settings); !fine) return fine.error();
-  auto bytes = context.model;
-  const auto content = open_frame(bytes, model_tag(settings.width));
-  if (!content) return content.error();
-  StateReader reader(*content);
-  AutoRows::Model model;
-  if (!model.read(reader, settings.width)) return corrupt_model(kAutoRows);
-  return std::unique_ptr<Detector>(std::make_unique<AutoRows>(std::move(model), context.model));
+  auto model = read_model<AutoRows::Model>(kAutoRows, context.model, model_tag(settings.width),
+                                           settings.width);
+  if (!model) return model.error();
+  return std::unique_ptr<Detector>(std::make_unique<AutoRows>(std::move(*model), context.model));
 }
 
 Result<std::vector<std::byte>> train_auto_rows(const Table& table, const Settings& settings,
@@ -83,12 +80,7 @@ Result<std::vector<std::byte>> train_auto_rows(const Table& table, const Setting
   trained.components = std::move(*components);
   trained.columns = std::move(*columns);
   if (auto done = learn_surprises(table, drawn, progress, trained); !done) return done.error();
-  std::vector<std::byte> model;
-  const std::size_t begun = begin_frame(model, model_tag(table.width));
-  StateWriter writer(model);
-  trained.write(writer);
-  end_frame(model, begun);
-  return model;
+  return write_model(trained, model_tag(table.width));
 }
 
 }  // namespace lapwing::detect

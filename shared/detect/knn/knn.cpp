@@ -22,22 +22,17 @@ float Knn::score_row(std::span<const double> row, std::span<float> shares) noexc
 
 Result<std::unique_ptr<Detector>> make_knn(const Settings& settings, const Context& context) {
   if (auto fine = check_settings(kKnn, settings); !fine) return fine.error();
-  auto bytes = context.model;
-  const auto content = open_frame(bytes, model_tag(settings.width));
-  if (!content) return content.error();
-  StateReader reader(*content);
-  neighbours::Reference reference;
-  if (!reference.read(reader, settings.width) || !reader.rest().empty()) {
-    return corrupt_model(kKnn);
-  }
+  const auto reference = read_model<neighbours::Reference>(
+      kKnn, context.model, model_tag(settings.width), settings.width);
+  if (!reference) return reference.error();
   std::unique_ptr<RowsOnDevice> device;
   if (settings.device == Device::cuda) {
-    auto made = neighbours::open_device(kKnn, reference, {}, {});
+    auto made = neighbours::open_device(kKnn, *reference, {}, {});
     if (!made) return made.error();
     device = std::move(*made);
   }
   return std::unique_ptr<Detector>(
-      std::make_unique<Knn>(reference, context.model, std::move(device)));
+      std::make_unique<Knn>(*reference, context.model, std::move(device)));
 }
 
 Result<std::vector<std::byte>> train_knn(const Table& table, const Settings& settings,
@@ -45,12 +40,7 @@ Result<std::vector<std::byte>> train_knn(const Table& table, const Settings& set
   if (auto fine = begin_training(kKnn, table, settings, progress); !fine) return fine.error();
   const auto reference = neighbours::Reference::learn(kKnn, table, settings);
   if (!reference) return reference.error();
-  std::vector<std::byte> model;
-  const std::size_t begun = begin_frame(model, model_tag(table.width));
-  StateWriter writer(model);
-  reference->write(writer);
-  end_frame(model, begun);
-  return model;
+  return write_model(*reference, model_tag(table.width));
 }
 
 }  // namespace lapwing::detect

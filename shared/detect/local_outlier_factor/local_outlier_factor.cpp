@@ -48,6 +48,11 @@ Result<void> measure(LocalOutlierFactor::Model& model, const Progress& progress)
 
 }  // namespace
 
+void LocalOutlierFactor::Model::write(StateWriter& writer) const {
+  reference.write(writer);
+  writer(kth_distances, densities);
+}
+
 bool LocalOutlierFactor::Model::read(StateReader& reader, std::size_t width) {
   if (!reference.read(reader, width)) return false;
   kth_distances.resize(reference.count);
@@ -55,7 +60,7 @@ bool LocalOutlierFactor::Model::read(StateReader& reader, std::size_t width) {
   reader(kth_distances, densities);
   const auto distance = [](float v) { return v >= 0 && v <= 1e15F; };
   const auto density = [](float v) { return v >= 1e-15F && v <= 1.01F / neighbours::kReachFloor; };
-  return reader.ok() && reader.rest().empty() && std::ranges::all_of(kth_distances, distance) &&
+  return reader.ok() && std::ranges::all_of(kth_distances, distance) &&
          std::ranges::all_of(densities, density);
 }
 
@@ -84,21 +89,18 @@ float LocalOutlierFactor::score_row(std::span<const double> row, std::span<float
 Result<std::unique_ptr<Detector>> make_local_outlier_factor(const Settings& settings,
                                                             const Context& context) {
   if (auto fine = check_settings(kLocalOutlierFactor, settings); !fine) return fine.error();
-  auto bytes = context.model;
-  const auto content = open_frame(bytes, model_tag(settings.width));
-  if (!content) return content.error();
-  StateReader reader(*content);
-  LocalOutlierFactor::Model model;
-  if (!model.read(reader, settings.width)) return corrupt_model(kLocalOutlierFactor);
+  auto model = read_model<LocalOutlierFactor::Model>(kLocalOutlierFactor, context.model,
+                                                     model_tag(settings.width), settings.width);
+  if (!model) return model.error();
   std::unique_ptr<RowsOnDevice> device;
   if (settings.device == Device::cuda) {
-    auto made = neighbours::open_device(kLocalOutlierFactor, model.reference, model.kth_distances,
-                                        model.densities);
+    auto made = neighbours::open_device(kLocalOutlierFactor, model->reference, model->kth_distances,
+                                        model->densities);
     if (!made) return made.error();
     device = std::move(*made);
   }
   return std::unique_ptr<Detector>(
-      std::make_unique<LocalOutlierFactor>(std::move(model), context.model, std::move(device)));
+      std::make_unique<LocalOutlierFactor>(std::move(*model), context.model, std::move(device)));
 }
 
 Result<std::vector<std::byte>> train_local_outlier_factor(const Table& table,
@@ -111,13 +113,7 @@ Result<std::vector<std::byte>> train_local_outlier_factor(const Table& table,
   if (!reference) return reference.error();
   LocalOutlierFactor::Model trained{.reference = std::move(*reference)};
   if (auto done = measure(trained, progress); !done) return done.error();
-  std::vector<std::byte> model;
-  const std::size_t begun = begin_frame(model, model_tag(table.width));
-  StateWriter writer(model);
-  trained.reference.write(writer);
-  writer(trained.kth_distances, trained.densities);
-  end_frame(model, begun);
-  return model;
+  return write_model(trained, model_tag(table.width));
 }
 
 }  // namespace lapwing::detect

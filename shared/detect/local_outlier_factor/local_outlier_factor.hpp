@@ -24,6 +24,7 @@ class LocalOutlierFactor final : public RowDetector {
     std::vector<float> kth_distances;  ///< of the reference rows
     std::vector<float> densities;      ///< likewise
 
+    void write(StateWriter& writer) const;
     [[nodiscard]] bool read(StateReader& reader, std::size_t width);
   };
   /// `device` may be null: the CPU alone.

@@ -29,9 +29,8 @@ bool FeatureSvm::Model::read(StateReader& reader, std::size_t width) {
   amplitudes.resize(count);
   reader(directions, phases, amplitudes);
   const auto small = [](float v) { return std::abs(v) <= 1e7F; };  // not for NaN
-  return reader.ok() && reader.rest().empty() && columns.sound() &&
-         std::ranges::all_of(directions, small) && std::ranges::all_of(phases, small) &&
-         std::ranges::all_of(amplitudes, small);
+  return reader.ok() && columns.sound() && std::ranges::all_of(directions, small) &&
+         std::ranges::all_of(phases, small) && std::ranges::all_of(amplitudes, small);
 }
 
 FeatureSvm::Model FeatureSvm::replace(const OneClassSvm::Model& exact, std::size_t features,

@@ -20,9 +20,8 @@ bool OneClassSvm::Model::read(StateReader& reader, std::size_t width) {
   reader(vectors, weights);
   const auto near = [](float v) { return std::abs(v) <= Columns::kFarthest; };  // not for NaN
   const auto weight = [](float v) { return v > 0 && v <= 1.001F; };
-  return reader.ok() && reader.rest().empty() && count > 0 && columns.sound() && gamma > 0 &&
-         gamma <= 1e12 && rho > 0 && rho <= 1.001 && std::ranges::all_of(vectors, near) &&
-         std::ranges::all_of(weights, weight);
+  return reader.ok() && count > 0 && columns.sound() && gamma > 0 && gamma <= 1e12 && rho > 0 &&
+         rho <= 1.001 && std::ranges::all_of(vectors, near) && std::ranges::all_of(weights, weight);
 }
 
 svm::Support OneClassSvm::Model::task() const noexcept {

@@ -59,28 +59,18 @@ std::uint64_t feature_tag(std::size_t width) {
 
 /// The detector of a model with support vectors or features.
 template <class Svm>
-Result<std::unique_ptr<Detector>> make(std::span<const std::byte> content, const Settings& settings,
-                                       const Context& context) {
-  StateReader reader(content);
-  typename Svm::Model model;
-  if (!model.read(reader, settings.width)) return corrupt_model(kOneClassSvm);
+Result<std::unique_ptr<Detector>> make(const Settings& settings, const Context& context,
+                                       std::uint64_t tag) {
+  const auto model =
+      read_model<typename Svm::Model>(kOneClassSvm, context.model, tag, settings.width);
+  if (!model) return model.error();
   std::unique_ptr<RowsOnDevice> device;
   if (settings.device == Device::cuda) {
-    auto scorer = svm::make_cuda_scorer(model.task());
+    auto scorer = svm::make_cuda_scorer(model->task());
     if (!scorer) return within(kOneClassSvm.name, scorer.error());
-    device = std::make_unique<RowsOnDevice>(kOneClassSvm.name, model.columns, std::move(*scorer));
+    device = std::make_unique<RowsOnDevice>(kOneClassSvm.name, model->columns, std::move(*scorer));
   }
-  return std::unique_ptr<Detector>(std::make_unique<Svm>(model, context.model, std::move(device)));
-}
-
-template <class Model>
-std::vector<std::byte> frame(std::uint64_t tag, const Model& model) {
-  std::vector<std::byte> bytes;
-  const std::size_t begun = begin_frame(bytes, tag);
-  StateWriter writer(bytes);
-  model.write(writer);
-  end_frame(bytes, begun);
-  return bytes;
+  return std::unique_ptr<Detector>(std::make_unique<Svm>(*model, context.model, std::move(device)));
 }
 
 }  // namespace
@@ -88,13 +78,9 @@ std::vector<std::byte> frame(std::uint64_t tag, const Model& model) {
 Result<std::unique_ptr<Detector>> make_one_class_svm(const Settings& settings,
                                                      const Context& context) {
   if (auto fine = check_settings(kOneClassSvm, settings); !fine) return fine.error();
-  auto bytes = context.model;
-  const auto content = open_frame(bytes, model_tag(settings.width));
-  if (content) return make<OneClassSvm>(*content, settings, context);
-  if (content.error().code != Errc::unsupported) return content.error();
-  const auto features = open_frame(bytes, feature_tag(settings.width));
-  if (!features) return features.error();
-  return make<FeatureSvm>(*features, settings, context);
+  auto exact = make<OneClassSvm>(settings, context, model_tag(settings.width));
+  if (exact || exact.error().code != Errc::unsupported) return exact;
+  return make<FeatureSvm>(settings, context, feature_tag(settings.width));
 }
 
 Result<std::vector<std::byte>> train_one_class_svm(const Table& table, const Settings& settings,
@@ -121,8 +107,9 @@ Result<std::vector<std::byte>> train_one_class_svm(const Table& table, const Set
   trained.columns = *columns;
   trained.gamma = gamma;
   const auto features = static_cast<std::size_t>(value("features"));
-  if (features == 0) return frame(model_tag(table.width), trained);
-  return frame(feature_tag(table.width), FeatureSvm::replace(trained, features, settings.seed));
+  if (features == 0) return write_model(trained, model_tag(table.width));
+  return write_model(FeatureSvm::replace(trained, features, settings.seed),
+                     feature_tag(table.width));
 }
 
 }  // namespace lapwing::detect

@@ -28,13 +28,10 @@ double quantile(std::vector<double>& values) {
 
 Result<std::unique_ptr<Detector>> make_pca(const Settings& settings, const Context& context) {
   if (auto fine = check_settings(kPca, settings); !fine) return fine.error();
-  auto bytes = context.model;
-  const auto content = open_frame(bytes, model_tag(settings.width));
-  if (!content) return content.error();
-  StateReader reader(*content);
-  Pca::Model model;
-  if (!model.read(reader, settings.width)) return corrupt_model(kPca);
-  return std::unique_ptr<Detector>(std::make_unique<Pca>(std::move(model), context.model));
+  auto model =
+      read_model<Pca::Model>(kPca, context.model, model_tag(settings.width), settings.width);
+  if (!model) return model.error();
+  return std::unique_ptr<Detector>(std::make_unique<Pca>(std::move(*model), context.model));
 }
 
 Result<std::vector<std::byte>> train_pca(const Table& table, const Settings& settings,
@@ -56,12 +53,7 @@ Result<std::vector<std::byte>> train_pca(const Table& table, const Settings& set
                           ? 0
                           : std::max(quantile(distances->beside), pca::kVarianceMin),
       .components = std::move(*components)};
-  std::vector<std::byte> model;
-  const std::size_t begun = begin_frame(model, model_tag(table.width));
-  StateWriter writer(model);
-  trained.write(writer);
-  end_frame(model, begun);
-  return model;
+  return write_model(trained, model_tag(table.width));
 }
 
 }  // namespace lapwing::detect
