@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,8 @@ struct Case {
   Kind kind;
   decltype(Settings::parameters) parameters = {};
 };
+
+void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 
 class Cuda : public ::testing::TestWithParam<Case> {};
 
