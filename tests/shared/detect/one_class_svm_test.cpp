@@ -78,7 +78,7 @@ TEST(Cosine, IsTheSameInVectors) {
   std::vector<float> phases(kCount);
   for (float& v : directions) v = static_cast<float>(random.normal());
   for (float& v : phases) v = static_cast<float>(6.28 * random.uniform());
-  const std::vector<float> query = {0.3F, -20, 3};
+  const std::vector<float> query = {0.3F, -4, 3};
   const neighbours::PackedRows packed(directions, 3);
   std::vector<float> amplitudes(kCount);
   for (std::uint32_t i = 0; i < kCount; ++i) {
