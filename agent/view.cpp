@@ -128,6 +128,10 @@ std::vector<QuarantineEntry> AgentView::quarantine(std::size_t limit) {
   return parts_.quarantine.recent(limit);
 }
 
+Result<void> AgentView::take(std::string_view stream, detect::Feedback feedback) {
+  return parts_.engine.take(stream, feedback);
+}
+
 void AgentView::fill(wire::Status& status) const {
   const auto engine = parts_.engine.figures();
   status.started = started_;

@@ -21,7 +21,7 @@ struct ViewedParts {
   std::string name;
   std::size_t streams_max = 0;
   const Outbox& outbox;
-  const Engine& engine;
+  Engine& engine;
   const std::vector<std::unique_ptr<Source>>& sources;
   const Quarantine& quarantine;
   const Uplink* uplink = nullptr;
@@ -35,6 +35,7 @@ class AgentView final : public StatusView {
   AgentStatus status() override;
   Result<StreamPage> streams(std::size_t limit, std::string_view cursor) override;
   std::vector<QuarantineEntry> quarantine(std::size_t limit) override;
+  Result<void> take(std::string_view stream, detect::Feedback feedback) override;
 
   /// What the device reports to the hub, besides the outbox's figures, which the uplink knows.
   void fill(wire::Status& status) const;

@@ -3,6 +3,7 @@
 
 #include "agent/config.hpp"
 #include "shared/base/config.hpp"
+#include "shared/detect/feedback.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -144,6 +145,23 @@ void add_outbox(CLI::App& app, int& exit_code) {
   add("export", "Every waiting record as a line of JSON, oldest first", &run_outbox_export);
 }
 
+void add_feedback(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand(
+      "feedback", "Say what the newest anomaly of a stream was: it moves the alarm budget");
+  const auto wanted = std::make_shared<FeedbackCommand>();
+  command->add_option("stream", wanted->stream, "The stream's or the group's name")->required();
+  const std::vector<std::string> words(detect::kFeedbackWords.begin(),
+                                       detect::kFeedbackWords.end());
+  command
+      ->add_option("says", wanted->says,
+                   "real: a true one. false: a nuisance. normal: true, and the new normal")
+      ->required()
+      ->check(CLI::IsMember(words));
+  add_config(*command, wanted->config)->capture_default_str();
+  command->callback(
+      [wanted, &exit_code] { exit_code = run_feedback(*wanted, std::cout, std::cerr); });
+}
+
 void add_enrol(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand(
       "enrol", "Get this device's certificate from a hub, with a one-time token");
@@ -179,6 +197,7 @@ void add_commands(CLI::App& app, int& exit_code) {
   add_tune(app, exit_code);
   add_detectors(app, exit_code);
   add_outbox(app, exit_code);
+  add_feedback(app, exit_code);
   add_enrol(app, exit_code);
   add_doctor(app, exit_code);
   app.add_subcommand("version", "Print the version")->callback([] {

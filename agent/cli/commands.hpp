@@ -56,6 +56,14 @@ int run_outbox_stats(const OutboxCommand& command, std::ostream& out, std::ostre
 /// Every record as one line of JSON, oldest first.
 int run_outbox_export(const OutboxCommand& command, std::ostream& out, std::ostream& err);
 
+/// A person's word on the newest anomaly of a stream or group, told to the agent that runs.
+struct FeedbackCommand {
+  std::filesystem::path config = "agent.toml";  ///< says where its status is served
+  std::string stream;
+  std::string says;  ///< one of detect::kFeedbackWords
+};
+int run_feedback(const FeedbackCommand& command, std::ostream& out, std::ostream& err);
+
 /// Makes a key, has the hub certify it, and writes the identity into a folder.
 struct EnrolCommand {
   std::string hub;                ///< https://host:port

@@ -7,6 +7,7 @@
 #include "shared/base/metrics.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -40,6 +41,10 @@ class Engine::Impl {
       shards_.push_back(std::make_unique<Shard>(config_, i, snapshot_file(i), outbox, metrics));
     }
     placed_.resize(shards_.size());
+    for (std::size_t i = 0; i < feedback_.size(); ++i) {
+      feedback_[i] = &metrics.counter("feedback_total", "What people said of anomalies",
+                                      {{"says", std::string(detect::kFeedbackWords[i])}});
+    }
   }
 
   Result<void> start() {
@@ -79,6 +84,26 @@ class Engine::Impl {
         return Error{Errc::shutting_down, "the engine stops"};
       }
     }
+    return {};
+  }
+
+  Result<void> take(std::string_view name, detect::Feedback feedback) {
+    const std::lock_guard lock(mutex_);
+    if (!started_) return Error{Errc::shutting_down, "the engine stops"};
+    if (const auto group = groups_.find(name); group != groups_.end()) {
+      shards_[group->second.shard]->tell({.group = group->second.group, .feedback = feedback});
+    } else if (const auto seat = detect::seat_for(watched_.groups, name)) {
+      return Error{Errc::bad_input, std::string(name) + " is judged with its group: say it of \"" +
+                                        seat->name + "\""};
+    } else if (const auto stream = ids_.find(name); stream != ids_.end()) {
+      const auto count = static_cast<std::uint32_t>(shards_.size());
+      shards_[stream->second % count]->tell(
+          {.stream = stream->second / count, .feedback = feedback});
+    } else {
+      return Error{Errc::not_found, "no stream and no group is called \"" + std::string(name) +
+                                        "\"; /api/v1/streams lists them"};
+    }
+    feedback_[static_cast<std::size_t>(feedback)]->add();
     return {};
   }
 
@@ -260,6 +285,7 @@ class Engine::Impl {
   Gauge& streams_gauge_;
   Gauge& groups_gauge_;
   Counter& refused_counter_;
+  std::array<Counter*, detect::kFeedbackWords.size()> feedback_{};
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> started_{false};
 
@@ -284,6 +310,9 @@ Result<StreamId> Engine::stream_for(std::string_view name, std::span<const wire:
   return impl_->stream_for(name, tags);
 }
 Result<void> Engine::submit(std::span<const Reading> readings) { return impl_->submit(readings); }
+Result<void> Engine::take(std::string_view name, detect::Feedback feedback) {
+  return impl_->take(name, feedback);
+}
 void Engine::flush() { impl_->flush(); }
 std::vector<StreamView> Engine::streams(std::string_view after, std::size_t limit) const {
   return impl_->streams(after, limit);

@@ -11,6 +11,7 @@
 #include "agent/engine/config.hpp"
 #include "agent/outbox/outbox.hpp"
 #include "shared/base/result.hpp"
+#include "shared/detect/feedback.hpp"
 #include "shared/detect/group.hpp"
 #include "shared/detect/pipeline.hpp"
 #include "shared/detect/watch.hpp"
@@ -71,7 +72,10 @@ class Engine final : public StreamNamer, public ReadingSink {
 
   Result<StreamId> stream_for(std::string_view name, std::span<const wire::Tag> tags) override;
   Result<void> submit(std::span<const Reading> readings) override;
-  /// Returns when everything submitted before has been scored.
+  /// A person's word on the newest anomaly of a stream or a group, by name. Errors: not_found;
+  /// bad_input (a group's sensor: the group is judged); shutting_down.
+  Result<void> take(std::string_view name, detect::Feedback feedback);
+  /// Returns when everything handed in before has been taken.
   void flush();
 
   /// By name, after `after`: at most `limit`. Waits at most for the batch that a shard is scoring.

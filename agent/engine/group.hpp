@@ -37,6 +37,9 @@ class Group {
   /// No reading comes any more: scores the rows that wait.
   void finish(Time now, std::vector<detect::GroupEvent>& events);
 
+  void take(detect::Feedback feedback, std::vector<detect::GroupEvent>& events) {
+    pipeline_->take(feedback, events);
+  }
   /// The sensor is there; its tags go with its records.
   void join(std::size_t sensor, std::span<const wire::Tag> tags);
 

@@ -89,6 +89,15 @@ bool Shard::submit(std::span<const Item> items) {
   return true;
 }
 
+void Shard::tell(const Told& told) {
+  {
+    const std::lock_guard lock(mutex_);
+    told_.push_back(told);
+    ++submitted_;
+  }
+  work_.notify_one();
+}
+
 void Shard::flush() {
   std::unique_lock lock(mutex_);
   const std::uint64_t target = submitted_;
@@ -126,11 +135,13 @@ void Shard::run() {
   for (;;) {
     const auto until = std::min(
         {next_tick_, next_snapshot_, ticks_now() + std::max(Micros(0), next_summary_ - now())});
-    work_.wait_until(lock, until, [this] { return stopping_ || !inbox_.empty(); });
+    work_.wait_until(lock, until,
+                     [this] { return stopping_ || !inbox_.empty() || !told_.empty(); });
     const bool last = stopping_;
     batch_.clear();
     std::swap(batch_, inbox_);
     Arrivals arrivals = std::exchange(arrivals_, {});
+    const auto told = std::exchange(told_, {});
     lock.unlock();
     room_.notify_all();
     {
@@ -138,6 +149,7 @@ void Shard::run() {
       take_in(std::move(arrivals));
       const Time at = now();
       score(at);
+      take(told);
       if (last) {
         finish_groups(at);
         write_summaries(at);
@@ -148,7 +160,7 @@ void Shard::run() {
     if (!records_.empty()) outbox_.submit(std::exchange(records_, {}));
     if (last || ticks_now() >= next_snapshot_) save_snapshot(last);
     lock.lock();
-    scored_ += batch_.size();
+    scored_ += batch_.size() + told.size();
     queue_gauge_.add(-static_cast<double>(batch_.size()));
     running_ = !last;
     idle_.notify_all();
@@ -199,6 +211,18 @@ void Shard::score(Time at) {
   predictions_.add(count - static_cast<double>(unwatched));
   if (unwatched > 0) unwatched_.add(static_cast<double>(unwatched));
   duration_.observe(std::chrono::duration<double>(ticks_now() - began).count() / count);
+}
+
+void Shard::take(const std::vector<Told>& told) {
+  for (const Told& one : told) {
+    if (one.group != nullptr) {
+      one.group->take(one.feedback, group_events_);
+      if (!group_events_.empty()) collect(*one.group);
+    } else if (const Stream& stream = *streams_[one.stream]; stream.pipeline) {
+      stream.pipeline->take(one.feedback, events_);
+      if (!events_.empty()) collect(stream);
+    }
+  }
 }
 
 void Shard::periodic(Time at) {

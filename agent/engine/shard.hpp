@@ -63,7 +63,14 @@ class Shard {
     double value = 0;
   };
   bool submit(std::span<const Item> items);
-  /// Returns when everything submitted before has been scored and its records handed to the outbox.
+  /// A person's word on a stream, by local index, or on a group; taken after what waits.
+  struct Told {
+    std::uint32_t stream = 0;
+    Group* group = nullptr;  ///< not null: it is meant
+    detect::Feedback feedback{};
+  };
+  void tell(const Told& told);
+  /// Returns when everything handed in before has been taken and its records are with the outbox.
   void flush();
 
   [[nodiscard]] std::vector<StreamView> views() const;
@@ -79,6 +86,7 @@ class Shard {
   };
   void take_in(Arrivals arrivals);
   void score(Time now);
+  void take(const std::vector<Told>& told);
   void periodic(Time now);
   void finish_groups(Time at);
   void write_summaries(Time end);
@@ -124,6 +132,7 @@ class Shard {
   std::condition_variable idle_;
   std::vector<Item> inbox_;
   Arrivals arrivals_;
+  std::vector<Told> told_;
   std::uint64_t submitted_ = 0;
   std::uint64_t scored_ = 0;
   bool running_ = false;

@@ -132,6 +132,39 @@ http::Response quarantine(StatusView& view, const http::Request& request) {
   return http::json_response(dump({{"items", std::move(items)}, {"next_cursor", nullptr}}));
 }
 
+/// A browser's page cannot send this type elsewhere without asking first.
+bool is_json(const http::Request& request) {
+  return request.header("content-type").value_or("").starts_with("application/json");
+}
+
+http::Response feedback(StatusView& view, bool loopback, const http::Request& request) {
+  const auto refuse = [&](Errc code, std::string why) {
+    return http::problem(Error{code, std::move(why)}, request.path);
+  };
+  if (!loopback) {
+    return refuse(Errc::denied, "feedback is taken on loopback only: set [status] listen");
+  }
+  if (!is_json(request)) return refuse(Errc::bad_input, "Content-Type: application/json is needed");
+  const json body = json::parse(request.body, nullptr, false);
+  const auto text_of = [&](const char* key) {
+    return body.is_object() && body.contains(key) && body[key].is_string()
+               ? body[key].get<std::string>()
+               : std::string();
+  };
+  const std::string stream = text_of("stream");
+  const auto says = detect::feedback_from(text_of("says"));
+  if (stream.empty() || !says) {
+    return refuse(
+        Errc::bad_input,
+        R"(a body like {"stream": "plant/flow", "says": "real"} is needed; says is one of )"
+        "real, false, normal");
+  }
+  if (const auto taken = view.take(stream, *says); !taken) {
+    return http::problem(taken.error(), request.path);
+  }
+  return http::json_response(R"({"taken":true})");
+}
+
 }  // namespace
 
 StatusConfig StatusConfig::read(config::Section& section) {
@@ -173,6 +206,7 @@ StatusServer::~StatusServer() = default;
 Result<std::unique_ptr<StatusServer>> StatusServer::start(const StatusConfig& config,
                                                           StatusView& view, Metrics& metrics) {
   using http::Method;
+  const bool loopback = config.address == "::1" || config.address.starts_with("127.");
   http::Router router;
   router.add(Method::get, "/health/live",
              [](const http::Request&) { return http::json_response(R"({"live":true})"); });
@@ -189,7 +223,9 @@ Result<std::unique_ptr<StatusServer>> StatusServer::start(const StatusConfig& co
              [&view](const http::Request& request) { return streams(view, request); });
   router.add(Method::get, "/api/v1/quarantine",
              [&view](const http::Request& request) { return quarantine(view, request); });
-  const bool loopback = config.address == "::1" || config.address.starts_with("127.");
+  router.add(Method::post, "/api/v1/feedback", [&view, loopback](const http::Request& request) {
+    return feedback(view, loopback, request);
+  });
   http::ServerOptions options{
       .address = config.address, .port = config.port, .local_names_only = loopback};
   options.limits.connections = 32;

@@ -5,6 +5,7 @@
 #include "agent/decode/quarantine.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
+#include "shared/detect/feedback.hpp"
 #include "shared/wire/messages.hpp"
 
 #include <cstddef>
@@ -111,6 +112,8 @@ class StatusView {
   virtual Result<StreamPage> streams(std::size_t limit, std::string_view cursor) = 0;
   /// Newest first.
   virtual std::vector<QuarantineEntry> quarantine(std::size_t limit) = 0;
+  /// A person's word on a stream's newest anomaly. Errors: not_found, bad_input, shutting_down.
+  virtual Result<void> take(std::string_view stream, detect::Feedback feedback) = 0;
 
  protected:
   StatusView() = default;
@@ -118,6 +121,7 @@ class StatusView {
 
 /// Serves /health/live, /health/ready, /metrics, /api/v1/status, /api/v1/streams?limit=&cursor=,
 /// /api/v1/quarantine?limit=, without credentials: it listens on loopback unless told otherwise.
+/// There alone it also takes POST /api/v1/feedback {"stream": NAME, "says": real|false|normal}.
 /// Threads: start and stop from one thread.
 class StatusServer {
  public:

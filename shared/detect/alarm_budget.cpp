@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace lapwing::detect {
 namespace {
@@ -88,6 +89,7 @@ float AlarmBudget::push(float novelty, double memory) noexcept {
   debt_ = std::max(kDebtMin, debt_ - rate_) * (1 - rate_ / kDebtMemory);
   if (weight_ > kWeightMax) {
     for (double& shadow : shadows_) shadow /= weight_;
+    newest_weight_ /= weight_;
     exposure_ /= weight_;
     weight_ = 1;
   }
@@ -96,20 +98,37 @@ float AlarmBudget::push(float novelty, double memory) noexcept {
 
   const double now = static_cast<double>(rows_) / (kFade * memory);
   const double level = std::log(static_cast<double>(novelty));
+  std::uint64_t counted = 0;
   for (std::size_t i = 0; i < kLevels; ++i) {
     const double over = level - (kLowest + kLevelStep * static_cast<double>(i));
     if (over <= 0) break;
     if (over <= shadow_refractory_[i] - now) continue;
     shadows_[i] += weight_;
+    counted |= std::uint64_t{1} << i;
     shadow_refractory_[i] = over + kStronger + now;
   }
   const double over = level - raised();
   if (over <= 0 || over <= refractory_ - now) return 0;
   refractory_ = over + kStronger + now;
   debt_ = std::min(kDebtMax, debt_ + 1);
+  newest_levels_ = counted;
+  newest_weight_ = weight_;
+  newest_counted_ = 1;
   solved_ = 0;
   const double usual = level_of(std::log(kNaturalRate / rate_));
   return static_cast<float>(1 + std::exp(std::clamp(level - usual, -20.0, 20.0)));
+}
+
+void AlarmBudget::take(Feedback feedback) noexcept {
+  if (newest_weight_ <= 0) return;
+  const std::int8_t counts = alarms_counted(feedback);
+  const double more = counts - std::exchange(newest_counted_, counts);
+  debt_ = std::clamp(debt_ + more, kDebtMin, kDebtMax);
+  for (std::size_t i = 0; i < kLevels; ++i) {
+    if ((newest_levels_ >> i & 1) == 0) continue;
+    shadows_[i] = std::max(0.0, shadows_[i] + more * newest_weight_);
+  }
+  solved_ = 0;
 }
 
 float AlarmBudget::threshold() const noexcept { return static_cast<float>(std::exp(raised())); }
@@ -118,7 +137,8 @@ bool AlarmBudget::plausible() const noexcept {
   const auto fine = [](double v) { return std::isfinite(v); };
   return rate_ >= 0 && rate_ <= 0.01 && exposure_ >= 0 && weight_ >= 1 &&
          weight_ <= 2 * kWeightMax && fine(exposure_) && fine(asked_) && fine(debt_) &&
-         fine(threshold_) && fine(refractory_) && std::ranges::all_of(shadows_, fine) &&
+         fine(threshold_) && fine(refractory_) && newest_weight_ >= 0 && fine(newest_weight_) &&
+         newest_counted_ >= 0 && newest_counted_ <= 2 && std::ranges::all_of(shadows_, fine) &&
          std::ranges::all_of(shadow_refractory_, fine);
 }
 

@@ -2,6 +2,8 @@
 /// From evidence with a natural scale to alarms at the asked rate.
 #pragma once
 
+#include "shared/detect/feedback.hpp"
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -35,13 +37,13 @@ class AlarmBudget {
   float push(float novelty, double memory) noexcept;
   /// The novelty that raises an alarm now.
   [[nodiscard]] float threshold() const noexcept;
-  /// A person says the last alarm was true: it is not taken from the budget.
-  void spare() noexcept { debt_ -= 1; }
+  /// A person's word on the newest alarm.
+  void take(Feedback feedback) noexcept;
 
   template <class A>
   void fields(A& archive) {
     archive(shadows_, shadow_refractory_, rate_, rows_, solved_, exposure_, weight_, asked_, debt_);
-    archive(threshold_, refractory_);
+    archive(threshold_, refractory_, newest_levels_, newest_weight_, newest_counted_);
   }
   [[nodiscard]] bool plausible() const noexcept;
 
@@ -56,15 +58,18 @@ class AlarmBudget {
   std::array<double, kLevels> shadows_{};  ///< alarms a level would have raised, in weights
   /// Log strength a level's next alarm must pass, plus the time in fades (so that it stands still).
   std::array<double, kLevels> shadow_refractory_{};
-  double rate_ = 0;           ///< alarms asked per row; 0: not known yet
-  std::uint64_t rows_ = 0;    ///< pushed
-  std::uint64_t solved_ = 0;  ///< rows_ at the last solve(); 0: to be done
-  double exposure_ = 0;       ///< rows counted, in weights
-  double weight_ = 1;         ///< of a row: grows, so that old ones fade
-  double asked_ = 0;          ///< alarms asked so far
-  double debt_ = 0;           ///< alarms raised less those asked, clipped
-  double threshold_ = 0;      ///< log novelty, before the feedback
-  double refractory_ = -100;  ///< as shadow_refractory_, of the alarms raised
+  double rate_ = 0;                  ///< alarms asked per row; 0: not known yet
+  std::uint64_t rows_ = 0;           ///< pushed
+  std::uint64_t solved_ = 0;         ///< rows_ at the last solve(); 0: to be done
+  double exposure_ = 0;              ///< rows counted, in weights
+  double weight_ = 1;                ///< of a row: grows, so that old ones fade
+  double asked_ = 0;                 ///< alarms asked so far
+  double debt_ = 0;                  ///< alarms raised less those asked, clipped
+  double threshold_ = 0;             ///< log novelty, before the feedback
+  double refractory_ = -100;         ///< as shadow_refractory_, of the alarms raised
+  std::uint64_t newest_levels_ = 0;  ///< levels at which the newest alarm counts, one bit each
+  double newest_weight_ = 0;         ///< 0: there was none
+  std::int8_t newest_counted_ = 1;   ///< as so many alarms
 };
 
 }  // namespace lapwing::detect

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace lapwing::detect {
 namespace {
@@ -124,6 +125,7 @@ float Calibration::step(float raw, bool calibrating) noexcept {
         opened_threshold_ = threshold_;
         peak_ = 0;
         opened_weight_ = weight_of_alarm();
+        counted_ = 1;
         share = opened_weight_;
         debt_ += static_cast<double>(opened_weight_);
       }
@@ -270,10 +272,17 @@ void Calibration::close() noexcept {
   }
 }
 
+void Calibration::take(Feedback feedback) noexcept {
+  if (alarms_ <= 0) return;  // there was none
+  const std::int8_t counts = alarms_counted(feedback);
+  const int more = counts - std::exchange(counted_, counts);
+  debt_ = std::clamp(debt_ + more * static_cast<double>(opened_weight_), kDebtMin, kDebtMax);
+}
+
 void Calibration::accept() noexcept {
   if (!open_) return;
   open_ = false;
-  debt_ = std::max(kDebtMin, debt_ - 1);
+  take(Feedback::new_normal);
 }
 
 void Calibration::rebase_time() noexcept {
@@ -291,7 +300,7 @@ bool Calibration::plausible() const noexcept {
                       std::isfinite(excess_mean_) && std::isfinite(offset_) &&
                       std::isfinite(row_floor_) && std::isfinite(threshold_);
   return finite && alarm_rate_ > 0 && weight_ > 0 && offset_ > 0 && growth_ >= 1 &&
-         buffered_ <= rows_ && time_ >= 0 && time_ < kTimeRebase;
+         buffered_ <= rows_ && counted_ >= 0 && counted_ <= 2 && time_ >= 0 && time_ < kTimeRebase;
 }
 
 }  // namespace lapwing::detect

@@ -8,6 +8,8 @@
 /// bound.
 #pragma once
 
+#include "shared/detect/feedback.hpp"
+
 #include <array>
 #include <cstdint>
 
@@ -33,6 +35,8 @@ class Calibration {
   [[nodiscard]] bool open() const noexcept { return open_; }
   /// The raw score that would give the score 1 now.
   [[nodiscard]] float raw_threshold() const noexcept;
+  /// A person's word on the newest alarm.
+  void take(Feedback feedback) noexcept;
   /// Ends the open alarm and forgives it: what raised it is normal now.
   void accept() noexcept;
 
@@ -42,7 +46,7 @@ class Calibration {
             quiet_since_);
     archive(table_floor_, log_unit_, excess_mean_, offset_, row_floor_, threshold_, solved_, tail_);
     archive(time_, scored_, buffered_, buffer_, ready_, open_, opened_at_, exceeded_at_);
-    archive(opened_threshold_, peak_, alarms_, opened_weight_);
+    archive(opened_threshold_, peak_, alarms_, opened_weight_, counted_);
   }
   /// False when numbers read from a snapshot cannot be this object's.
   [[nodiscard]] bool plausible() const noexcept;
@@ -91,7 +95,8 @@ class Calibration {
   float opened_threshold_ = 0;
   float peak_ = 0;
   float alarms_ = 0;         ///< opened lately; forgotten over the readings seen so far
-  float opened_weight_ = 1;  ///< how much the open alarm counts as a false one
+  float opened_weight_ = 1;  ///< how much the newest alarm counts as a false one
+  std::int8_t counted_ = 1;  ///< and as so many
 };
 
 }  // namespace lapwing::detect

@@ -20,7 +20,7 @@ namespace {
 
 using wire::Reason;
 
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 constexpr double kDetectorShare = 0.6;  // of the warm-up, for kinds without honest scores
 constexpr std::uint32_t kCalibrationMin = 16;
 constexpr std::uint64_t kRateEvery = 64;  // rows
@@ -314,6 +314,19 @@ void GroupPipeline::accept_if_lasting(Time time, std::vector<GroupEvent>& events
   decision.close(Reason::unusual, time, scratch_);
   report(GroupEvent::kGroup, events);
   accept_new_normal();
+}
+
+void GroupPipeline::take(Feedback feedback, std::vector<GroupEvent>& events) {
+  State& s = *state_;
+  s.calibration.take(feedback);
+  if (feedback != Feedback::new_normal) return;
+  accept_new_normal();
+  s.decision.close(Reason::unusual, s.clock.last_time(), scratch_);
+  report(GroupEvent::kGroup, events);
+  for (std::size_t c = 0; c < s.decisions.size(); ++c) {
+    s.decisions[c].close(Reason::stuck, s.qualities[c].last_time(), scratch_);
+    report(static_cast<std::int32_t>(c), events);
+  }
 }
 
 void GroupPipeline::accept_new_normal() noexcept {

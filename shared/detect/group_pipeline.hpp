@@ -6,6 +6,7 @@
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
 #include "shared/detect/detector.hpp"
+#include "shared/detect/feedback.hpp"
 #include "shared/detect/group.hpp"
 
 #include <cstddef>
@@ -70,8 +71,9 @@ class GroupPipeline {
   [[nodiscard]] GroupState state() const noexcept;
   /// Of one sensor by itself: outages and what its own checks found.
   [[nodiscard]] std::uint32_t anomalies_open(std::size_t sensor) const noexcept;
-  /// The operator says what is seen now is normal.
-  void accept_new_normal() noexcept;
+  /// A person's word on the newest anomaly of the group. What is normal now, in any sensor, is no
+  /// anomaly any more.
+  void take(Feedback feedback, std::vector<GroupEvent>& events);
 
   [[nodiscard]] std::size_t state_bytes() const noexcept;
   /// Appends the whole state (framed, checksummed, little-endian).
@@ -89,6 +91,7 @@ class GroupPipeline {
   void judge(float raw, Time time, GroupVerdict& verdict, std::vector<GroupEvent>& events);
   void calibrate_on_warmup() noexcept;
   void report(std::int32_t sensor, std::vector<GroupEvent>& events);
+  void accept_new_normal() noexcept;
   void accept_if_lasting(Time time, std::vector<GroupEvent>& events);
   [[nodiscard]] std::uint64_t tag() const noexcept;
 

@@ -22,7 +22,7 @@ namespace {
 
 using wire::Reason;
 
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 /// Of the warm-up, the detector learns from the first 60 %; the rest calibrates its scores.
 constexpr double kDetectorShare = 0.6;
 constexpr std::uint64_t kRateEvery = 64;  // readings between two looks at the stream's rate
@@ -304,6 +304,19 @@ void Pipeline::accept_if_lasting(Time time, std::vector<Event>& events) {
     s.quality.accept_run();
     s.decision.close(Reason::stuck, time, events);
   }
+}
+
+void Pipeline::take(Feedback feedback, std::vector<Event>& events) {
+  State& s = *state_;
+  if (kind_->evidence) {
+    s.budget.take(feedback);
+  } else {
+    s.calibration.take(feedback);
+  }
+  if (feedback != Feedback::new_normal) return;
+  accept_new_normal();
+  s.decision.close(Reason::unusual, s.quality.last_time(), events);
+  s.decision.close(Reason::stuck, s.quality.last_time(), events);
 }
 
 void Pipeline::accept_new_normal() noexcept {

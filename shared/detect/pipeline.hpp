@@ -6,6 +6,7 @@
 #include "shared/base/time.hpp"
 #include "shared/detect/detector.hpp"
 #include "shared/detect/event.hpp"
+#include "shared/detect/feedback.hpp"
 #include "shared/detect/kind.hpp"
 #include "shared/detect/watch.hpp"
 #include "shared/wire/messages.hpp"
@@ -78,8 +79,8 @@ class Pipeline {
 
   [[nodiscard]] StreamState state() const noexcept;
   [[nodiscard]] const WatchConfig& watch() const noexcept;
-  /// The operator says what is seen now is normal.
-  void accept_new_normal() noexcept;
+  /// A person's word on the newest anomaly. What is normal now is no anomaly any more.
+  void take(Feedback feedback, std::vector<Event>& events);
 
   /// Bytes of this object and its detector; constant.
   [[nodiscard]] std::size_t state_bytes() const noexcept;
@@ -105,6 +106,7 @@ class Pipeline {
                  std::vector<Event>& events);
   void weigh(const One& one, double value, Time time, Verdict& verdict, std::vector<Event>& events);
   void follow_fault(bool departed, Time time) noexcept;
+  void accept_new_normal() noexcept;
   void accept_if_lasting(Time time, std::vector<Event>& events);
   void account(double value, bool missing, const Verdict& verdict) noexcept;
   [[nodiscard]] std::uint64_t tag() const noexcept;

@@ -263,6 +263,38 @@ TEST_F(EngineTest, StreamsOfAGroupAreJudgedTogetherEachMachineByItself) {
   EXPECT_EQ(warm, 3U) << "two groups and the door need no warm-up after a restart";
 }
 
+TEST_F(EngineTest, ANewNormalEndsTheAnomalyAndIsNotReportedAgain) {
+  auto engine = make();
+  const auto stream = id(*engine, "plant/pump/flow");
+  auto readings = normal(stream, 900);
+  for (std::size_t i = 560; i < readings.size(); ++i) readings[i].value += 40;
+  ASSERT_TRUE(engine->submit(std::span(readings).first(660)));
+  ASSERT_TRUE(engine->take("plant/pump/flow", detect::Feedback::new_normal));
+  engine->flush();
+  EXPECT_EQ(engine->figures().anomalies_open, 0U);
+  ASSERT_TRUE(engine->submit(std::span(readings).subspan(660)));
+  engine->flush();
+  EXPECT_EQ(engine->figures().anomalies_open, 0U);
+  EXPECT_EQ(metrics_.counter("feedback_total", "", {{"says", "normal"}}).value(), 1);
+}
+
+TEST_F(EngineTest, FeedbackOnWhatIsNotThereSaysSo) {
+  detect::GroupConfig group;
+  group.watch.name = "pump";
+  group.watch.streams = {"plant/+/in", "plant/+/out"};
+  groups_ = {group};
+  auto engine = make();
+  const auto unknown = engine->take("plant/x", detect::Feedback::real_fault);
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, Errc::not_found);
+  id(*engine, "plant/p1/in");
+  const auto sensor = engine->take("plant/p1/in", detect::Feedback::real_fault);
+  ASSERT_FALSE(sensor);
+  EXPECT_EQ(sensor.error().code, Errc::bad_input);
+  EXPECT_NE(sensor.error().context.find("pump/p1"), std::string::npos);
+  EXPECT_TRUE(engine->take("pump/p1", detect::Feedback::real_fault));
+}
+
 TEST_F(EngineTest, AGroupTakesTheRoomOfAllItsSensors) {
   detect::GroupConfig group;
   group.watch.name = "pump";

@@ -38,6 +38,12 @@ class FixedView final : public StatusView {
     limit_seen = limit;
     return refused;
   }
+  std::vector<std::pair<std::string, detect::Feedback>> said;
+  Result<void> take(std::string_view stream, detect::Feedback feedback) override {
+    if (stream == "unknown") return Error{Errc::not_found, "no stream is called \"unknown\""};
+    said.emplace_back(stream, feedback);
+    return {};
+  }
 };
 
 class AgentStatusServer : public ::testing::Test {
@@ -79,6 +85,24 @@ TEST_F(AgentStatusServer, TellsWhatTheViewKnows) {
   EXPECT_EQ(status["uplink"]["enabled"], false);
   metrics_.counter("readings_total", "Readings").add(4);
   EXPECT_THAT(client_.get("/metrics")->body, HasSubstr("lapwing_readings_total 4"));
+}
+
+TEST_F(AgentStatusServer, TakesFeedback) {
+  const auto said = client_.post("/api/v1/feedback", R"({"stream": "plant/pump", "says": "real"})");
+  ASSERT_TRUE(said);
+  EXPECT_EQ(said->status, 200U);
+  ASSERT_EQ(view_.said.size(), 1U);
+  EXPECT_EQ(view_.said[0].first, "plant/pump");
+  EXPECT_EQ(view_.said[0].second, detect::Feedback::real_fault);
+  const auto unknown =
+      client_.post("/api/v1/feedback", R"({"stream": "unknown", "says": "normal"})");
+  EXPECT_EQ(unknown->status, 404U);
+  EXPECT_THAT(unknown->body, HasSubstr("unknown"));
+  for (const auto* body : {"", "[]", "{", R"({"stream": "a"})", R"({"stream": 3, "says": "real"})",
+                           R"({"stream": "a", "says": "maybe"})"}) {
+    EXPECT_EQ(client_.post("/api/v1/feedback", body)->status, 400U) << body;
+  }
+  EXPECT_EQ(view_.said.size(), 1U);
 }
 
 TEST_F(AgentStatusServer, PagesStreams) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <optional>
 #include <vector>
 
 namespace lapwing::detect {
@@ -74,12 +75,47 @@ TEST(AlarmBudget, KeepsToTheRateWhateverTheTail) {
   }
 }
 
-TEST(AlarmBudget, SparesAnAlarmThatWasTrue) {
-  auto one = budget_of(0.01);
-  alarms_of(one, 5000, 0.05, 1, 7);
-  auto other = one;
-  other.spare();
-  EXPECT_LT(other.threshold(), one.threshold());
+/// What the threshold is after the next rows, without novelty, were taken.
+float threshold_after(AlarmBudget budget, std::optional<Feedback> feedback) {
+  if (feedback) budget.take(*feedback);
+  budget.push(1e-6F, kMemory);
+  return budget.threshold();
+}
+
+TEST(AlarmBudget, ATrueAlarmCostsNothingAndANuisanceTwice) {
+  auto budget = budget_of(0.01);
+  alarms_of(budget, 5000, 0.05, 1, 7);
+  const float unsaid = threshold_after(budget, {});
+  EXPECT_LT(threshold_after(budget, Feedback::real_fault), unsaid);
+  EXPECT_GT(threshold_after(budget, Feedback::false_alarm), unsaid);
+}
+
+TEST(AlarmBudget, TheLastWordCounts) {
+  auto budget = budget_of(0.01);
+  alarms_of(budget, 5000, 0.05, 1, 7);
+  auto changed = budget;
+  for (const auto feedback : {Feedback::false_alarm, Feedback::false_alarm, Feedback::real_fault}) {
+    changed.take(feedback);
+  }
+  EXPECT_FLOAT_EQ(threshold_after(changed, {}), threshold_after(budget, Feedback::real_fault));
+}
+
+TEST(AlarmBudget, AWordBeforeAnyAlarmChangesNothing) {
+  auto budget = budget_of(kWeekly);
+  EXPECT_EQ(threshold_after(budget, Feedback::false_alarm), threshold_after(budget, {}));
+}
+
+TEST(AlarmBudget, TrueFaultsDoNotDeafenAStream) {
+  const auto after_faults = [](bool told) {
+    auto budget = budget_of(kWeekly);
+    for (int fault = 0; fault < 30; ++fault) {
+      for (int i = 0; i < 1000; ++i) budget.push(0, kMemory);
+      if (budget.push(40, kMemory) > 0 && told) budget.take(Feedback::real_fault);
+    }
+    budget.push(1e-6F, kMemory);
+    return budget.threshold();
+  };
+  EXPECT_LT(2 * after_faults(true), after_faults(false));
 }
 
 TEST(AlarmBudget, GoesOnAfterASnapshot) {

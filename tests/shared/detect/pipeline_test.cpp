@@ -290,7 +290,8 @@ TEST(Pipeline, TakesAnOperatorsWordAtOnce) {
   const auto pipeline = make(watch);
   replay(*pipeline, std::span(samples).first(3200));
   EXPECT_EQ(pipeline->state().anomalies_open, 1U);
-  pipeline->accept_new_normal();
+  std::vector<Event> accepted;
+  pipeline->take(Feedback::new_normal, accepted);
   const auto events = replay(*pipeline, std::span(samples).subspan(3200));
   ASSERT_FALSE(events.empty());
   EXPECT_EQ(events.front().phase, Phase::closed);
