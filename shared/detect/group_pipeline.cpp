@@ -8,6 +8,7 @@
 #include "shared/detect/quality.hpp"
 #include "shared/detect/shown_score.hpp"
 #include "shared/detect/snapshot.hpp"
+#include "shared/detect/trained_on_warmup.hpp"
 
 #include <algorithm>
 #include <array>
@@ -82,13 +83,18 @@ const WatchConfig kRows = [] {
 
 struct GroupPipeline::State {
   State(const WatchConfig& watch, std::size_t sensors, bool honest)
-      : qualities(sensors), decisions(sensors), calibration(calibration_rows(watch, honest)) {}
+      : qualities(sensors),
+        decisions(sensors),
+        calibration(calibration_rows(watch, honest)),
+        first(honest ? 0 : calibration_rows(watch, honest)) {}
 
   Quality clock;  ///< of the rows
   std::vector<Quality> qualities;
   std::vector<Decision> decisions;  ///< of the sensors
   Decision decision;                ///< of the group
   Calibration calibration;
+  std::vector<float> first;      ///< scores that calibrate, of kinds without honest ones
+  std::uint64_t first_seen = 0;  ///< of them
   Episode episode;
   Parts parts;  ///< at the peak of the open anomaly
   double peak = 0;
@@ -103,7 +109,7 @@ struct GroupPipeline::State {
 
   template <class A>
   void fields(A& archive) {
-    archive(clock, qualities, decisions, decision, calibration, episode, parts);
+    archive(clock, qualities, decisions, decision, calibration, first, first_seen, episode, parts);
     archive(peak, unit, power, rare, last_score, rows_total, dropped_total);
   }
   [[nodiscard]] float raised(float raw) const noexcept {
@@ -116,11 +122,11 @@ struct GroupPipeline::State {
   [[nodiscard]] bool plausible(std::size_t sensors) const noexcept {
     const auto placed = [sensors](const Part& part) { return part.sensor < sensors; };
     const auto sound = [](const Decision& one) { return one.plausible(); };
-    return calibration.plausible() && decision.plausible() && episode.plausible() &&
-           std::ranges::all_of(decisions, sound) && parts.count <= GroupEvent::kParts &&
-           std::ranges::all_of(parts.list, placed) && std::isfinite(unit) && unit > 0 &&
-           std::isfinite(rare) && rare >= 0 && power >= static_cast<float>(kPowerMin) &&
-           power <= static_cast<float>(kPowerMax);
+    return calibration.plausible() && first_seen <= first.size() && decision.plausible() &&
+           episode.plausible() && std::ranges::all_of(decisions, sound) &&
+           parts.count <= GroupEvent::kParts && std::ranges::all_of(parts.list, placed) &&
+           std::isfinite(unit) && unit > 0 && std::isfinite(rare) && rare >= 0 &&
+           power >= static_cast<float>(kPowerMin) && power <= static_cast<float>(kPowerMax);
   }
 };
 
@@ -128,7 +134,7 @@ Result<std::unique_ptr<GroupPipeline>> GroupPipeline::make(const GroupConfig& gr
                                                            std::size_t sensors,
                                                            std::uint64_t id_seed) {
   const WatchConfig& watch = group.watch;
-  const Kind* kind = find_kind(watch.detector, Input::group);
+  const Kind* kind = find_group_kind(watch.detector);
   if (kind == nullptr) {
     return Error{Errc::bad_config,
                  "group " + watch.name + ": no detector \"" + watch.detector + "\" for groups"};
@@ -137,7 +143,7 @@ Result<std::unique_ptr<GroupPipeline>> GroupPipeline::make(const GroupConfig& gr
                           .warmup = detector_rows(watch, kind->warmup_scores),
                           .season = watch.season,
                           .parameters = watch.parameters};
-  auto detector = kind->make(settings, {});
+  auto detector = make_live(*kind, settings);
   if (!detector) return within("group " + watch.name, detector.error());
   return std::unique_ptr<GroupPipeline>(
       new GroupPipeline(group, sensors, id_seed, std::move(*detector), kind->warmup_scores));
@@ -188,7 +194,7 @@ GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time no
   if (warm_before) {
     judge(raw, checked.time, verdict, events);
   } else if (detector_->warm() && honest_) {
-    calibrate_on_warmup();
+    calibrate_on(detector_->warmup_scores());
   }
   s.last_score = verdict.score;
   return verdict;
@@ -242,6 +248,11 @@ void GroupPipeline::judge(float raw, Time time, GroupVerdict& verdict,
     const double per_week = s.clock.readings_per_week();
     if (per_week > 0) s.calibration.set_rate(group_->watch.alarms_per_week / per_week);
   }
+  if (s.first_seen < s.first.size()) {
+    s.first[s.first_seen] = raw;
+    if (++s.first_seen == s.first.size()) calibrate_on(s.first);
+    return;
+  }
   verdict.scored = s.calibration.ready();
   s.calibration.push(s.raised(raw));
   if (!verdict.scored) return;
@@ -270,10 +281,9 @@ void GroupPipeline::judge(float raw, Time time, GroupVerdict& verdict,
   if (!scratch_.empty()) report(GroupEvent::kGroup, events);
 }
 
-/// The warm-up's honest scores give the unit, the spread and the first threshold.
-void GroupPipeline::calibrate_on_warmup() noexcept {
+/// Scores of rows that were not learnt give the unit, the spread and the first threshold.
+void GroupPipeline::calibrate_on(std::span<const float> scores) noexcept {
   State& s = *state_;
-  const auto scores = detector_->warmup_scores();
   const std::size_t count = std::min(scores.size(), sorted_.size());
   if (count < kCalibrationMin) return;  // the rows to come calibrate
   const std::span sorted(sorted_.data(), count);
@@ -335,7 +345,7 @@ void GroupPipeline::accept_new_normal() noexcept {
   s.episode = {};
   s.rare = 0;
   s.calibration.accept();
-  if (detector_->warm() && honest_) calibrate_on_warmup();
+  if (detector_->warm() && honest_) calibrate_on(detector_->warmup_scores());
   for (Quality& quality : s.qualities) quality.accept_run();
 }
 

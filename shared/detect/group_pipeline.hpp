@@ -89,7 +89,7 @@ class GroupPipeline {
 
   void check_sensors(Time time, std::span<const double> row, std::vector<GroupEvent>& events);
   void judge(float raw, Time time, GroupVerdict& verdict, std::vector<GroupEvent>& events);
-  void calibrate_on_warmup() noexcept;
+  void calibrate_on(std::span<const float> scores) noexcept;
   void report(std::int32_t sensor, std::vector<GroupEvent>& events);
   void accept_new_normal() noexcept;
   void accept_if_lasting(Time time, std::vector<GroupEvent>& events);

@@ -11,4 +11,9 @@ const Kind* find_kind(std::string_view name, Input input) noexcept {
   return found == kKinds.end() ? nullptr : found;
 }
 
+const Kind* find_group_kind(std::string_view name) noexcept {
+  const Kind* kind = find_kind(name, Input::group);
+  return kind != nullptr ? kind : find_kind(name, Input::rows);
+}
+
 }  // namespace lapwing::detect

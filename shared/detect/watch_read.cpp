@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/base/config.hpp"
 #include "shared/detect/kinds.hpp"
+#include "shared/detect/trained_on_warmup.hpp"
 #include "shared/detect/watch_keys.hpp"
 
 #include <algorithm>
@@ -30,13 +31,17 @@ bool good_name(std::string_view name) {
   return true;
 }
 
-/// The names of the kinds that take this input: the table is the only list.
-std::vector<std::string_view> kind_names(Input input) {
-  std::vector<std::string_view> names;
+const Kind* kind_for(std::string_view name, Input input) {
+  return input == Input::group ? find_group_kind(name) : find_kind(name, input);
+}
+
+/// The kinds that may be named for this input: the table is the only list.
+std::vector<const Kind*> kinds_for(Input input) {
+  std::vector<const Kind*> kinds;
   for (const Kind& kind : kKinds) {
-    if (kind.input == input) names.push_back(kind.name);
+    if (kind_for(kind.name, input) == &kind) kinds.push_back(&kind);
   }
-  return names;
+  return kinds;
 }
 
 struct Asked {
@@ -49,10 +54,10 @@ struct Asked {
 /// which several may know a name, each with a range of its own.
 std::map<std::string, Asked> parameters_of(std::string_view detector, Input input) {
   std::map<std::string, Asked> all;
-  for (const Kind& kind : kKinds) {
-    if (kind.input != input || (!detector.empty() && kind.name != detector)) continue;
-    for (const Parameter& one : kind.parameters) {
-      const std::string help = std::string(kind.name) + ": " + std::string(one.summary);
+  for (const Kind* kind : kinds_for(input)) {
+    if (!detector.empty() && kind->name != detector) continue;
+    for (const Parameter& one : kind->parameters) {
+      const std::string help = std::string(kind->name) + ": " + std::string(one.summary);
       const auto [at, fresh] =
           all.try_emplace(std::string(one.name), Asked{help, one.min, one.max});
       if (fresh) continue;
@@ -89,8 +94,10 @@ void read_name(WatchConfig& watch, config::Section& section) {
 
 void read_sensitivity(WatchConfig& watch, config::Section& section, Input input) {
   const bool stream = input == Input::stream;
+  std::vector<std::string_view> names;
+  for (const Kind* kind : kinds_for(input)) names.push_back(kind->name);
   watch.detector = section.choice({"detector", "see `lapwing-agent detectors`"}, watch.detector,
-                                  std::span<const std::string_view>(kind_names(input)));
+                                  std::span<const std::string_view>(names));
   watch.alarms_per_week = section.number(
       {"alarms_per_week", stream ? "false alarms accepted per stream and week: the one knob for "
                                    "sensitivity"
@@ -133,10 +140,10 @@ void read_parameters(WatchConfig& watch, config::Section& section, Input input) 
     const auto value = table.optional_number({name, asked.help}, asked.min, asked.max);
     if (value) watch.parameters[name] = *value;
   }
-  const Kind* kind = find_kind(watch.detector, input);
+  const Kind* kind = kind_for(watch.detector, input);
   if (kind == nullptr || watch.parameters.empty()) return;
   const std::size_t width = input == Input::stream ? 1 : watch.streams.size();
-  const auto made = kind->make({.width = width, .parameters = watch.parameters}, {});
+  const auto made = make_live(*kind, {.width = width, .parameters = watch.parameters});
   if (!made) section.problem("parameters", made.error().context);
 }
 
