@@ -187,7 +187,7 @@ TEST_P(DefaultGroup, AnAnomalyNamesItsSensorFirst) {
         return e.event.onset >= time_of(1000) && e.event.onset <= time_of(1010);
       });
       ASSERT_NE(alarm, alarms.end()) << names[sensor];
-      const auto record = to_record(*alarm, group, names, {});
+      const auto record = to_record(*alarm, group, group.watch.name, names, {});
       EXPECT_EQ(record.contributions.front().stream, names[sensor]);
       EXPECT_NE(record.text.find(names[sensor]), std::string::npos) << record.text;
     }
