@@ -74,6 +74,9 @@ class GroupPipeline {
   /// A person's word on the newest anomaly of the group. What is normal now, in any sensor, is no
   /// anomaly any more.
   void take(Feedback feedback, std::vector<GroupEvent>& events);
+  /// The sensors' shares in the score of the last row that was not dropped, one each. They add up
+  /// to 1, or are 0 where nothing could be scored. Borrowed until the next push.
+  [[nodiscard]] std::span<const float> contributions() const noexcept { return shares_; }
 
   [[nodiscard]] std::size_t state_bytes() const noexcept;
   /// Appends the whole state (framed, checksummed, little-endian).

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 namespace lapwing::detect {
@@ -107,6 +108,26 @@ TEST(GroupPipeline, FindsAFaultSaysWhoseItIsAndWhenItIsOver) {
   ASSERT_EQ(record.contributions.size(), alarms[0].parts_count);
   EXPECT_EQ(record.contributions[0].stream, "out");
   EXPECT_NE(record.text.find("out "), std::string::npos) << record.text;
+}
+
+TEST(GroupPipeline, TellsTheSharesOfEveryRow) {
+  const GroupConfig group = config();
+  const auto pipeline = GroupPipeline::make(group, kWidth, 7);
+  ASSERT_TRUE(pipeline);
+  auto values = machine(450, 3);
+  for (std::size_t t = 430; t < 450; ++t) values[t * kWidth + 1] += 40;
+  const auto total = [&] {
+    const auto shares = (*pipeline)->contributions();
+    return std::accumulate(shares.begin(), shares.end(), 0.0);
+  };
+  run(**pipeline, values, 0, 300);
+  ASSERT_EQ((*pipeline)->contributions().size(), kWidth);
+  EXPECT_EQ(total(), 0) << "warming up";
+  run(**pipeline, values, 300, 449);
+  const Outcome last = run(**pipeline, values, 449, 450);
+  EXPECT_TRUE(last.verdicts[0].scored);
+  EXPECT_NEAR(total(), 1, 1e-5);
+  EXPECT_GT((*pipeline)->contributions()[1], 0.5F) << "the sensor at fault";
 }
 
 TEST(GroupPipeline, NormalRowsRaiseFewAlarms) {
