@@ -3,6 +3,7 @@
 #pragma once
 
 #include "agent/replay/replay.hpp"
+#include "agent/replay/window.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
 
@@ -15,12 +16,6 @@
 #include <vector>
 
 namespace lapwing::agent {
-
-/// A labelled event; both ends belong to it.
-struct Window {
-  Time start{};
-  Time end{};
-};
 
 /// Labels of one or of many files.
 class Labels {

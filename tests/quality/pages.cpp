@@ -13,15 +13,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<agent::Labelled> labels_of(const Series& series) {
-  std::vector<agent::Labelled> list;
+std::vector<agent::Window> labels_of(const Series& series) {
+  std::vector<agent::Window> list;
   for (const auto& [first, last] : series.windows) {
     list.push_back({series.times[first], series.times[last]});
   }
   for (std::size_t i = 0; i < series.labels.size(); ++i) {
     if (series.labels[i] == 0) continue;
     if (i == 0 || series.labels[i - 1] == 0) list.push_back({series.times[i], series.times[i]});
-    list.back().last = series.times[i];
+    list.back().end = series.times[i];
   }
   return list;
 }

@@ -160,9 +160,9 @@ TEST(Plot, DrawsAnythingIntoAWellFormedPicture) {
     EXPECT_EQ(svg.find("inf"), std::string::npos) << scale;
   }
   Plot empty(start, start + std::chrono::hours(1));
-  const Labelled label{start - std::chrono::hours(1), start + std::chrono::minutes(30)};
+  const Window label{start - std::chrono::hours(1), start + std::chrono::minutes(30)};
   EXPECT_NE(empty.svg("labelled", {}, {&label, 1})
-                .find("class=\"label\" x=\"80.0\" y=\"64.0\" width=\"520.0\""),
+                .find("class=\"label\" x=\"80.0\" y=\"519.0\" width=\"520.0\""),
             std::string::npos)
       << "from the left edge to the middle";
   EXPECT_TRUE(empty.svg("nothing", {}).ends_with("</svg>\n"));
