@@ -37,10 +37,11 @@ void add_check_config(CLI::App& app, int& exit_code) {
 }
 
 /// How a CSV file is read.
-void add_reading(CLI::App& command, ReadOptions& options, std::string& interval) {
+void add_reading(CLI::App& command, ReadOptions& options, const char* value,
+                 std::string& interval) {
   command.add_option("--time", options.timestamp_column, "Time column: name, or number from 1")
       ->capture_default_str();
-  command.add_option("--value", options.value_columns, "Value column: name, or number from 1")
+  command.add_option("--value", options.value_columns, value)
       ->delimiter(',')
       ->capture_default_str();
   command.add_option("--delimiter", options.delimiter, "Between columns")->capture_default_str();
@@ -63,14 +64,17 @@ void add_replay(CLI::App& app, int& exit_code) {
   ReplayOptions& options = wanted->options;
   command
       ->add_option("files", wanted->files,
-                   "CSV files with a time and a value column, or folders of them; - is standard "
+                   "CSV files with a time and value columns, or folders of them; - is standard "
                    "input")
       ->required();
   command->add_option("--out", wanted->out, "Write the scores of each file into this folder");
   command->add_option("--plot", wanted->plot,
-                      "Draw value, band and anomalies into this SVG file; of several files, into "
-                      "this folder");
-  add_reading(*command, options, *interval);
+                      "Draw values and anomalies into this SVG file; of several files, into this "
+                      "folder");
+  add_reading(*command, options,
+              "Value column: name, or number from 1; several (a,b,c), or '*' for every column of "
+              "numbers, are one group of sensors",
+              *interval);
   auto* labels = command->add_option("--labels", wanted->labels,
                                      "Judge by these events: CSV of start,end, or NAB's JSON");
   command
@@ -111,7 +115,7 @@ void add_tune(CLI::App& app, int& exit_code) {
   command->add_option("file", wanted->options.file, "CSV with a time and a value column")
       ->required();
   command->add_option("--plot", wanted->plot, "The picture; without: NAME-tune.svg here");
-  add_reading(*command, wanted->options, *interval);
+  add_reading(*command, wanted->options, "Value column: name, or number from 1", *interval);
   command->callback([=, &exit_code] {
     take_interval(wanted->options, *interval);
     exit_code = run_tune(*wanted, std::cout, std::cerr);

@@ -19,8 +19,8 @@ namespace lapwing::agent {
 /// Says whether a configuration can be used; every problem in it goes to `err`.
 int run_check_config(const std::filesystem::path& config, std::ostream& out, std::ostream& err);
 
-/// Files through the pipeline of one stream each. With `config` the watch comes from there: the one
-/// named `watch`, else the first; what was given on the command line goes before it.
+/// Files through the pipeline of one stream, or one group, each. With `config` the watch comes from
+/// there: the one named `watch`, else the first; what was given on the command line goes before it.
 struct ReplayCommand {
   ReplayOptions options;                     ///< of each file; `file`, `plot` and `out` come from:
   std::vector<std::filesystem::path> files;  ///< files, folders (every .csv below), or `-`

@@ -3,7 +3,7 @@
 #include "agent/cli/progress.hpp"
 #include "agent/cli/replay_json.hpp"
 #include "agent/config.hpp"
-#include "agent/replay/columns.hpp"
+#include "agent/replay/fields.hpp"
 #include "agent/replay/inputs.hpp"
 #include "agent/replay/report.hpp"
 
@@ -102,13 +102,15 @@ class Run {
     if (!options.out.empty() && fs::equivalent(options.out, file.path, absent)) {
       return Error{Errc::bad_config, "--out would overwrite " + file.path.string()};
     }
+    if (const auto* labelled = labels_ ? labels_->of(file.path) : nullptr) {
+      options.labelled = *labelled;
+    }
     progress_.begin(file.name.string());
     options.progress = [this](std::size_t done, std::size_t all) { progress_.show(done, all); };
-    Rows rows;
-    const auto report = replay(options, &rows);
+    const auto report = replay(options);
     if (!report) return report.error();
     progress_.begin({});  // takes the line away
-    const auto judgement = judge_file(*report, rows, file);
+    const auto judgement = judge_file(*report);
     total_.rows += report->rows;
     total_.anomalies += report->anomalies.size();
     total_.seconds += report->seconds;
@@ -135,7 +137,8 @@ class Run {
         whole = {{"files", std::move(rest)}};
         if (judged_ > 0) whole["judged"] = to_json(judgement_);
       }
-      out_ << whole.dump(2) << '\n';
+      // Names are as in the file, whatever its encoding.
+      out_ << whole.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) << '\n';
       return;
     }
     if (files == 1) return;
@@ -145,17 +148,9 @@ class Run {
   }
 
  private:
-  std::optional<Judgement> judge_file(const ReplayReport& report, const Rows& rows,
-                                      const InputFile& file) {
-    std::vector<Window> windows;
-    if (!options_.label_column.empty()) {
-      windows = windows_of(rows);
-    } else {
-      const auto* labelled = labels_ ? labels_->of(file.path) : nullptr;
-      if (labelled == nullptr) return std::nullopt;
-      windows = *labelled;
-    }
-    const Judgement judgement = judge(report, windows);
+  std::optional<Judgement> judge_file(const ReplayReport& report) {
+    if (!report.labelled) return std::nullopt;
+    const Judgement judgement = judge(report, *report.labelled);
     judgement_.add(judgement);
     ++judged_;
     return judgement;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/replay/columns.hpp"
 
+#include "agent/replay/fields.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cctype>
@@ -44,8 +46,8 @@ bool is_one_of(std::string_view name, std::span<const std::string_view> names) {
 
 class Finder {
  public:
-  Finder(Fields first, Fields second, const ReadOptions& options)
-      : first_(first), second_(second), options_(options) {
+  Finder(Fields first, std::span<const std::string> below, const ReadOptions& options)
+      : first_(first), below_(below), options_(options) {
     header_ = std::ranges::none_of(
         first, [](std::string_view field) { return parse_number(field).has_value(); });
   }
@@ -55,14 +57,15 @@ class Finder {
     columns.header = header_;
     columns.time = time();
     if (!columns.time && !times_by_default()) return missing(options_.timestamp_column);
-    const auto value = this->value(columns.time);
-    if (!value) return missing(options_.value_columns.front());
-    columns.value = *value;
-    if (columns.time == columns.value) columns.time.reset();
     if (!options_.label_column.empty()) {
       columns.label = named(options_.label_column);
       if (!columns.label) return missing(options_.label_column);
     }
+    auto values = this->values(columns);
+    if (!values) return values.error();
+    columns.values = std::move(*values);
+    if (columns.time && std::ranges::count(columns.values, *columns.time) > 0) columns.time.reset();
+    for (const std::size_t i : columns.values) columns.names.push_back(name_of(i));
     return columns;
   }
 
@@ -71,8 +74,9 @@ class Finder {
     return options_.timestamp_column == kTimestampColumn;
   }
   [[nodiscard]] bool is_label(std::size_t i) const {
-    return header_ &&
-           (is_one_of(first_[i], kLabelNames) || trimmed(first_[i]) == options_.label_column);
+    if (!header_) return false;
+    const std::string_view name = trimmed(first_[i]);
+    return is_one_of(name, kLabelNames) || (!name.empty() && name == options_.label_column);
   }
   [[nodiscard]] std::optional<std::size_t> named(std::string_view name) const {
     for (std::size_t i = 0; header_ && i < first_.size(); ++i) {
@@ -93,16 +97,56 @@ class Finder {
     return pair ? std::optional<std::size_t>(0) : std::nullopt;
   }
 
-  [[nodiscard]] std::optional<std::size_t> value(std::optional<std::size_t> time) const {
-    const std::string& name = options_.value_columns.front();
-    if (const auto found = named(name)) return found;
-    if (name != kValueColumn) return std::nullopt;
+  [[nodiscard]] Result<std::vector<std::size_t>> values(const Columns& columns) const {
+    const auto& names = options_.value_columns;
+    if (names.size() == 1 && names.front() == kEveryColumn) return every(columns);
+    std::vector<std::size_t> values;
+    for (const std::string& name : names) {
+      auto found = named(name);
+      if (!found && names.size() == 1) found = value_by_default(columns);
+      if (!found) return missing(name);
+      if (std::ranges::count(values, *found) > 0) {
+        return Error{Errc::bad_config, "the value column \"" + name + "\" is named twice"};
+      }
+      values.push_back(*found);
+    }
+    return values;
+  }
+
+  /// Whether the field is the first of numbers that are neither times nor labels.
+  [[nodiscard]] bool begins_numbers(std::size_t i, const Columns& columns) const {
+    if (columns.time == i || columns.label == i || is_label(i)) return false;
+    const bool in_first = !header_ && !trimmed(first_[i]).empty();
+    return in_first ? parse_number(first_[i]).has_value()
+                    : i < below_.size() && parse_number(below_[i]);
+  }
+
+  [[nodiscard]] Result<std::vector<std::size_t>> every(const Columns& columns) const {
+    std::vector<std::size_t> values;
+    for (std::size_t i = 0; i < first_.size(); ++i) {
+      if (begins_numbers(i, columns)) values.push_back(i);
+    }
+    if (values.empty()) {
+      return Error{Errc::bad_input,
+                   options_.file.string() +
+                       " has no column of numbers besides time and label: it has " +
+                       joined(first_)};
+    }
+    return values;
+  }
+
+  [[nodiscard]] std::optional<std::size_t> value_by_default(const Columns& columns) const {
+    if (options_.value_columns.front() != kValueColumn) return std::nullopt;
     if (!header_) return first_.size() == 1 ? 0 : 1;
     for (std::size_t i = 0; i < first_.size(); ++i) {
-      const bool other = time == i || is_label(i);
-      if (!other && i < second_.size() && parse_number(second_[i])) return i;
+      if (begins_numbers(i, columns)) return i;
     }
     return std::nullopt;
+  }
+
+  [[nodiscard]] std::string name_of(std::size_t i) const {
+    const std::string_view name = header_ ? trimmed(first_[i]) : std::string_view();
+    return name.empty() ? std::to_string(i + 1) : std::string(name);
   }
 
   [[nodiscard]] Error missing(std::string_view what) const {
@@ -111,7 +155,7 @@ class Finder {
   }
 
   Fields first_;
-  Fields second_;
+  std::span<const std::string> below_;
   const ReadOptions& options_;
   bool header_ = false;
 };
@@ -119,27 +163,13 @@ class Finder {
 }  // namespace
 
 std::size_t Columns::needed() const {
+  const std::size_t value = values.empty() ? 0 : std::ranges::max(values);
   return 1 + std::max({value, time.value_or(0), label.value_or(0)});
 }
 
-Result<Columns> find_columns(Fields first, Fields second, const ReadOptions& options) {
-  return Finder(first, second, options).find();
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto from = text.find_first_not_of(" \t\r");
-  if (from == std::string_view::npos) return {};
-  return text.substr(from, text.find_last_not_of(" \t\r") - from + 1);
-}
-
-std::optional<double> parse_number(std::string_view text) {
-  text = trimmed(text);
-  if (text.starts_with('+')) text.remove_prefix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (end != text.data() + text.size() || text.empty()) return std::nullopt;
-  if (error == std::errc::result_out_of_range) return std::nullopt;
-  return value;
+Result<Columns> find_columns(Fields first, std::span<const std::string> below,
+                             const ReadOptions& options) {
+  return Finder(first, below, options).find();
 }
 
 }  // namespace lapwing::agent

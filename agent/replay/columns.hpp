@@ -8,13 +8,16 @@
 #include <cstddef>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace lapwing::agent {
 
 struct Columns {
   std::optional<std::size_t> time;  ///< none: times are made up
-  std::size_t value = 0;
+  std::vector<std::size_t> values;  ///< one or several
+  std::vector<std::string> names;   ///< of the values: the header's, or numbers from 1
   std::optional<std::size_t> label;
   bool header = false;
 
@@ -22,12 +25,10 @@ struct Columns {
   [[nodiscard]] std::size_t needed() const;
 };
 
-/// From the first two rows (the second may be empty). A first row in which nothing is a number is a
-/// header. Errors: bad_input (no such column: names those there are).
+/// From the first row, and of each column the first field below it that is not empty (there may be
+/// none). A first row in which nothing is a number is a header. Errors: bad_input (no such column:
+/// names those there are), bad_config (one is named twice).
 Result<Columns> find_columns(std::span<const std::string_view> first,
-                             std::span<const std::string_view> second, const ReadOptions& options);
-
-[[nodiscard]] std::string_view trimmed(std::string_view text);
-[[nodiscard]] std::optional<double> parse_number(std::string_view text);
+                             std::span<const std::string> below, const ReadOptions& options);
 
 }  // namespace lapwing::agent

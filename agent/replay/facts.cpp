@@ -28,9 +28,10 @@ struct Point {
 
 std::vector<Point> points_of(const Rows& rows) {
   std::vector<Point> points;
-  for (const Row& row : rows.rows) {
-    if (!row.readable || !std::isfinite(row.number)) continue;
-    points.push_back({static_cast<double>(to_micros(row.time)) / 1e6, row.number});
+  for (std::size_t i = 0; i < rows.rows.size(); ++i) {
+    const Row& row = rows.rows[i];
+    if (!row.readable || !std::isfinite(rows.numbers[i])) continue;
+    points.push_back({static_cast<double>(to_micros(row.time)) / 1e6, rows.numbers[i]});
   }
   std::ranges::stable_sort(points, {}, &Point::seconds);
   return points;
@@ -173,9 +174,7 @@ StreamFacts facts_of(const Rows& rows) {
   const auto points = points_of(rows);
   facts.readings = points.size();
   if (points.size() < 2) return facts;
-  const auto holes = static_cast<std::uint64_t>(std::ranges::count_if(
-      rows.rows, [](const Row& row) { return !row.readable || !std::isfinite(row.number); }));
-  look_at_times(points, holes, facts);
+  look_at_times(points, rows.rows.size() - points.size(), facts);
   look_at_values(points, facts);
   if (!rows.times_made_up && facts.interval_seconds <= kDay / 8) {
     facts.daily = repeats(points, kDay, kDay / 96, kDay * 3 / 16);

@@ -51,15 +51,14 @@ std::vector<Window> windows_of(const Rows& rows) {
 Judgement judge(const ReplayReport& report, std::span<const Window> windows) {
   Judgement out;
   const auto early = [&](const Window& w) { return !report.warm || w.end < report.scored_from; };
-  const auto meets = [&](std::size_t i, const Window& w) {
-    return report.found[i] <= w.end &&
-           std::max(report.anomalies[i].end, report.found[i]) >= w.start;
+  const auto meets = [](const Anomaly& one, const Window& w) {
+    return one.found <= w.end && std::max(one.event.end, one.found) >= w.start;
   };
-  for (std::size_t i = 0; i < report.anomalies.size(); ++i) {
+  for (const Anomaly& one : report.anomalies) {
     bool met = false;
     bool met_early = false;
     for (const Window& window : windows) {
-      if (!meets(i, window)) continue;
+      if (!meets(one, window)) continue;
       (early(window) ? met_early : met) = true;
     }
     if (met_early && !met) continue;
@@ -73,9 +72,9 @@ Judgement judge(const ReplayReport& report, std::span<const Window> windows) {
     }
     ++out.windows;
     std::optional<Time> first;
-    for (std::size_t i = 0; i < report.anomalies.size(); ++i) {
-      if (!meets(i, window)) continue;
-      const Time found = std::max(report.found[i], window.start);
+    for (const Anomaly& one : report.anomalies) {
+      if (!meets(one, window)) continue;
+      const Time found = std::max(one.found, window.start);
       first = first ? std::min(*first, found) : found;
     }
     if (!first) continue;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/decode/csv_split.hpp"
+#include "agent/replay/fields.hpp"
 #include "agent/replay/judge.hpp"
 #include "shared/base/files.hpp"
 

@@ -3,11 +3,13 @@
 
 #include "agent/decode/csv_split.hpp"
 #include "agent/replay/columns.hpp"
+#include "agent/replay/fields.hpp"
 
+#include <algorithm>
 #include <array>
-#include <charconv>
-#include <cmath>
+#include <deque>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <limits>
 #include <optional>
@@ -16,6 +18,7 @@ namespace lapwing::agent {
 namespace {
 
 constexpr Time kMadeUpStart = from_micros(946'684'800'000'000);  // 2000-01-01
+constexpr std::size_t kSearchedRows = 1000;                      // for a column's first field
 
 Result<std::string> read_all(const ReadOptions& options) {
   const bool from_stdin = options.file == "-";
@@ -46,59 +49,118 @@ Result<std::string> read_all(const ReadOptions& options) {
   return text;
 }
 
-/// The columns of a text, looked up in its first two rows.
+/// The columns of a text, looked up in its first rows; none when it is empty.
 Result<std::optional<Columns>> columns_of(std::string_view text, const ReadOptions& options) {
+  CsvSplitter first(text, options.delimiter);
+  if (!first.next()) return std::optional<Columns>();
+  std::vector<std::string> below(first.fields().size());
   CsvSplitter rows(text, options.delimiter);
-  if (!rows.next()) return std::optional<Columns>();
-  const std::vector<std::string_view> first = rows.fields();
-  CsvSplitter again(text, options.delimiter);
-  (void)again.next();
-  const bool two = again.next();
-  auto found = find_columns(first, two ? again.fields() : std::vector<std::string_view>(), options);
+  (void)rows.next();
+  std::size_t empty = below.size();
+  for (std::size_t row = 0; row < kSearchedRows && empty > 0 && rows.next(); ++row) {
+    for (std::size_t i = 0; i < std::min(below.size(), rows.fields().size()); ++i) {
+      const std::string_view field = trimmed(rows.fields()[i]);
+      if (!below[i].empty() || field.empty()) continue;
+      below[i] = std::string(field);
+      --empty;
+    }
+  }
+  auto found = find_columns(first.fields(), below, options);
   if (!found) return found.error();
-  return std::optional(*found);
-}
-
-/// What is wrong with the row; empty when it could be read.
-std::string read_row(std::span<const std::string_view> fields, const Columns& columns, Row& row) {
-  if (columns.time && *columns.time < fields.size()) {
-    row.timestamp = std::string(trimmed(fields[*columns.time]));
-  }
-  if (fields.size() < columns.needed()) return "too few fields";
-  std::string_view value = trimmed(fields[columns.value]);
-  const auto number = parse_number(value);
-  if (number) row.value = std::string(value);
-  if (columns.label) {
-    row.anomalous = parse_number(fields[*columns.label]).value_or(0) > 0;
-  }
-  if (columns.time) {
-    const auto time = parse_csv_time(row.timestamp);
-    if (!time) return time.error().context;
-    row.time = *time;
-  }
-  // Nothing between the commas is a hole in the data, which the checks report as such.
-  if (!number && !value.empty()) {
-    return "\"" + std::string(value.substr(0, 40)) + "\" is not a number";
-  }
-  row.number = number.value_or(std::numeric_limits<double>::quiet_NaN());
-  row.readable = true;
-  return {};
+  return std::optional(std::move(*found));
 }
 
 }  // namespace
 
-Result<Rows> read_rows(const ReadOptions& options) {
-  if (options.value_columns.size() != 1) {
-    return Error{Errc::bad_config, "replay takes one value column, not " +
-                                       std::to_string(options.value_columns.size()) +
-                                       ": name the one to be scored"};
+struct Rows::Text {
+  std::string file;
+  std::deque<std::string> unescaped;  ///< fields with doubled quotes
+};
+
+namespace {
+
+/// Reads one row after another.
+class Reader {
+ public:
+  Reader(const Columns& columns, Micros interval, Rows& out, Rows::Text& text)
+      : columns_(columns),
+        interval_(interval),
+        fields_min_(columns.needed()),
+        out_(out),
+        text_(text) {}
+
+  /// Adds the row; what is wrong with it, empty when nothing is.
+  std::string add(std::span<const std::string_view> fields) {
+    Row row;
+    if (!columns_.time) {
+      row.time = kMadeUpStart + interval_ * static_cast<std::int64_t>(out_.rows.size());
+    } else if (*columns_.time < fields.size()) {
+      row.timestamp = keep(trimmed(fields[*columns_.time]));
+    }
+    const std::size_t first = out_.numbers.size();
+    const std::size_t width = columns_.values.size();
+    out_.numbers.resize(first + width, std::numeric_limits<double>::quiet_NaN());
+    out_.written.resize(first + width);
+    std::string problem = read(fields, row, first);
+    out_.rows.push_back(row);
+    return problem;
   }
-  const auto text = read_all(options);
-  if (!text) return text.error();
-  const auto columns = columns_of(*text, options);
+
+ private:
+  std::string read(std::span<const std::string_view> fields, Row& row, std::size_t first) {
+    if (fields.size() < fields_min_) return "too few fields";
+    std::string problem;
+    const std::size_t width = columns_.values.size();
+    std::size_t wrong = 0;
+    for (std::size_t c = 0; c < width; ++c) {
+      const std::string_view field = trimmed(fields[columns_.values[c]]);
+      if (const auto number = parse_number(field)) {
+        out_.numbers[first + c] = *number;
+        out_.written[first + c] = field;
+      } else if (!field.empty() && ++wrong == 1) {
+        // Nothing between the commas is a hole in the data, which the checks report as such.
+        if (width > 1) problem = columns_.names[c] + ": ";
+        problem += "\"" + std::string(field.substr(0, 40)) + "\" is not a number";
+      }
+    }
+    if (columns_.label) row.anomalous = parse_number(fields[*columns_.label]).value_or(0) > 0;
+    if (columns_.time) {
+      const auto time = parse_csv_time(row.timestamp);
+      if (!time) return time.error().context;
+      row.time = *time;
+    }
+    row.readable = wrong < width;
+    return problem;
+  }
+
+  /// The field, in memory that stays.
+  std::string_view keep(std::string_view field) {
+    const char* const begin = text_.file.data();
+    const std::less<> before;
+    const bool stays =
+        !before(field.data(), begin) && before(field.data(), begin + text_.file.size());
+    return stays || field.empty() ? field : text_.unescaped.emplace_back(field);
+  }
+
+  const Columns& columns_;
+  Micros interval_;
+  std::size_t fields_min_;
+  Rows& out_;
+  Rows::Text& text_;
+};
+
+}  // namespace
+
+Result<Rows> read_rows(const ReadOptions& options) {
+  auto file = read_all(options);
+  if (!file) return file.error();
+  const auto text = std::make_shared<Rows::Text>();
+  text->file = std::move(*file);
+  const auto columns = columns_of(text->file, options);
   if (!columns) return columns.error();
   Rows out;
-  CsvSplitter rows(*text, options.delimiter);
+  out.text = text;
+  CsvSplitter rows(text->file, options.delimiter);
   const auto bad = [&](std::string what) {
     ++out.bad_total;
     if (out.bad.size() < Rows::kBadRowsKept) out.bad.push_back({rows.line(), std::move(what)});
@@ -107,17 +169,13 @@ Result<Rows> read_rows(const ReadOptions& options) {
   if (*columns) {
     const Columns& c = **columns;
     out.times_made_up = !c.time;
-    if (c.header && rows.next()) out.value_name = std::string(trimmed(rows.fields()[c.value]));
+    out.names = c.names;
+    if (c.header) (void)rows.next();
+    Reader reader(c, options.interval, out, *text);
     while (rows.next()) {
-      Row row;
-      if (!c.time) {
-        row.time = kMadeUpStart + options.interval * static_cast<std::int64_t>(out.rows.size());
-        row.timestamp = to_rfc3339(row.time);
-      }
-      std::string problem = read_row(rows.fields(), c, row);
-      any = any || row.readable;
+      std::string problem = reader.add(rows.fields());
+      any = any || out.rows.back().readable;
       if (!problem.empty()) bad(std::move(problem));
-      out.rows.push_back(std::move(row));
     }
     if (rows.malformed()) bad("a quote is not closed, or a row has too many fields");
   }
@@ -129,31 +187,6 @@ Result<Rows> read_rows(const ReadOptions& options) {
     return Error{Errc::bad_input, why};
   }
   return out;
-}
-
-Result<Time> parse_csv_time(std::string_view text) {
-  text = trimmed(text);
-  const auto refuse = [&] {
-    return Error{Errc::bad_input, "\"" + std::string(text.substr(0, 40)) + "\" is not a time"};
-  };
-  if (const auto number = parse_number(text)) {
-    const double size = std::abs(*number);
-    if (!(size < 9e18)) return refuse();
-    std::int64_t whole = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), whole);
-    const bool integer = error == std::errc{} && end == text.data() + text.size();
-    if (size < 1e11) return from_micros(std::llround(*number * 1e6));  // seconds
-    if (size < 1e14) return from_micros(std::llround(*number * 1e3));
-    if (size < 1e17) return from_micros(integer ? whole : std::llround(*number));
-    return from_micros(integer ? whole / 1000 : std::llround(*number / 1e3));
-  }
-  if (text.size() > 64 || text.size() < 10) return refuse();
-  auto time = from_rfc3339(text);
-  if (!time) time = from_rfc3339(std::string(text) + "Z");  // without an offset: UTC
-  if (!time && text.size() == 10) time = from_rfc3339(std::string(text) + "T00:00:00Z");
-  if (!time && text.size() == 16) time = from_rfc3339(std::string(text) + ":00Z");
-  if (!time) return refuse();
-  return *time;
 }
 
 }  // namespace lapwing::agent

@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-/// `lapwing-agent replay FILE`: a CSV file through the pipeline of one stream, as if it were live.
+/// `lapwing-agent replay FILE`: a CSV file through the pipeline of a stream or of a group of
+/// sensors, as if it were live.
 #pragma once
 
 #include "agent/replay/read_rows.hpp"
+#include "agent/replay/window.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
-#include "shared/detect/event.hpp"
+#include "shared/detect/group.hpp"
 #include "shared/detect/watch.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
+#include <string>
 #include <vector>
 
 namespace lapwing::agent {
@@ -20,7 +24,9 @@ namespace lapwing::agent {
 using ReplayProgress = std::function<void(std::size_t done, std::size_t all)>;
 
 struct ReplayOptions : ReadOptions {
-  detect::WatchConfig watch;
+  /// Labelled events of the file; none: those of the label column, if it has one.
+  std::optional<std::vector<Window>> labelled;
+  detect::WatchConfig watch;   ///< of a group: `detector` is a kind for groups
   std::filesystem::path plot;  ///< where the picture goes; empty: none
   std::filesystem::path out;   ///< where the scores go (see write_scores); empty: none
   ReplayProgress progress;     ///< may be empty
@@ -30,6 +36,22 @@ struct ReplayOptions : ReadOptions {
 struct RowScore {
   float score = 0;           ///< 0 for rows that were unreadable or left out
   float onset_strength = 0;  ///< Verdict::alarm where an anomaly of any reason was found, else 0
+};
+
+struct RowScores {
+  std::vector<RowScore> rows;  ///< one for each data row
+  /// Of a group: Rows::width() shares in each row's score, which add up to 1; 0 where the row was
+  /// not scored. Of a stream: empty.
+  std::vector<float> contributions;
+};
+
+/// An anomaly as it ended.
+struct Anomaly {
+  detect::Event event;
+  Time found{};                       ///< time of the row that gave it away
+  std::optional<std::size_t> sensor;  ///< of a group: whose it is; none: of all of them together
+  std::vector<detect::Part> parts;    ///< of one of all together: at its peak, largest first
+  std::string text;                   ///< what it is, for people
 };
 
 struct ReplayReport {
@@ -42,20 +64,19 @@ struct ReplayReport {
   bool warm = false;           ///< the warm-up was completed: the rest was scored
   Time first{};
   Time last{};
-  Time scored_from{};                    ///< of the first reading scored; meaningless unless warm
-  double seconds = 0;                    ///< it took
-  std::vector<detect::Event> anomalies;  ///< each once, as it ended, by onset
-  std::vector<Time> found;               ///< for each anomaly, the reading that gave it away
+  Time scored_from{};                ///< of the first row scored; meaningless unless warm
+  double seconds = 0;                ///< it took
+  std::vector<std::string> sensors;  ///< of a group; of a stream empty
+  std::vector<Anomaly> anomalies;    ///< by onset
+  std::optional<std::vector<Window>> labelled;  ///< to judge the anomalies by
 };
 
-/// The rows through the pipeline; one score for each. Errors: bad_config.
-Result<std::vector<RowScore>> score_rows(const Rows& rows, const ReplayOptions& options,
-                                         ReplayReport& report);
+/// The rows through the pipeline, and the picture if asked. Errors: bad_config, io.
+Result<RowScores> score_rows(const Rows& rows, const ReplayOptions& options, ReplayReport& report);
 
-/// Reads the rows, replays the readings, and writes scores and picture if asked. `rows`, when not
-/// null, receives what was read.
+/// Reads the rows, replays them, and writes scores and picture if asked.
 /// Errors: those of read_rows; io (the picture or the scores are not written), bad_config.
 /// Repeatable: the same file and options give the same bytes.
-Result<ReplayReport> replay(const ReplayOptions& options, Rows* rows = nullptr);
+Result<ReplayReport> replay(const ReplayOptions& options);
 
 }  // namespace lapwing::agent

@@ -6,10 +6,9 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <string_view>
 
 namespace lapwing::agent {
-
-using detect::Event;
 
 std::string short_number(double value) {
   if (std::isnan(value)) return "-";
@@ -39,54 +38,81 @@ std::string_view word(wire::Reason reason) {
   return kWords[static_cast<std::size_t>(reason)];
 }
 
+constexpr std::size_t kSensorsNamed = 40;
+
 using TableRow = std::array<std::string, 8>;
 
-TableRow row_of(std::size_t place, const Event& event) {
-  std::string expected = "-";
-  if (std::isfinite(event.band.lower)) {
-    expected = short_number(event.band.lower) + " .. " + short_number(event.band.upper);
-  }
+/// Of a group: whose it is; of a stream: what was expected.
+std::string where(const Anomaly& anomaly, const ReplayReport& report) {
+  if (!report.sensors.empty()) return anomaly.sensor ? report.sensors[*anomaly.sensor] : "all";
+  const detect::Band& band = anomaly.event.band;
+  if (!std::isfinite(band.lower)) return "-";
+  return short_number(band.lower) + " .. " + short_number(band.upper);
+}
+
+TableRow row_of(std::size_t place, const Anomaly& anomaly, const ReplayReport& report) {
+  const detect::Event& event = anomaly.event;
   return {std::to_string(place),           short_time(event.onset),
           short_time(event.end),           std::string(word(event.severity)),
-          short_number(event.peak_score),  expected,
-          std::string(word(event.reason)), detect::describe(event)};
+          short_number(event.peak_score),  where(anomaly, report),
+          std::string(word(event.reason)), anomaly.text};
+}
+
+/// In characters: names may be UTF-8.
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+}
+
+/// `3 sensors: a, b, c`
+std::string named(const std::vector<std::string>& sensors) {
+  std::string out = std::to_string(sensors.size()) + " sensors: ";
+  for (std::size_t i = 0; i < sensors.size(); ++i) {
+    if (i == kSensorsNamed) return out + ", ...";
+    out += (i == 0 ? "" : ", ") + sensors[i];
+  }
+  return out;
 }
 
 }  // namespace
 
 std::string to_text(const ReplayReport& report) {
   std::string out;
+  const bool group = !report.sensors.empty();
   std::vector<TableRow> rows = {
-      {"#", "onset", "end", "severity", "score", "expected", "reason", "what"}};
-  for (const Event& event : report.anomalies) rows.push_back(row_of(rows.size(), event));
+      {"#", "onset", "end", "severity", "score", group ? "sensor" : "expected", "reason", "what"}};
+  for (const Anomaly& one : report.anomalies) rows.push_back(row_of(rows.size(), one, report));
   std::array<std::size_t, 8> widths{};
   for (const TableRow& row : rows) {
-    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+    for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
   }
   for (const TableRow& row : rows) {
     if (rows.size() == 1) break;
     for (std::size_t i = 0; i < row.size(); ++i) {
       out += row[i];
-      if (i + 1 < row.size()) out += std::string(widths[i] - row[i].size() + 2, ' ');
+      if (i + 1 < row.size()) out += std::string(widths[i] - width(row[i]) + 2, ' ');
     }
     out += '\n';
   }
   if (rows.size() > 1) out += '\n';
   const double weeks = std::chrono::duration<double>(report.last - report.first).count() / 604'800;
-  out += std::to_string(report.readings) + " readings from " + short_time(report.first) + " to " +
+  const std::string readings = group ? " rows" : " readings";
+  if (group) out += named(report.sensors) + "\n";
+  out += std::to_string(report.readings) + readings + " from " + short_time(report.first) + " to " +
          short_time(report.last) + ", " + std::to_string(report.anomalies.size()) + " anomalies";
   if (weeks > 0.1)
     out += " (" + short_number(static_cast<double>(report.anomalies.size()) / weeks) + " a week)";
   out += ", in " + short_number(report.seconds) + " s\n";
   if (report.times_made_up)
-    out += "no timestamp column: readings at a fixed interval were assumed\n";
+    out += "no timestamp column:" + readings + " at a fixed interval were assumed\n";
   if (!report.warm) out += "the warm-up was not completed: nothing was scored; lower `warmup`\n";
   if (report.dropped > 0) {
-    out +=
-        std::to_string(report.dropped) + " readings were repeated or out of order, and left out\n";
+    out += std::to_string(report.dropped) + readings +
+           " were repeated or out of order, and left out\n";
   }
   if (report.rows_bad > 0) {
-    out += std::to_string(report.rows_bad) + " rows could not be read:\n";
+    out += std::to_string(report.rows_bad) + " rows could not be read" +
+           (group ? " in full:\n" : ":\n");
     for (const BadRow& bad : report.bad) {
       out += "  line " + std::to_string(bad.line) + ": " + bad.what + "\n";
     }

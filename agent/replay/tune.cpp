@@ -110,6 +110,10 @@ std::string facts_text(const StreamFacts& f) {
 Result<Tuning> tune(const ReplayOptions& options) {
   const auto rows = read_rows(options);
   if (!rows) return rows.error();
+  if (rows->width() != 1) {
+    return Error{Errc::bad_config, "tune looks at one value column, not at " +
+                                       std::to_string(rows->width()) + ": name one"};
+  }
   Tuning tuning = propose(*rows, options.watch);
   for (std::size_t i = 0; i < Tuning::kBudgets.size(); ++i) {
     ReplayOptions one = options;

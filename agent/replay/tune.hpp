@@ -47,7 +47,7 @@ struct Tuning {
 };
 
 /// Proposes settings, tries them at each budget, and draws the middle one into `options.plot`.
-/// Errors: those of replay().
+/// Errors: those of replay(); bad_config (several value columns).
 Result<Tuning> tune(const ReplayOptions& options);
 
 /// The facts, the proposal and a `[[watch]]` table ready for agent.toml.

@@ -2,7 +2,7 @@
 #include "tests/quality/collections.hpp"
 
 #include "agent/decode/csv_split.hpp"
-#include "agent/replay/replay.hpp"
+#include "agent/replay/fields.hpp"
 #include "shared/base/files.hpp"
 #include "tests/quality/nab_score.hpp"
 

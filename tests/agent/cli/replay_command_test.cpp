@@ -85,6 +85,46 @@ TEST(AgentReplay, JudgesByLabelsInAFile) {
       kUsage);
 }
 
+TEST(AgentReplay, TakesSeveralColumnsAsAGroup) {
+  const TempDir folder;
+  std::string text = "timestamp,flow,b\xE4ring,label\n";  // Latin-1, as such files are
+  for (int i = 0; i < kRows; ++i) {
+    const bool fault = i >= kFaultAt && i < kFaultAt + 50;
+    const double load = std::sin(i * 0.7) + 0.3 * std::cos(i * 17.3);
+    text += std::to_string(1'700'000'000 + i) + "," + std::to_string(20 + load) + "," +
+            std::to_string(40 + (fault ? -2 : 2) * load) + (fault ? ",1\n" : ",0\n");
+  }
+  const auto csv = folder.put("machine.csv", text).string();
+  const auto out = folder.path() / "out";
+  const auto svg = folder.path() / "machine.svg";
+  const auto replay = [&](const std::string& columns, std::vector<std::string> more) {
+    std::vector<std::string> words = {"replay",       csv,   "--value",        columns,
+                                      "--train-rows", "500", "--label-column", "label"};
+    words.insert(words.end(), more.begin(), more.end());
+    return agent(words);
+  };
+  const auto said = replay("*", {"--out", out.string(), "--plot", svg.string(), "--json"});
+  ASSERT_EQ(said.code, 0) << said.err;
+  const auto json = nlohmann::json::parse(said.out);
+  EXPECT_EQ(json["sensors"], nlohmann::json::array({"flow", "b\uFFFDring"}));
+  EXPECT_EQ(json["judged"]["events_found"], 1);
+  ASSERT_FALSE(json["anomalies"].empty());
+  const auto& fault = json["anomalies"].back();
+  EXPECT_TRUE(fault["sensor"].is_null()) << "of both together";
+  ASSERT_EQ(fault["contributions"].size(), 2U);
+  EXPECT_GE(fault["contributions"][0]["share"], fault["contributions"][1]["share"]);
+  EXPECT_THAT(text_of(svg), HasSubstr("<svg"));
+  EXPECT_THAT(text_of(out / "machine.csv"),
+              ::testing::StartsWith("timestamp,flow,b\xE4ring,score,anomaly_score,"
+                                    "contribution:flow,contribution:b\xE4ring\n"));
+
+  const auto named = replay(
+      "flow,3", {"--detector", "halfspace_trees", "--set", "trees=60", "--alarms-per-week", "5"});
+  EXPECT_EQ(named.code, 0) << named.err;
+  EXPECT_THAT(named.out, HasSubstr("2 sensors: flow, b"));
+  EXPECT_THAT(replay("*", {"--set", "trees=60"}).err, HasSubstr("no parameter trees"));
+}
+
 TEST(AgentReplay, TakesTheDetectorsParameters) {
   const TempDir folder;
   const auto csv = folder.put("pump.csv", readings());
@@ -132,9 +172,10 @@ TEST(AgentReplay, RefusesWhatItCannotDoSayingWhy) {
   EXPECT_THAT(overwrite.err, AllOf(HasSubstr("overwrite"), HasSubstr(csv)));
   EXPECT_EQ(text_of(csv), readings()) << "the input is as it was";
   EXPECT_THAT(agent({"replay", csv, csv}).err, HasSubstr("two files are called pump.csv"));
-  const auto group = agent({"replay", csv, "--value", "value,label"});
+  const auto group = agent({"replay", csv, "--value", "value,label", "--detector", "seasonal"});
   EXPECT_EQ(group.code, kConfig);
-  EXPECT_THAT(group.err, HasSubstr("one value column"));
+  EXPECT_THAT(group.err, HasSubstr("there are: auto, halfspace_trees"));
+  EXPECT_THAT(agent({"tune", csv, "--value", "value,label"}).err, HasSubstr("one value column"));
   EXPECT_EQ(agent({"replay", csv, "--interval", "soon"}).code, kUsage);
   EXPECT_EQ(agent({"replay", csv, "--interval", "0"}).code, kUsage);
   const auto unknown = agent({"replay", csv, "--detector", "nonsense"});

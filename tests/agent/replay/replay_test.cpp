@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/replay/replay.hpp"
 
+#include "agent/replay/fields.hpp"
 #include "agent/replay/plot.hpp"
 #include "agent/replay/report.hpp"
 #include "tests/agent/replay/support.hpp"
@@ -34,8 +35,8 @@ TEST_F(Replay, FindsTheFaultAndDrawsIt) {
   const Time onset = from_micros((1'700'000'000LL + 300 * 2800) * 1'000'000);
   bool found = false;
   for (const auto& anomaly : report->anomalies) {
-    found = found || anomaly.onset == onset;
-    EXPECT_GE(anomaly.end, anomaly.onset) << "each as it ended";
+    found = found || anomaly.event.onset == onset;
+    EXPECT_GE(anomaly.event.end, anomaly.event.onset) << "each as it ended";
   }
   EXPECT_TRUE(found);
   const std::string text = to_text(*report);

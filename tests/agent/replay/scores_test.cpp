@@ -114,14 +114,6 @@ TEST_F(Scores, TheValueIsTheFirstNumberThatIsNeitherTimeNorLabel) {
   EXPECT_EQ(values("when,what\n2026-11-24,9\n"), "9 ");
 }
 
-TEST_F(Scores, GroupsAreRefusedSayingSo) {
-  auto options = of("a,b\n1,2\n");
-  options.value_columns = {"a", "b"};
-  const auto report = replay(options);
-  ASSERT_FALSE(report);
-  EXPECT_EQ(report.error().code, Errc::bad_config);
-}
-
 class Inputs : public InFolder {};
 
 TEST_F(Inputs, OfAFolderAreItsCsvFilesAtTheirPlaces) {
@@ -150,11 +142,10 @@ ReplayReport report_of(const std::vector<Window>& anomalies) {
   report.scored_from = at(100);
   report.last = at(100 + 7 * 24 * 60);
   for (const Window& one : anomalies) {
-    detect::Event event;
-    event.onset = one.start;
-    event.end = one.end;
-    report.anomalies.push_back(event);
-    report.found.push_back(one.start);
+    Anomaly anomaly{.found = one.start};
+    anomaly.event.onset = one.start;
+    anomaly.event.end = one.end;
+    report.anomalies.push_back(anomaly);
   }
   return report;
 }
