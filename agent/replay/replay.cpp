@@ -51,7 +51,7 @@ class Anomalies {
       out.text = detect::describe(of.event);
       return out;
     }
-    out.text = detect::to_record(of, {.watch = watch}, report.sensors, {}).text;
+    out.text = detect::to_record(of, {.watch = watch}, watch.name, report.sensors, {}).text;
     if (of.sensor != GroupEvent::kGroup) {
       out.sensor = static_cast<std::size_t>(of.sensor);
     } else {

@@ -97,7 +97,8 @@ class GroupRows final : public RowPipeline {
 Error no_detector(const std::string& name, Input input) {
   std::string names;
   for (const detect::Kind& kind : detect::kKinds) {
-    if (kind.input == input) names += (names.empty() ? "" : ", ") + std::string(kind.name);
+    if (detect::find_live_kind(kind.name, input) == &kind)
+      names += (names.empty() ? "" : ", ") + std::string(kind.name);
   }
   return {Errc::bad_config, "no detector \"" + name + "\" for " +
                                 (input == Input::group ? "a group (several value columns)"
@@ -110,7 +111,7 @@ Error no_detector(const std::string& name, Input input) {
 Result<std::unique_ptr<RowPipeline>> RowPipeline::make(const detect::WatchConfig& watch,
                                                        std::size_t width) {
   const Input input = width == 1 ? Input::stream : Input::group;
-  if (detect::find_kind(watch.detector, input) == nullptr) {
+  if (detect::find_live_kind(watch.detector, input) == nullptr) {
     return no_detector(watch.detector, input);
   }
   if (input == Input::stream) return StreamRows::make(watch);

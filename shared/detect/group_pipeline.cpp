@@ -134,7 +134,7 @@ Result<std::unique_ptr<GroupPipeline>> GroupPipeline::make(const GroupConfig& gr
                                                            std::size_t sensors,
                                                            std::uint64_t id_seed) {
   const WatchConfig& watch = group.watch;
-  const Kind* kind = find_group_kind(watch.detector);
+  const Kind* kind = find_live_kind(watch.detector, Input::group);
   if (kind == nullptr) {
     return Error{Errc::bad_config,
                  "group " + watch.name + ": no detector \"" + watch.detector + "\" for groups"};

@@ -11,9 +11,9 @@ const Kind* find_kind(std::string_view name, Input input) noexcept {
   return found == kKinds.end() ? nullptr : found;
 }
 
-const Kind* find_group_kind(std::string_view name) noexcept {
-  const Kind* kind = find_kind(name, Input::group);
-  return kind != nullptr ? kind : find_kind(name, Input::rows);
+const Kind* find_live_kind(std::string_view name, Input input) noexcept {
+  const Kind* kind = find_kind(name, input);
+  return kind == nullptr && input == Input::group ? find_kind(name, Input::rows) : kind;
 }
 
 }  // namespace lapwing::detect

@@ -44,8 +44,8 @@ inline constexpr std::array kKinds{
 /// nullptr when there is no such kind for that input.
 [[nodiscard]] const Kind* find_kind(std::string_view name, Input input = Input::stream) noexcept;
 
-/// The kind that a live group may use by this name: one for groups, or one for rows, which is then
-/// trained on the warm-up (make_live). nullptr when there is none.
-[[nodiscard]] const Kind* find_group_kind(std::string_view name) noexcept;
+/// The kind that readings as they come may be scored by: one for that input, or for a group one for
+/// rows, which is then trained on the warm-up (make_live). nullptr when there is none.
+[[nodiscard]] const Kind* find_live_kind(std::string_view name, Input input) noexcept;
 
 }  // namespace lapwing::detect

@@ -31,15 +31,11 @@ bool good_name(std::string_view name) {
   return true;
 }
 
-const Kind* kind_for(std::string_view name, Input input) {
-  return input == Input::group ? find_group_kind(name) : find_kind(name, input);
-}
-
 /// The kinds that may be named for this input: the table is the only list.
 std::vector<const Kind*> kinds_for(Input input) {
   std::vector<const Kind*> kinds;
   for (const Kind& kind : kKinds) {
-    if (kind_for(kind.name, input) == &kind) kinds.push_back(&kind);
+    if (find_live_kind(kind.name, input) == &kind) kinds.push_back(&kind);
   }
   return kinds;
 }
@@ -140,7 +136,7 @@ void read_parameters(WatchConfig& watch, config::Section& section, Input input) 
     const auto value = table.optional_number({name, asked.help}, asked.min, asked.max);
     if (value) watch.parameters[name] = *value;
   }
-  const Kind* kind = kind_for(watch.detector, input);
+  const Kind* kind = find_live_kind(watch.detector, input);
   if (kind == nullptr || watch.parameters.empty()) return;
   const std::size_t width = input == Input::stream ? 1 : watch.streams.size();
   const auto made = make_live(*kind, {.width = width, .parameters = watch.parameters});

@@ -42,7 +42,7 @@ class Anomalies {
 }  // namespace
 
 Result<GroupOutput> run_group(const Series& series, const Options& options) {
-  if (detect::find_kind(options.group_detector, detect::Input::group) == nullptr) {
+  if (detect::find_live_kind(options.group_detector, detect::Input::group) == nullptr) {
     return Error{Errc::not_found, "no kind \"" + options.group_detector + "\" for groups"};
   }
   detect::GroupConfig group{.watch = watch_of(options, series.train_rows)};

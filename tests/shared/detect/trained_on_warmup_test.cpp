@@ -136,7 +136,7 @@ TEST_P(TrainedKinds, RowsThatNeverVaryAreNoModel) {
 std::vector<const Kind*> trained_kinds() {
   std::vector<const Kind*> kinds;
   for (const Kind& kind : kKinds) {
-    if (kind.learning == Learning::trained && find_group_kind(kind.name) == &kind) {
+    if (kind.learning == Learning::trained && find_live_kind(kind.name, Input::group) == &kind) {
       kinds.push_back(&kind);
     }
   }
