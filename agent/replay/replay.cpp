@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <map>
 #include <optional>
+#include <utility>
 
 namespace lapwing::agent {
 namespace {
@@ -35,7 +36,9 @@ class Anomalies {
   void report_to(ReplayReport& report, const detect::WatchConfig& watch) const {
     for (const auto& [id, known] : by_id_)
       report.anomalies.push_back(anomaly(known, report, watch));
-    std::ranges::stable_sort(report.anomalies, {}, [](const Anomaly& f) { return f.event.onset; });
+    std::ranges::stable_sort(report.anomalies, {}, [](const Anomaly& one) {
+      return std::pair(one.event.onset, one.sensor);  // of all of them together first
+    });
   }
 
  private:

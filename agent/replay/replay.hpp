@@ -67,7 +67,7 @@ struct ReplayReport {
   Time scored_from{};                ///< of the first row scored; meaningless unless warm
   double seconds = 0;                ///< it took
   std::vector<std::string> sensors;  ///< of a group; of a stream empty
-  std::vector<Anomaly> anomalies;    ///< by onset
+  std::vector<Anomaly> anomalies;    ///< by onset, then by sensor
   std::optional<std::vector<Window>> labelled;  ///< to judge the anomalies by
 };
 
