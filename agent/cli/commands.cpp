@@ -96,7 +96,8 @@ void add_replay(CLI::App& app, int& exit_code) {
                      ->check(CLI::Range(60, 100'000))
                      ->capture_default_str();
   auto* config = add_config(*command, wanted->config);
-  command->add_option("--watch", wanted->watch, "Use this [[watch]] of the configuration")
+  command
+      ->add_option("--watch", wanted->watch, "Use this [[watch]] or [[group]] of the configuration")
       ->needs(config);
   command->add_flag("--json", wanted->json, "Print JSON");
   command->callback([=, &exit_code] {

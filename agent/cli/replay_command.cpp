@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <optional>
 #include <ostream>
+#include <vector>
 
 namespace lapwing::agent {
 namespace {
@@ -33,13 +34,14 @@ std::optional<detect::WatchConfig> watch_of(const ReplayCommand& command, std::o
     exit_code = kExitConfig;
     return std::nullopt;
   }
-  const auto& watches = loaded.config.watches;
+  std::vector<detect::WatchConfig> watches = loaded.config.watches;
+  for (const auto& group : loaded.config.groups) watches.push_back(group.watch);
   const auto named = std::ranges::find_if(watches, [&](const auto& watch) {
     return command.watch.empty() || watch.name == command.watch;
   });
   if (named == watches.end()) {
-    err << "lapwing-agent: " << command.config.string() << ": no [[watch]] is called \""
-        << command.watch << "\"\n";
+    err << "lapwing-agent: " << command.config.string()
+        << ": no [[watch]] and no [[group]] is called \"" << command.watch << "\"\n";
     exit_code = kExitUsage;
     return std::nullopt;
   }
