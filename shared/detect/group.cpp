@@ -79,6 +79,7 @@ wire::AnomalyRecord to_record(const GroupEvent& event, const GroupConfig& group,
                      tags);
   }
   wire::AnomalyRecord record = to_record(event.event, group.watch, name, tags);
+  if (event.event.reason != wire::Reason::unusual) return record;  // an outage of all
   for (std::size_t i = 0; i < event.parts_count; ++i) {
     const Part& part = event.parts[i];
     record.contributions.push_back({sensors[part.sensor], static_cast<double>(part.share)});

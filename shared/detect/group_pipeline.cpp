@@ -157,6 +157,8 @@ GroupPipeline::GroupPipeline(const GroupConfig& group, std::size_t sensors, std:
       detector_(std::move(detector)),
       state_(std::make_unique<State>(group.watch, sensors, honest)),
       row_(sensors),
+      checked_(sensors),
+      seen_before_(sensors),
       shares_(sensors),
       sorted_(group.watch.warmup) {
   scratch_.reserve(Decision::kReasons * 2);
@@ -175,11 +177,13 @@ GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time no
   }
   s.pushed_at = now;
   ++s.rows_total;
+  const Time row_before = s.clock.last_time();
   const Checked checked = s.clock.check(time, 0, now, kRows);
   if (checked.dropped) {
     ++s.dropped_total;
     return {.score = s.last_score, .anomalous = s.episode.inside()};
   }
+  check_hole(checked.time, row_before, row, events);
   check_sensors(checked.time, row, events);
 
   float raw = 0;
@@ -200,7 +204,45 @@ GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time no
   return verdict;
 }
 
-/// Every sensor's own checks; fills row_ with what they let pass.
+/// Each reading's checks. Where all that were in the row before were silent since, the outage is
+/// the group's: one anomaly, and none of each sensor.
+void GroupPipeline::check_hole(Time time, Time row_before, std::span<const double> row,
+                               std::vector<GroupEvent>& events) {
+  State& s = *state_;
+  std::size_t there = 0;
+  std::size_t silent = 0;
+  Complaint longest{.reason = Reason::gap};
+  for (std::size_t c = 0; c < row.size(); ++c) {
+    if (std::isnan(row[c])) continue;
+    Quality& quality = s.qualities[c];
+    seen_before_[c] = quality.last_time();
+    checked_[c] = quality.check(time, row[c], time, group_->watch);
+    if (seen_before_[c] != row_before) continue;
+    ++there;
+    if (!checked_[c].gap) continue;
+    ++silent;
+    if (checked_[c].gap->score > longest.score) longest = *checked_[c].gap;
+  }
+  if (silent >= GroupConfig::kSensorsMin && silent == there) {
+    found_hole(longest, row_before, time);
+    for (std::size_t c = 0; c < row.size(); ++c) {
+      if (!std::isnan(row[c]) && seen_before_[c] == row_before) checked_[c].gap.reset();
+    }
+  }
+  s.decision.close(Reason::gap, time, scratch_);
+  if (!scratch_.empty()) report(GroupEvent::kGroup, events);
+}
+
+void GroupPipeline::found_hole(const Complaint& longest, Time since, Time at) {
+  state_->decision.found({.reason = Reason::gap,
+                          .onset = since,
+                          .time = at,
+                          .score = longest.score,
+                          .detail = longest.detail},
+                         id_seed_, scratch_);
+}
+
+/// What the checks of every sensor say; fills row_ with what they let pass.
 void GroupPipeline::check_sensors(Time time, std::span<const double> row,
                                   std::vector<GroupEvent>& events) {
   State& s = *state_;
@@ -224,9 +266,8 @@ void GroupPipeline::check_sensors(Time time, std::span<const double> row,
         complain(*silence, quality.last_time(), time);
       }
     } else {
-      const Time before = quality.last_time();
-      const Checked checked = quality.check(time, row[c], time, group_->watch);
-      if (checked.gap) complain(*checked.gap, before, checked.time);
+      const Checked& checked = checked_[c];
+      if (checked.gap) complain(*checked.gap, seen_before_[c], checked.time);
       decision.close(Reason::gap, checked.time, scratch_);
       // What is plainly wrong is not learnt; a trained model is shown it, and says so too.
       const bool shown = !checked.withheld || detector_->warm();
@@ -356,9 +397,21 @@ void GroupPipeline::tick(Time now, std::vector<GroupEvent>& events) {
   // Sensors' clocks need not be the wall clock, and a row may have been waited for.
   const Time last_row = s.clock.last_time();
   const Time at = last_row + std::max(Micros(0), now - s.pushed_at - group_->wait);
+  const auto in_last_row = [&](const Quality& quality) {
+    return quality.any() && quality.last_time() == last_row;
+  };
+  const auto together = std::ranges::count_if(s.qualities, in_last_row);
+  const bool hole = together >= static_cast<std::ptrdiff_t>(GroupConfig::kSensorsMin);
+  std::ptrdiff_t silent = 0;
+  Complaint longest{.reason = Reason::gap};
   for (std::size_t c = 0; c < s.qualities.size(); ++c) {
     const auto silence = s.qualities[c].silence(at, group_->watch);
     if (!silence) continue;
+    if (hole && in_last_row(s.qualities[c])) {  // an outage of the group, when all are silent
+      ++silent;
+      if (silence->score > longest.score) longest = *silence;
+      continue;
+    }
     const Time last = s.qualities[c].last_time();
     s.decisions[c].found({.reason = Reason::gap,
                           .onset = last,
@@ -368,6 +421,9 @@ void GroupPipeline::tick(Time now, std::vector<GroupEvent>& events) {
                          id_seed_ + 1 + c, scratch_);
     if (!scratch_.empty()) report(static_cast<std::int32_t>(c), events);
   }
+  if (!hole || silent < together) return;
+  found_hole(longest, last_row, at);
+  if (!scratch_.empty()) report(GroupEvent::kGroup, events);
 }
 
 void GroupPipeline::finish(std::vector<GroupEvent>& events) {
@@ -398,7 +454,8 @@ std::uint32_t GroupPipeline::anomalies_open(std::size_t sensor) const noexcept {
 
 std::size_t GroupPipeline::state_bytes() const noexcept {
   return sizeof(*this) + sizeof(State) + detector_->state_bytes() +
-         row_.size() * (sizeof(Quality) + sizeof(Decision) + sizeof(double) + sizeof(float)) +
+         row_.size() * (sizeof(Quality) + sizeof(Decision) + sizeof(double) + sizeof(float) +
+                        sizeof(Checked) + sizeof(Time)) +
          sorted_.size() * sizeof(float);
 }
 

@@ -8,6 +8,7 @@
 #include "shared/detect/detector.hpp"
 #include "shared/detect/feedback.hpp"
 #include "shared/detect/group.hpp"
+#include "shared/detect/quality.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -39,9 +40,9 @@ struct GroupState {
 ///
 /// Every sensor passes the quality checks by itself: what they find is an anomaly of that sensor,
 /// and is not learnt in the warm-up; the other sensors go on. A sensor that is missing for long is
-/// reported as an outage. The threshold comes from scores of the
-/// warm-up that are honest (Detector::warmup_scores) where the kind tells them, so that the whole
-/// warm-up teaches both; else from its last 40 %.
+/// reported as an outage; when all are, the outage is the group's. The threshold comes from scores
+/// of the warm-up that are honest (Detector::warmup_scores) where the kind tells them, so that the
+/// whole warm-up teaches both; else from its last 40 %.
 ///
 /// Ownership: borrows the configuration, which must outlive it. Events are appended.
 /// Errors: rows have none: whatever is wrong with one becomes an event and a counter.
@@ -90,6 +91,9 @@ class GroupPipeline {
   GroupPipeline(const GroupConfig& group, std::size_t sensors, std::uint64_t id_seed,
                 std::unique_ptr<Detector> detector, bool honest);
 
+  void check_hole(Time time, Time row_before, std::span<const double> row,
+                  std::vector<GroupEvent>& events);
+  void found_hole(const Complaint& longest, Time since, Time at);
   void check_sensors(Time time, std::span<const double> row, std::vector<GroupEvent>& events);
   void judge(float raw, Time time, GroupVerdict& verdict, std::vector<GroupEvent>& events);
   void calibrate_on(std::span<const float> scores) noexcept;
@@ -103,8 +107,10 @@ class GroupPipeline {
   bool honest_;
   std::unique_ptr<Detector> detector_;
   std::unique_ptr<State> state_;
-  std::vector<double> row_;    ///< what the detector is given
-  std::vector<float> shares_;  ///< contributions to the row
+  std::vector<double> row_;        ///< what the detector is given
+  std::vector<Checked> checked_;   ///< of the row's readings
+  std::vector<Time> seen_before_;  ///< when each sensor was last seen before the row
+  std::vector<float> shares_;      ///< contributions to the row
   std::vector<float> sorted_;
   std::vector<Event> scratch_;  ///< between a decision and the caller's vector
 };

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -94,12 +95,21 @@ TEST(AgentGroup, ASilentSensorIsItsOwnOutageAndTheOthersAreNotBlamed) {
   EXPECT_GE(machine.group_->state().readings_total, 635U) << "rows go on without it";
 }
 
-TEST(AgentGroup, WhenAllAreSilentEachIsAnOutage) {
+TEST(AgentGroup, WhenAllAreSilentItIsOneOutageOfTheGroup) {
   const auto group = config();
   Machine machine(group);
   machine.seconds_pass(600);
   machine.seconds_pass(60, 0b111);
-  EXPECT_EQ(machine.opened(wire::Reason::gap), 3);
+  ASSERT_EQ(machine.opened(wire::Reason::gap), 1);
+  const auto record = machine.group_->record(machine.events_.front());
+  EXPECT_EQ(record.stream, "pump/p1");
+  EXPECT_TRUE(record.contributions.empty());
+  EXPECT_NE(record.text.find("no reading"), std::string::npos) << record.text;
+  machine.seconds_pass(10);
+  EXPECT_EQ(machine.opened(wire::Reason::gap), 1) << "nor is each sensor's return news";
+  EXPECT_TRUE(std::ranges::any_of(machine.events_, [](const detect::GroupEvent& e) {
+    return e.event.reason == wire::Reason::gap && e.event.phase == wire::Phase::closed;
+  }));
 }
 
 TEST(AgentGroup, SensorsWhoseClockIsBehindAreNotSilent) {

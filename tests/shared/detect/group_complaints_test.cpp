@@ -225,11 +225,9 @@ TEST_P(GroupComplaints, SensorsThatDoNotComeBackAfterARestartAreOutages) {
   after->tick(start + minutes(6), events);
   EXPECT_TRUE(events.empty()) << "its own pause is no outage";
   for (int minute = 7; minute < 120; ++minute) after->tick(start + minutes(minute), events);
-  for (std::size_t sensor = 0; sensor < kSensors; ++sensor) {
-    EXPECT_TRUE(std::ranges::any_of(events, [&](const GroupEvent& e) {
-      return e.event.reason == Reason::gap && e.sensor == static_cast<std::int32_t>(sensor);
-    })) << sensor;
-  }
+  EXPECT_TRUE(std::ranges::any_of(events, [](const GroupEvent& e) {
+    return e.event.reason == Reason::gap && e.sensor == GroupEvent::kGroup;
+  })) << "an outage of them all";
 }
 
 class RowComplaints : public ::testing::TestWithParam<Kind> {};

@@ -170,8 +170,36 @@ TEST(GroupPipeline, TellsAnOutageWhenNoRowsCome) {
   (*pipeline)->tick(time_of(502), events);
   EXPECT_TRUE(events.empty());
   (*pipeline)->tick(time_of(560), events);
-  EXPECT_EQ(events.size(), kWidth) << "one a sensor";
-  EXPECT_EQ((*pipeline)->state().anomalies_open, kWidth);
+  ASSERT_EQ(events.size(), 1U) << "one of the group, not one a sensor";
+  EXPECT_EQ(events[0].sensor, GroupEvent::kGroup);
+  EXPECT_EQ(events[0].event.reason, Reason::gap);
+  EXPECT_EQ(events[0].event.onset, time_of(499));
+  run(**pipeline, machine(600, 2), 590, 600);
+  EXPECT_EQ((*pipeline)->anomalies_open(0), 0U);
+}
+
+TEST(GroupPipeline, AHoleInRecordedRowsIsOneOutageOfTheGroup) {
+  const GroupConfig group = config();
+  const auto values = machine(1000, 2);
+  const auto pipeline = GroupPipeline::make(group, kWidth, 7);
+  ASSERT_TRUE(pipeline);
+  run(**pipeline, values, 0, 500);
+  const auto gaps = opened(run(**pipeline, values, 700, 1000), Reason::gap);
+  ASSERT_EQ(gaps.size(), 1U);
+  EXPECT_EQ(gaps[0].sensor, GroupEvent::kGroup);
+  EXPECT_EQ(gaps[0].event.onset, time_of(499));
+}
+
+TEST(GroupPipeline, ASensorThatStaysAwayAfterAHoleIsItsOwnOutage) {
+  const GroupConfig group = config();
+  auto values = machine(1000, 2);
+  for (std::size_t t = 700; t < 1000; ++t) values[t * kWidth + 1] = kNan;
+  const auto pipeline = GroupPipeline::make(group, kWidth, 7);
+  ASSERT_TRUE(pipeline);
+  run(**pipeline, values, 0, 500);
+  const auto gaps = opened(run(**pipeline, values, 700, 1000), Reason::gap);
+  ASSERT_EQ(gaps.size(), 2U);
+  EXPECT_TRUE(std::ranges::any_of(gaps, [](const GroupEvent& e) { return e.sensor == 1; }));
 }
 
 TEST(GroupPipeline, HardLimitsAreChecksOfEverySensor) {
