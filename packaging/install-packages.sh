@@ -10,7 +10,7 @@ declare -A sets=(
     libsimdjson-dev nlohmann-json3-dev libzstd-dev prometheus-cpp-dev libsystemd-dev libgtest-dev libgmock-dev
     libhwy-dev libeigen3-dev"
   [run]="mosquitto openssl curl"
-  [test]="mosquitto openssl curl python3 procps"
+  [test]="mosquitto mosquitto-clients openssl curl python3 procps"
   [browser]="chromium chromium-driver nodejs"
   [lint]="clang clang-format clang-tidy"
   [cross]="g++-aarch64-linux-gnu qemu-user"

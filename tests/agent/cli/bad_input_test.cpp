@@ -103,7 +103,7 @@ TEST(AgentConfiguration, WithoutASourceOrWithTwoOfOneNameIsRefused) {
   const auto said = agent({"check-config", "--config", twice.string()});
   EXPECT_EQ(said.code, kConfig);
   EXPECT_THAT(said.err, AllOf(HasSubstr("is the name of another source too"),
-                              HasSubstr("is the name of another watch too")));
+                              HasSubstr("is the name of another watch or group too")));
 }
 
 TEST(AgentConfiguration, ValuesOfVariablesAreReportedUnderTheVariablesName) {
