@@ -70,13 +70,15 @@ void Broker::configure(std::string_view settings) {
 }
 
 bool Broker::start() {
+  // Made before the fork: the child of a process with threads must not allocate.
+  const std::string log = (folder_ / "broker.log").string();
+  const std::string config = (folder_ / "mosquitto.conf").string();
   process_ = fork();
   if (process_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
-    const int file = open((folder_ / "broker.log").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+    const int file = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     dup2(file, STDOUT_FILENO);
     dup2(file, STDERR_FILENO);
-    const std::string config = (folder_ / "mosquitto.conf").string();
     execlp("mosquitto", "mosquitto", "-c", config.c_str(), nullptr);
     execl("/usr/sbin/mosquitto", "mosquitto", "-c", config.c_str(), nullptr);
     _exit(127);
