@@ -36,11 +36,8 @@ Result<Hub> Hub::make(Settings settings) {
 }
 
 Error Hub::refusal(const http::Response& response) {
-  const auto body = Json::parse(response.body, nullptr, false);
-  std::string detail;
-  if (body.is_object()) detail = body.value("detail", std::string());
-  if (detail.empty()) detail = std::string(http::reason_phrase(response.status));
-  detail += " (HTTP " + std::to_string(response.status) + ")";
+  const std::string detail =
+      http::problem_detail(response) + " (HTTP " + std::to_string(response.status) + ")";
   switch (response.status) {
     case 400:
       return {Errc::bad_input, "the hub refused the request: " + detail};

@@ -8,19 +8,6 @@
 #include <ostream>
 
 namespace lapwing::agent {
-namespace {
-
-/// The answer's own words, where it has some.
-std::string why_of(const http::Response& response) {
-  const auto body = nlohmann::json::parse(response.body, nullptr, false);
-  if (body.is_object() && body.contains("detail") && body["detail"].is_string()) {
-    return body["detail"].get<std::string>();
-  }
-  return "status " + std::to_string(response.status);
-}
-
-}  // namespace
-
 int run_feedback(const FeedbackCommand& command, std::ostream& out, std::ostream& err) {
   const auto loaded = load_config(command.config);
   for (const auto& problem : loaded.problems) err << problem.text() << '\n';
@@ -38,7 +25,7 @@ int run_feedback(const FeedbackCommand& command, std::ostream& out, std::ostream
     return kExitFailed;
   }
   if (answer->status != 200) {
-    err << "lapwing-agent: " << why_of(*answer) << '\n';
+    err << "lapwing-agent: " << http::problem_detail(*answer) << '\n';
     return kExitFailed;
   }
   out << command.stream << ": " << command.says << '\n';

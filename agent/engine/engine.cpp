@@ -23,6 +23,13 @@ struct TextHash {
   }
 };
 
+std::unique_ptr<Stream> make_stream(std::string_view name, std::span<const wire::Tag> tags) {
+  auto stream = std::make_unique<Stream>();
+  stream->name = name;
+  stream->tags.assign(tags.begin(), tags.end());
+  return stream;
+}
+
 }  // namespace
 
 class Engine::Impl {
@@ -197,9 +204,7 @@ class Engine::Impl {
   Result<StreamId> add(std::string_view name, std::span<const wire::Tag> tags,
                        std::span<const std::byte> state) {
     if (auto room = take_room(1); !room) return room.error();
-    auto stream = std::make_unique<Stream>();
-    stream->name = name;
-    stream->tags.assign(tags.begin(), tags.end());
+    auto stream = make_stream(name, tags);
     auto pipeline =
         detect::Pipeline::make(*detect::watch_for(watched_.watches, name), seed_of(stream->name));
     if (!pipeline) return std::move(pipeline).error();
@@ -218,9 +223,7 @@ class Engine::Impl {
                         std::span<const wire::Tag> tags) {
     const auto home = group_for(*seat.group, seat.name, {});
     if (!home) return home.error();
-    auto stream = std::make_unique<Stream>();
-    stream->name = name;
-    stream->tags.assign(tags.begin(), tags.end());
+    auto stream = make_stream(name, tags);
     stream->group = home->group;
     stream->sensor = seat.sensor;
     return enter(std::move(stream), home->shard);

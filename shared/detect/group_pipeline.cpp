@@ -71,6 +71,16 @@ Parts largest(std::span<const float> shares) {
   return parts;
 }
 
+/// What a check of the readings found.
+Finding finding(const Complaint& complaint, Time onset, Time at, double value = wire::kUnknown) {
+  return {.reason = complaint.reason,
+          .onset = onset,
+          .time = at,
+          .score = complaint.score,
+          .value = value,
+          .detail = complaint.detail};
+}
+
 /// The rows' own times pass the clock checks of a stream that has nothing else to check.
 const WatchConfig kRows = [] {
   WatchConfig watch;
@@ -224,22 +234,13 @@ void GroupPipeline::check_hole(Time time, Time row_before, std::span<const doubl
     if (checked_[c].gap->score > longest.score) longest = *checked_[c].gap;
   }
   if (silent >= GroupConfig::kSensorsMin && silent == there) {
-    found_hole(longest, row_before, time);
+    s.decision.found(finding(longest, row_before, time), id_seed_, scratch_);
     for (std::size_t c = 0; c < row.size(); ++c) {
       if (!std::isnan(row[c]) && seen_before_[c] == row_before) checked_[c].gap.reset();
     }
   }
   s.decision.close(Reason::gap, time, scratch_);
   if (!scratch_.empty()) report(GroupEvent::kGroup, events);
-}
-
-void GroupPipeline::found_hole(const Complaint& longest, Time since, Time at) {
-  state_->decision.found({.reason = Reason::gap,
-                          .onset = since,
-                          .time = at,
-                          .score = longest.score,
-                          .detail = longest.detail},
-                         id_seed_, scratch_);
 }
 
 /// What the checks of every sensor say; fills row_ with what they let pass.
@@ -251,13 +252,7 @@ void GroupPipeline::check_sensors(Time time, std::span<const double> row,
     Decision& decision = s.decisions[c];
     row_[c] = std::numeric_limits<double>::quiet_NaN();
     const auto complain = [&](const Complaint& complaint, Time onset, Time at) {
-      decision.found({.reason = complaint.reason,
-                      .onset = onset,
-                      .time = at,
-                      .score = complaint.score,
-                      .value = row[c],
-                      .detail = complaint.detail},
-                     id_seed_ + 1 + c, scratch_);
+      decision.found(finding(complaint, onset, at, row[c]), id_seed_ + 1 + c, scratch_);
     };
     if (std::isnan(row[c])) {
       // By the rows' own time: it is what passes when recorded rows are replayed.
@@ -413,16 +408,11 @@ void GroupPipeline::tick(Time now, std::vector<GroupEvent>& events) {
       continue;
     }
     const Time last = s.qualities[c].last_time();
-    s.decisions[c].found({.reason = Reason::gap,
-                          .onset = last,
-                          .time = at,
-                          .score = silence->score,
-                          .detail = silence->detail},
-                         id_seed_ + 1 + c, scratch_);
+    s.decisions[c].found(finding(*silence, last, at), id_seed_ + 1 + c, scratch_);
     if (!scratch_.empty()) report(static_cast<std::int32_t>(c), events);
   }
   if (!hole || silent < together) return;
-  found_hole(longest, last_row, at);
+  s.decision.found(finding(longest, last_row, at), id_seed_, scratch_);
   if (!scratch_.empty()) report(GroupEvent::kGroup, events);
 }
 

@@ -93,7 +93,6 @@ class GroupPipeline {
 
   void check_hole(Time time, Time row_before, std::span<const double> row,
                   std::vector<GroupEvent>& events);
-  void found_hole(const Complaint& longest, Time since, Time at);
   void check_sensors(Time time, std::span<const double> row, std::vector<GroupEvent>& events);
   void judge(float raw, Time time, GroupVerdict& verdict, std::vector<GroupEvent>& events);
   void calibrate_on(std::span<const float> scores) noexcept;

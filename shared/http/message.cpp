@@ -143,6 +143,14 @@ Response problem(const Error& error, std::string_view instance) {
   return problem(status, error.context, instance);
 }
 
+std::string problem_detail(const Response& response) {
+  const auto body = nlohmann::json::parse(response.body, nullptr, false);
+  const auto found = body.is_object() ? body.find("detail") : body.end();
+  const bool said =
+      found != body.end() && found->is_string() && !found->get_ref<const std::string&>().empty();
+  return said ? found->get<std::string>() : std::string(reason_phrase(response.status));
+}
+
 std::string_view reason_phrase(unsigned status) noexcept {
   struct Phrase {
     unsigned status;

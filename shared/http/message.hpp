@@ -53,6 +53,9 @@ struct Response {
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
 };
 
+/// What a problem says (see problem()): its detail, else the status in words.
+[[nodiscard]] std::string problem_detail(const Response& response);
+
 [[nodiscard]] Response json_response(std::string body, unsigned status = 200);
 [[nodiscard]] Response text_response(std::string body, unsigned status = 200);
 

@@ -86,7 +86,24 @@ WatchConfig watch_of(const Kind& kind) {
   return watch;
 }
 
-class OneStream final : public Scorer {
+/// A pipeline of streams or of groups.
+template <class P>
+class Piped : public Scorer {
+ public:
+  std::vector<std::byte> snapshot() const override {
+    std::vector<std::byte> bytes;
+    pipeline_->snapshot(bytes);
+    return bytes;
+  }
+  Result<void> restore(std::span<const std::byte> bytes) override {
+    return pipeline_->restore(bytes);
+  }
+
+ protected:
+  std::unique_ptr<P> pipeline_;
+};
+
+class OneStream final : public Piped<Pipeline> {
  public:
   explicit OneStream(const Kind& kind) : watch_(watch_of(kind)) {
     pipeline_ = std::move(*Pipeline::make(watch_, 1));
@@ -98,22 +115,13 @@ class OneStream final : public Scorer {
     pipeline_->push({&sample, 1}, time, events_, {&verdict, 1});
     out.insert(out.end(), {verdict.score, verdict.alarm});
   }
-  std::vector<std::byte> snapshot() const override {
-    std::vector<std::byte> bytes;
-    pipeline_->snapshot(bytes);
-    return bytes;
-  }
-  Result<void> restore(std::span<const std::byte> bytes) override {
-    return pipeline_->restore(bytes);
-  }
 
  private:
   WatchConfig watch_;
-  std::unique_ptr<Pipeline> pipeline_;
   std::vector<Event> events_;
 };
 
-class OneGroup final : public Scorer {
+class OneGroup final : public Piped<GroupPipeline> {
  public:
   explicit OneGroup(const Kind& kind) {
     group_.watch = watch_of(kind);
@@ -124,18 +132,9 @@ class OneGroup final : public Scorer {
     const GroupVerdict verdict = pipeline_->push(time, row, time, events_);
     out.insert(out.end(), {verdict.score, verdict.raw});
   }
-  std::vector<std::byte> snapshot() const override {
-    std::vector<std::byte> bytes;
-    pipeline_->snapshot(bytes);
-    return bytes;
-  }
-  Result<void> restore(std::span<const std::byte> bytes) override {
-    return pipeline_->restore(bytes);
-  }
 
  private:
   GroupConfig group_;
-  std::unique_ptr<GroupPipeline> pipeline_;
   std::vector<GroupEvent> events_;
 };
 

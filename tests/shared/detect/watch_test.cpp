@@ -12,19 +12,25 @@
 namespace lapwing::detect {
 namespace {
 
+/// Reads the last table of that name into `config`; the problems.
+template <class Config>
+std::string read_last(std::string_view text, std::string_view table, Config& config) {
+  auto document = config::Document::parse(text, "agent.toml");
+  auto root = document.root();
+  for (auto& section : root.tables({table, "what is watched"})) config = Config::read(section);
+  std::string problems;
+  for (const auto& problem : document.finish()) problems += problem.text() + "\n";
+  return problems;
+}
+
 struct Loaded {
   WatchConfig watch;
   std::string problems;
 };
 
 Loaded load(std::string_view text) {
-  auto document = config::Document::parse(text, "agent.toml");
-  auto root = document.root();
   Loaded loaded;
-  for (auto& section : root.tables({"watch", "what is watched"})) {
-    loaded.watch = WatchConfig::read(section);
-  }
-  for (const auto& problem : document.finish()) loaded.problems += problem.text() + "\n";
+  loaded.problems = read_last(text, "watch", loaded.watch);
   return loaded;
 }
 
@@ -131,13 +137,8 @@ struct LoadedGroup {
 };
 
 LoadedGroup load_group(std::string_view text) {
-  auto document = config::Document::parse(text, "agent.toml");
-  auto root = document.root();
   LoadedGroup loaded;
-  for (auto& section : root.tables({"group", "judged together"})) {
-    loaded.group = GroupConfig::read(section);
-  }
-  for (const auto& problem : document.finish()) loaded.problems += problem.text() + "\n";
+  loaded.problems = read_last(text, "group", loaded.group);
   return loaded;
 }
 
