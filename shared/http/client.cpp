@@ -1,98 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/http/client.hpp"
 
+#include "shared/http/dial.hpp"
+#include "shared/http/message_io.hpp"
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/ssl/context.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/ssl/stream.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
-#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/buffer_body.hpp>
-#include <boost/beast/http/read.hpp>
-#include <boost/beast/http/string_body.hpp>
-#include <boost/beast/http/write.hpp>
-#include <openssl/err.h>
-#include <openssl/x509_vfy.h>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/parser.hpp>
 
 #include <array>
-#include <charconv>
 #include <optional>
+#include <span>
+#include <utility>
 
 namespace lapwing::http {
 namespace {
 
-namespace net = boost::asio;
-namespace beast = boost::beast;
-using beast::error_code;
-using PlainStream = beast::tcp_stream;
-using TlsStream = net::ssl::stream<beast::tcp_stream>;
-using Answer = beast::http::response<beast::http::string_body>;
+using Parser = beast::http::response_parser<beast::http::buffer_body>;
 
-auto into(error_code& ec) { return net::redirect_error(net::use_awaitable, ec); }
-
-Error transport_error(const error_code& ec, const Origin& origin, std::string_view doing) {
-  const auto where = origin.text() + ": ";
-  if (ec == beast::error::timeout) {
-    return {Errc::timeout, where + "no answer in time while " + std::string(doing)};
-  }
-  if (ec == beast::http::error::body_limit) {
-    return {Errc::limit, where + "the answer is larger than this program takes"};
-  }
-  if (ec == net::error::connection_refused) {
-    return {Errc::io, where + "connection refused: is the server running, is the port right?"};
-  }
-  if (ec == net::error::host_not_found || ec == net::error::host_not_found_try_again) {
-    return {Errc::io, where + "no such host"};
-  }
-  static const auto& http_category = beast::http::make_error_code(beast::http::error::bad_field);
-  if (ec == beast::http::error::end_of_stream || ec == net::ssl::error::stream_truncated) {
-    return {Errc::io, where + "the server closed the connection while " + std::string(doing)};
-  }
-  if (ec.category() == http_category.category()) {
-    return {Errc::corrupt, where + "the answer is not HTTP (" + ec.message() + ")"};
-  }
-  return {Errc::io, where + std::string(doing) + " failed: " + ec.message()};
-}
-
-Error handshake_error(const error_code& ec, const Origin& origin, TlsStream& stream) {
-  const auto verdict = SSL_get_verify_result(stream.native_handle());
-  if (verdict != X509_V_OK) {
-    return {Errc::denied, origin.text() + ": the server's certificate is not trusted: " +
-                              X509_verify_cert_error_string(verdict) +
-                              "; check the CA file, the host's name and this machine's clock"};
-  }
-  if (ERR_GET_REASON(static_cast<unsigned long>(ec.value())) == SSL_R_WRONG_VERSION_NUMBER) {
-    return {Errc::io, origin.text() + ": the server does not speak TLS at this port; plain HTTP?"};
-  }
-  return transport_error(ec, origin, "the TLS handshake");
-}
-
-Result<net::ssl::context> make_context(const ClientOptions& options) {
-  net::ssl::context context(net::ssl::context::tls_client);
-  SSL_CTX_set_min_proto_version(context.native_handle(), TLS1_2_VERSION);
-  error_code ec;
-  if (options.ca_file.empty()) {
-    context.set_default_verify_paths(ec);
-  } else {
-    context.load_verify_file(options.ca_file.string(), ec);
-  }
-  if (ec) {
-    return Error{Errc::bad_config,
-                 options.ca_file.string() +
-                     ": no certificate authority (PEM) can be read from it: " + ec.message()};
-  }
-  context.set_verify_mode(net::ssl::verify_peer, ec);
-  context.set_verify_callback(net::ssl::host_name_verification(options.origin.host), ec);
-  return context;
-}
-
-Response to_response(Answer&& answer) {
-  Response response{.status = answer.result_int(), .body = std::move(answer.body())};
-  for (const auto& field : answer) {
+/// All but the body.
+Response head_of(const Parser::value_type& message) {
+  Response response{.status = message.result_int()};
+  for (const auto& field : message) {
     const auto name = field.name_string();
     const auto value = field.value();
     response.headers.emplace_back(std::string(name.data(), name.size()),
@@ -136,14 +67,14 @@ class Exchange {
     try {
       std::optional<net::ssl::context> context;
       if (options_.origin.tls) {  // reading the system's authorities takes a while
-        auto made = make_context(options_);
+        auto made = make_client_context(options_);
         if (!made) return made.error();
         context = *std::move(made);
       }
-      net::co_spawn(io_, connect(context ? &*context : nullptr),
-                    [](const std::exception_ptr& failure) {
-                      if (failure) std::rethrow_exception(failure);
-                    });
+      ByteStream stream(beast::tcp_stream(io_), context ? &*context : nullptr);
+      net::co_spawn(io_, exchange(stream), [](const std::exception_ptr& failure) {
+        if (failure) std::rethrow_exception(failure);
+      });
       io_.run();
     } catch (const std::exception& failure) {
       return Error{Errc::io, options_.origin.text() + ": " + failure.what()};
@@ -153,59 +84,26 @@ class Exchange {
   }
 
  private:
-  net::awaitable<void> connect(net::ssl::context* context) {
-    const auto& origin = options_.origin;
+  net::awaitable<void> exchange(ByteStream& stream) {
+    const auto dialled = co_await dial(stream, options_);
+    if (!dialled) {
+      error_ = dialled.error();
+      co_return;
+    }
+    stream.expires_after(options_.request_timeout);
+    const auto bytes = to_bytes(request_);
     error_code ec;
-    net::ip::tcp::resolver resolver(io_);
-    const auto addresses =
-        co_await resolver.async_resolve(origin.host, std::to_string(origin.port),
-                                        net::ip::tcp::resolver::numeric_service, into(ec));
-    if (ec) {
-      error_ = transport_error(ec, origin, "looking up the host");
-      co_return;
-    }
-    PlainStream plain(io_);
-    plain.expires_after(options_.connect_timeout);
-    co_await plain.async_connect(addresses, into(ec));
-    if (ec) {
-      error_ = transport_error(ec, origin, "connecting");
-      co_return;
-    }
-    if (context == nullptr) {
-      co_await exchange(plain);
-      co_return;
-    }
-    TlsStream stream(std::move(plain), *context);
-    SSL_set_tlsext_host_name(stream.native_handle(), origin.host.c_str());
-    co_await stream.async_handshake(net::ssl::stream_base::client, into(ec));
-    if (ec) {
-      error_ = handshake_error(ec, origin, stream);
-      co_return;
-    }
-    co_await exchange(stream);
-  }
-
-  template <class Stream>
-  net::awaitable<void> exchange(Stream& stream) {
-    error_code ec;
-    auto& lowest = beast::get_lowest_layer(stream);
-    lowest.expires_after(options_.request_timeout);
-    co_await beast::http::async_write(stream, request_, into(ec));
-    if (ec) {
-      error_ = transport_error(ec, options_.origin, "sending the request");
-      co_return;
-    }
+    co_await stream.write(bytes, ec);
+    if (ec) co_return fail(ec, "sending the request");
     beast::flat_buffer buffer;
-    beast::http::response_parser<beast::http::buffer_body> parser;
+    Parser parser;
     parser.body_limit(boost::none);
-    co_await beast::http::async_read_header(stream, buffer, parser, into(ec));
-    if (ec) {
-      error_ = transport_error(ec, options_.origin, "waiting for the answer");
-      co_return;
-    }
-    const auto type = parser.get()["Content-Type"];
-    const bool live = handlers_ != nullptr && parser.get().result_int() == 200 &&
-                      std::string_view(type.data(), type.size()).starts_with("text/event-stream");
+    parser.eager(false);
+    while (!ec && !parser.is_header_done()) co_await parse_some(stream, buffer, parser, ec);
+    if (ec) co_return fail(ec, "waiting for the answer");
+    response_ = head_of(parser.get());
+    const bool live = handlers_ != nullptr && response_.status == 200 &&
+                      response_.content_type.starts_with("text/event-stream");
     if (live) {
       co_await follow(stream, buffer, parser);
     } else {
@@ -213,50 +111,41 @@ class Exchange {
     }
   }
 
-  template <class Stream, class Parser>
-  net::awaitable<void> read_body(Stream& stream, beast::flat_buffer& buffer, Parser& parser) {
-    Answer answer;
-    answer.result(parser.get().result_int());
-    for (const auto& field : parser.get()) answer.insert(field.name_string(), field.value());
-    std::array<char, 8192> piece;
-    while (!parser.is_done()) {
-      error_code ec;
-      parser.get().body().data = piece.data();
-      parser.get().body().size = piece.size();
-      co_await beast::http::async_read(stream, buffer, parser, into(ec));
-      if (ec == beast::http::error::need_buffer) ec = {};
-      if (!ec) {
-        answer.body().append(piece.data(), piece.size() - parser.get().body().size);
-        if (answer.body().size() > options_.body_bytes_max) ec = beast::http::error::body_limit;
-      }
-      if (ec) {
-        error_ = transport_error(ec, options_.origin, "reading the answer");
-        co_return;
-      }
-    }
-    response_ = to_response(std::move(answer));
+  /// What arrives of the body next, in `piece`.
+  static net::awaitable<std::string_view> next_piece(ByteStream& stream, beast::flat_buffer& buffer,
+                                                     Parser& parser, std::span<char> piece,
+                                                     error_code& ec) {
+    auto& body = parser.get().body();
+    body.data = piece.data();
+    body.size = piece.size();
+    co_await parse_some(stream, buffer, parser, ec);
+    if (ec == beast::http::error::need_buffer) ec = {};
+    co_return std::string_view(piece.data(), piece.size() - body.size);
   }
 
-  template <class Stream, class Parser>
-  net::awaitable<void> follow(Stream& stream, beast::flat_buffer& buffer, Parser& parser) {
-    auto& lowest = beast::get_lowest_layer(stream);
-    response_.status = 200;
-    response_.content_type = "text/event-stream";
-    if (handlers_->on_open) handlers_->on_open();
-    EventParser events;
-    std::array<char, 8192> piece;
+  net::awaitable<void> read_body(ByteStream& stream, beast::flat_buffer& buffer, Parser& parser) {
+    std::array<char, 8192> space;
     while (!parser.is_done()) {
       error_code ec;
-      lowest.expires_after(options_.silence_max);
-      parser.get().body().data = piece.data();
-      parser.get().body().size = piece.size();
-      co_await beast::http::async_read_some(stream, buffer, parser, into(ec));
-      if (ec == beast::http::error::need_buffer) ec = {};
-      if (ec) {
-        error_ = transport_error(ec, options_.origin, "following the events");
-        co_return;
+      const auto piece = co_await next_piece(stream, buffer, parser, space, ec);
+      response_.body += piece;
+      if (!ec && response_.body.size() > options_.body_bytes_max) {
+        ec = beast::http::error::body_limit;
       }
-      auto got = events.feed({piece.data(), piece.size() - parser.get().body().size});
+      if (ec) co_return fail(ec, "reading the answer");
+    }
+  }
+
+  net::awaitable<void> follow(ByteStream& stream, beast::flat_buffer& buffer, Parser& parser) {
+    if (handlers_->on_open) handlers_->on_open();
+    EventParser events;
+    std::array<char, 8192> space;
+    while (!parser.is_done()) {
+      error_code ec;
+      stream.expires_after(options_.silence_max);
+      const auto piece = co_await next_piece(stream, buffer, parser, space, ec);
+      if (ec) co_return fail(ec, "following the events");
+      auto got = events.feed(piece);
       if (!got) {
         error_ = got.error();
         co_return;
@@ -267,62 +156,19 @@ class Exchange {
     }
   }
 
+  void fail(const error_code& ec, std::string_view doing) {
+    error_ = transport_error(ec, options_.origin, doing);
+  }
+
   const ClientOptions& options_;
   const Client::EventHandlers* handlers_ = nullptr;
-  beast::http::request<beast::http::string_body> request_;
+  RequestMessage request_;
   net::io_context io_{1};
   Response response_;
   std::optional<Error> error_;
 };
 
 }  // namespace
-
-std::string Origin::text() const {
-  const bool v6 = host.find(':') != std::string::npos;
-  return std::string(tls ? "https://" : "http://") + (v6 ? "[" + host + "]" : host) + ":" +
-         std::to_string(port);
-}
-
-Result<Origin> parse_origin(std::string_view url) {
-  const Error bad{Errc::bad_input, "\"" + std::string(url.substr(0, 200)) +
-                                       "\" is not the address of a hub; it looks like "
-                                       "https://hub.example:8443"};
-  Origin origin;
-  auto rest = url;
-  if (rest.starts_with("https://")) {
-    rest.remove_prefix(8);
-  } else if (rest.starts_with("http://")) {
-    rest.remove_prefix(7);
-    origin.tls = false;
-    origin.port = 80;
-  } else {
-    return bad;
-  }
-  if (rest.ends_with('/')) rest.remove_suffix(1);
-  if (rest.find_first_of("/?#@ ") != std::string_view::npos) return bad;
-  std::string_view port;
-  bool has_port = false;
-  if (rest.starts_with('[')) {
-    const auto end = rest.find(']');
-    if (end == std::string_view::npos) return bad;
-    origin.host = rest.substr(1, end - 1);
-    rest.remove_prefix(end + 1);
-    if (!rest.empty() && rest.front() != ':') return bad;
-    has_port = !rest.empty();
-    if (has_port) port = rest.substr(1);
-  } else {
-    const auto colon = rest.find(':');
-    origin.host = rest.substr(0, colon);
-    has_port = colon != std::string_view::npos;
-    if (has_port) port = rest.substr(colon + 1);
-  }
-  if (origin.host.empty()) return bad;
-  if (has_port) {
-    const auto [end, ec] = std::from_chars(port.data(), port.data() + port.size(), origin.port);
-    if (ec != std::errc{} || end != port.data() + port.size() || origin.port == 0) return bad;
-  }
-  return origin;
-}
 
 Result<Response> Client::request(Method method, std::string_view target, std::string body) const {
   return Exchange(options_, method, target, std::move(body)).run(nullptr);

@@ -10,6 +10,7 @@
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/thread_pool.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -19,6 +20,9 @@
 namespace lapwing::http {
 
 namespace net = boost::asio;
+
+/// How long a peer may take to read the end of what was written.
+constexpr auto kLinger = std::chrono::seconds(2);
 
 /// Threads: the network thread's, but for `router` and `workers`.
 struct ServerState {

@@ -121,6 +121,36 @@ TEST_F(HttpServer, TakesChunkedBodies) {
   EXPECT_THAT(got, EndsWith("abcde"));
 }
 
+TEST_F(HttpServer, TakesRequestsInAnyPieces) {
+  start();
+  RawClient client(server_->port());
+  const std::string post =
+      "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+  const auto last = "GET /items/7 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+  for (const char byte : post) {
+    ASSERT_TRUE(client.send({&byte, 1}));
+    std::this_thread::sleep_for(100us);
+  }
+  EXPECT_THAT(client.read_until("abc"), EndsWith("abc"));
+  ASSERT_TRUE(client.send("POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nwx"));
+  ASSERT_TRUE(client.send(std::string("yz") + std::string(kGet) + last));
+  const auto got = client.read_all();
+  EXPECT_LT(got.find("wxyz"), got.find("x=1"));
+  EXPECT_THAT(got, EndsWith("item 7"));
+}
+
+TEST_F(HttpServer, ARequestThatEndsInTheMiddleIsNotAnswered) {
+  start();
+  for (const std::string_view part :
+       {"G", "GET /echo HTTP/1.1\r\nHost: t\r\n",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nab",
+        "POST /echo HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"}) {
+    SCOPED_TRACE(part);
+    EXPECT_EQ(ask(part), "");
+  }
+  EXPECT_EQ(refused("malformed"), 0);
+}
+
 TEST_F(HttpServer, RefusesWhatIsNotHttp) {
   start();
   for (const std::string_view bad :
