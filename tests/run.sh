@@ -37,9 +37,7 @@ passed_all=0 failed_all=0 skipped_all=0 broken=0
 summary=()
 for label in unit contract integration; do
   mkdir "$results/$label"
-  jobs=$(nproc)
-  [ "$label" = integration ] && jobs=1
-  GTEST_OUTPUT="xml:$results/$label/" ctest --preset "$preset" -L "^$label\$" -j "$jobs" --quiet \
+  GTEST_OUTPUT="xml:$results/$label/" ctest --preset "$preset" -L "^$label\$" -j "$(nproc)" --quiet \
     --output-log "$results/$label.log" --progress || { broken=1; cat "$results/$label.log"; }
   failed=$(( $(total "$results/$label" failures) + $(total "$results/$label" errors) ))
   skips=$(skipped "$results/$label")

@@ -107,7 +107,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const bool written =
         co_await write(std::move(response),
                        {.version = incoming.version, .keep_alive = keep, .head = incoming.head});
-    co_return written&& keep && !state_.stopping;
+    if (!written) co_return false;
+    co_return keep && !state_.stopping;
   }
 
   net::awaitable<Response> answer(Incoming& incoming) {
