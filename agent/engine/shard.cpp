@@ -7,11 +7,13 @@
 #include "shared/wire/codec.hpp"
 
 #include <algorithm>
+#include <map>
 
 namespace lapwing::agent {
 namespace {
 
 constexpr Micros kTick = std::chrono::seconds(1);
+constexpr std::size_t kTeachersMax = 1000;  // more say nothing new
 
 /// The first multiple of `interval` after `at`: all agents' intervals end at the same instants.
 Time next_boundary(Time at, Micros interval) {
@@ -169,6 +171,7 @@ void Shard::run() {
 }
 
 void Shard::take_in(Arrivals arrivals) {
+  const std::size_t known = streams_.size();
   for (auto& group : arrivals.groups) {
     open_ += group->state().anomalies_open;
     groups_.push_back(std::move(group));
@@ -178,6 +181,30 @@ void Shard::take_in(Arrivals arrivals) {
     if (stream->group != nullptr) stream->group->join(stream->sensor, stream->tags);
     streams_.push_back(std::move(stream));
   }
+  teach_new(known);
+}
+
+/// The new streams, from `first` on, begin with what their watch's settled ones here have taught;
+/// it is learnt once per watch.
+void Shard::teach_new(std::size_t first) {
+  std::map<const detect::WatchConfig*, detect::AlarmPrior> taught;
+  for (std::size_t i = first; i < streams_.size(); ++i) {
+    detect::Pipeline* pipeline = streams_[i]->pipeline.get();
+    if (pipeline == nullptr || pipeline->state().readings_total > 0) continue;
+    const auto [prior, asked] = taught.try_emplace(&pipeline->watch());
+    if (asked) prior->second = learn(pipeline->watch());
+    pipeline->begin_with(prior->second);
+  }
+}
+
+detect::AlarmPrior Shard::learn(const detect::WatchConfig& watch) const {
+  detect::AlarmPriorLearner learner;
+  for (const auto& stream : streams_) {
+    if (!stream->pipeline || &stream->pipeline->watch() != &watch) continue;
+    stream->pipeline->teach(learner);
+    if (learner.streams() == kTeachersMax) break;
+  }
+  return learner.learn();
 }
 
 /// Scores the batch in its order, runs of one stream together.

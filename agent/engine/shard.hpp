@@ -85,6 +85,8 @@ class Shard {
     std::vector<std::unique_ptr<Group>> groups;
   };
   void take_in(Arrivals arrivals);
+  void teach_new(std::size_t first);
+  [[nodiscard]] detect::AlarmPrior learn(const detect::WatchConfig& watch) const;
   void score(Time now);
   void take(const std::vector<Told>& told);
   void periodic(Time now);

@@ -8,17 +8,9 @@
 namespace lapwing::detect {
 namespace {
 
-// The prior: how often streams in general pass a level.
-constexpr double kNaturalRate = 1.0 / 2016;
-constexpr double kTail = 0.85;   // log rate lost per log novelty,
-constexpr double kTailFrom = 3;  // and from this log novelty on
-constexpr double kFarTail = 4;
-constexpr double kPriorAlarms = 2.5;  // the prior weighs as much as so many shadow alarms
-
-constexpr double kLowest = -4;  // log novelty of the lowest level
-constexpr double kLevelStep = 0.25;
 constexpr std::uint64_t kSolveEvery = 64;  // rows
 constexpr double kMemoryUnits = 50;        // alarms asked until a count weighs 1/e
+constexpr double kSettledAlarms = 5;       // asked, until a stream can teach others
 
 constexpr double kFeedback = 0.3;    // log novelty per alarm too many
 constexpr double kGentleUnits = 10;  // alarms asked until it is in full force
@@ -30,15 +22,6 @@ constexpr double kStronger = 2.0794415416798357;  // ln 8
 constexpr double kFade = 0.1;                     // memories for a factor e
 constexpr double kWeightMax = 1e9;
 
-/// By the prior, how much rarer than a novelty of 1 a level is, as a logarithm; and its inverse.
-double rarity(double level) {
-  return level * kTail + std::max(0.0, level - kTailFrom) * (kFarTail - kTail);
-}
-double level_of(double rarity) {
-  const double near = rarity / kTail;
-  return near <= kTailFrom ? near : kTailFrom + (rarity - kTailFrom * kTail) / kFarTail;
-}
-
 }  // namespace
 
 void AlarmBudget::set_rate(double alarms_per_row) noexcept {
@@ -46,22 +29,24 @@ void AlarmBudget::set_rate(double alarms_per_row) noexcept {
   solved_ = 0;
 }
 
-double AlarmBudget::shadows_at(double level) const noexcept {
-  const double at = std::clamp((level - kLowest) / kLevelStep, 0.0, kLevels - 1.001);
-  const auto below = static_cast<std::size_t>(at);
-  const double part = at - static_cast<double>(below);
-  return shadows_[below] * (1 - part) + shadows_[below + 1] * part;
+std::optional<AlarmExperience> AlarmBudget::experience() const noexcept {
+  if (asked_ < kSettledAlarms) return {};
+  AlarmExperience seen{.rows = exposure_ / weight_};
+  for (std::size_t i = 0; i < kLevels; ++i) seen.alarms[i] = shadows_[i] / weight_;
+  return seen;
 }
 
 /// Alarms per row at a level: the mean of a gamma posterior.
 double AlarmBudget::expected_rate(double level) const noexcept {
-  const double prior_rows = kPriorAlarms / kNaturalRate * std::exp(rarity(level));
-  return (shadows_at(level) / weight_ + kPriorAlarms) / (exposure_ / weight_ + prior_rows);
+  const double prior_rows =
+      AlarmPrior::kAlarms / AlarmPrior::kNaturalRate * std::exp(prior_.rarity(level));
+  return (AlarmLevels::look_up(shadows_, level) / weight_ + AlarmPrior::kAlarms) /
+         (exposure_ / weight_ + prior_rows);
 }
 
 void AlarmBudget::solve() noexcept {
-  double low = kLowest;
-  double high = kLowest + kLevelStep * (kLevels - 1);
+  double low = AlarmLevels::kLowest;
+  double high = AlarmLevels::kHighest;
   if (expected_rate(low) <= rate_) high = low;
   for (int i = 0; i < 24 && high > low; ++i) {
     const double middle = (low + high) / 2;
@@ -100,7 +85,7 @@ float AlarmBudget::push(float novelty, double memory) noexcept {
   const double level = std::log(static_cast<double>(novelty));
   std::uint64_t counted = 0;
   for (std::size_t i = 0; i < kLevels; ++i) {
-    const double over = level - (kLowest + kLevelStep * static_cast<double>(i));
+    const double over = level - AlarmLevels::at(i);
     if (over <= 0) break;
     if (over <= shadow_refractory_[i] - now) continue;
     shadows_[i] += weight_;
@@ -115,7 +100,7 @@ float AlarmBudget::push(float novelty, double memory) noexcept {
   newest_weight_ = weight_;
   newest_counted_ = 1;
   solved_ = 0;
-  const double usual = level_of(std::log(kNaturalRate / rate_));
+  const double usual = AlarmPrior::general_level(std::log(AlarmPrior::kNaturalRate / rate_));
   return static_cast<float>(1 + std::exp(std::clamp(level - usual, -20.0, 20.0)));
 }
 
@@ -139,7 +124,7 @@ bool AlarmBudget::plausible() const noexcept {
          weight_ <= 2 * kWeightMax && fine(exposure_) && fine(asked_) && fine(debt_) &&
          fine(threshold_) && fine(refractory_) && newest_weight_ >= 0 && fine(newest_weight_) &&
          newest_counted_ >= 0 && newest_counted_ <= 2 && std::ranges::all_of(shadows_, fine) &&
-         std::ranges::all_of(shadow_refractory_, fine);
+         std::ranges::all_of(shadow_refractory_, fine) && prior_.plausible();
 }
 
 }  // namespace lapwing::detect

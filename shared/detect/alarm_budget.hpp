@@ -2,11 +2,13 @@
 /// From evidence with a natural scale to alarms at the asked rate.
 #pragma once
 
+#include "shared/detect/alarm_prior.hpp"
 #include "shared/detect/feedback.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 namespace lapwing::detect {
 
@@ -14,7 +16,8 @@ namespace lapwing::detect {
 /// known of streams in general (a prior) and the alarms each of 44 levels would have raised on this
 /// one (shadow alarms), is passed at the asked rate; a bounded feedback on the alarms really raised
 /// corrects it, gently until ten have been asked for. So a new stream is judged by general
-/// knowledge, an old one by its own.
+/// knowledge, an old one by its own. The prior may be learnt from a new stream's settled peers
+/// (AlarmPriorLearner): it then starts from what its watch's others have taught.
 ///
 /// After an alarm the next must be eight times as strong, a demand that fades by a factor e in each
 /// tenth of the memory: echoes of one fault are one alarm, a much stronger one is never delayed.
@@ -28,6 +31,11 @@ namespace lapwing::detect {
 /// novelty; no allocation.
 class AlarmBudget {
  public:
+  /// What is known of the stream before its first row; called before it, if at all.
+  void begin_with(const AlarmPrior& prior) noexcept { prior_ = prior; }
+  [[nodiscard]] const AlarmPrior& prior() const noexcept { return prior_; }
+  /// What this stream teaches others; nothing before five alarms were asked of it.
+  [[nodiscard]] std::optional<AlarmExperience> experience() const noexcept;
   /// Alarms asked per row, (0, .01]; may change as the stream's rate is learnt.
   void set_rate(double alarms_per_row) noexcept;
   [[nodiscard]] bool has_rate() const noexcept { return rate_ > 0; }
@@ -40,6 +48,8 @@ class AlarmBudget {
   /// A person's word on the newest alarm.
   void take(Feedback feedback) noexcept;
 
+  /// All but the prior: the owner stores it apart, and only where it is learnt(), so that the state
+  /// of other streams is what it was before priors were learnt.
   template <class A>
   void fields(A& archive) {
     archive(shadows_, shadow_refractory_, rate_, rows_, solved_, exposure_, weight_, asked_, debt_);
@@ -48,9 +58,8 @@ class AlarmBudget {
   [[nodiscard]] bool plausible() const noexcept;
 
  private:
-  static constexpr std::size_t kLevels = 44;
+  static constexpr std::size_t kLevels = AlarmLevels::kCount;
 
-  [[nodiscard]] double shadows_at(double level) const noexcept;
   [[nodiscard]] double expected_rate(double level) const noexcept;
   void solve() noexcept;
   [[nodiscard]] double raised() const noexcept;
@@ -70,6 +79,7 @@ class AlarmBudget {
   std::uint64_t newest_levels_ = 0;  ///< levels at which the newest alarm counts, one bit each
   double newest_weight_ = 0;         ///< 0: there was none
   std::int8_t newest_counted_ = 1;   ///< as so many alarms
+  AlarmPrior prior_;
 };
 
 }  // namespace lapwing::detect

@@ -23,6 +23,7 @@ namespace {
 using wire::Reason;
 
 constexpr std::uint32_t kVersion = 3;
+constexpr std::uint32_t kTaughtVersion = 4;  // as 3, and the prior that others have taught
 /// Of the warm-up, the detector learns from the first 60 %; the rest calibrates its scores.
 constexpr double kDetectorShare = 0.6;
 constexpr std::uint64_t kRateEvery = 64;  // readings between two looks at the stream's rate
@@ -358,6 +359,16 @@ void Pipeline::tick(Time now, std::vector<Event>& events) {
 
 void Pipeline::finish(std::vector<Event>& events) { state_->decision.close_all(events); }
 
+bool Pipeline::teach(AlarmPriorLearner& learner) const {
+  const auto seen = state_->budget.experience();
+  if (seen) learner.add(*seen);
+  return seen.has_value();
+}
+
+void Pipeline::begin_with(const AlarmPrior& prior) noexcept {
+  if (kind_->evidence && state_->readings_total == 0) state_->budget.begin_with(prior);
+}
+
 wire::SummaryRecord Pipeline::summary(Time begin, Time end) {
   wire::SummaryRecord record = state_->summary.take(begin, end);
   record.band = state_->band();
@@ -382,14 +393,16 @@ std::size_t Pipeline::state_bytes() const noexcept {
   return sizeof(*this) + sizeof(State) + detector_->state_bytes();
 }
 
-std::uint64_t Pipeline::tag() const noexcept {
-  return frame_tag("pipeline", kVersion, frame_tag(watch_->detector, watch_->warmup));
+std::uint64_t Pipeline::tag(std::uint32_t version) const noexcept {
+  return frame_tag("pipeline", version, frame_tag(watch_->detector, watch_->warmup));
 }
 
 void Pipeline::snapshot(std::vector<std::byte>& out) const {
-  const std::size_t begun = begin_frame(out, tag());
+  const AlarmPrior& prior = state_->budget.prior();
+  const std::size_t begun = begin_frame(out, tag(prior.learnt() ? kTaughtVersion : kVersion));
   StateWriter writer(out);
   writer(*state_, gap_begin_);
+  if (prior.learnt()) writer(prior);
   detector_->snapshot(out);
   end_frame(out, begun);
 }
@@ -407,10 +420,17 @@ Result<void> Pipeline::restore(std::span<const std::byte> bytes) {
   };
   if (bytes.size() > state_bytes() + kSnapshotSlack)
     return anew({Errc::corrupt, "pipeline snapshot is too long"});
-  auto content = open_frame(bytes, tag());
+  auto content = open_frame(bytes, tag(kVersion));
+  const bool taught = !content && content.error().code == Errc::unsupported;
+  if (taught) content = open_frame(bytes, tag(kTaughtVersion));
   if (!content) return anew(content.error());
   StateReader reader(*content);
   reader(*state_, gap_begin_);
+  if (taught) {
+    AlarmPrior prior;
+    reader(prior);
+    state_->budget.begin_with(prior);
+  }
   const bool sound = reader.ok() && bytes.empty() && state_->calibration.plausible() &&
                      state_->budget.plausible() && state_->decision.plausible();
   if (!sound) return anew({Errc::corrupt, "pipeline snapshot holds impossible values"});

@@ -4,6 +4,7 @@
 
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
+#include "shared/detect/alarm_prior.hpp"
 #include "shared/detect/detector.hpp"
 #include "shared/detect/event.hpp"
 #include "shared/detect/feedback.hpp"
@@ -73,6 +74,14 @@ class Pipeline {
   /// The stream ends for good (end of a file): open anomalies are closed at their last instant.
   void finish(std::vector<Event>& events);
 
+  /// Adds what this stream teaches others of its watch: its share of an AlarmPrior. False when it
+  /// teaches nothing: it has not settled, or its kind has no AlarmBudget (ewma, seasonal, the trees
+  /// and the matrix profile are calibrated by their own warm-up alone).
+  bool teach(AlarmPriorLearner& learner) const;
+  /// A new stream begins with what others have taught. Nothing once it has readings (a restored one
+  /// has), or with kinds as above. Part of the snapshot.
+  void begin_with(const AlarmPrior& prior) noexcept;
+
   /// What happened since the last call, for [begin, end); strings and tags are left empty for the
   /// caller. Begins a new interval. `readings` is 0 when nothing came.
   [[nodiscard]] wire::SummaryRecord summary(Time begin, Time end);
@@ -109,7 +118,7 @@ class Pipeline {
   void accept_new_normal() noexcept;
   void accept_if_lasting(Time time, std::vector<Event>& events);
   void account(double value, bool missing, const Verdict& verdict) noexcept;
-  [[nodiscard]] std::uint64_t tag() const noexcept;
+  [[nodiscard]] std::uint64_t tag(std::uint32_t version) const noexcept;
 
   const WatchConfig* watch_;
   const Kind* kind_;

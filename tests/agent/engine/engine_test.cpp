@@ -146,6 +146,41 @@ TEST_F(EngineTest, KeepsTheOrderOfEveryStreamOverShards) {
   }
 }
 
+TEST_F(EngineTest, ALateStreamStartsFromWhatItsWatchsOthersHaveTaught) {
+  EngineConfig config;
+  config.shards = 1;
+  auto engine = make(config);
+  // Five minutes apart, so that two months hold alarms enough to learn from. `spiky` streams have
+  // something unusual a few times a day.
+  const auto months = [&](StreamId stream, int count, int seed, bool spiky) {
+    auto readings = normal(stream, count);
+    const Time first = now() - count * std::chrono::minutes(5);
+    for (int i = 0; i < count; ++i) {
+      Reading& reading = readings[static_cast<std::size_t>(i)];
+      reading.time = first + i * std::chrono::minutes(5);
+      reading.value += .2 * std::sin(i * 1.7 * seed) * std::sin(i * i * .37 + seed);
+      const double where = std::fmod((i + seed) * .6180339887, 1);
+      if (spiky && i > 100 && (i * 7 + seed * 13) % 61 == 0) reading.value += 1 / (where + .02);
+    }
+    return readings;
+  };
+  const auto early = id(*engine, "plant/early");  // no other has settled when it comes
+  for (int peer = 1; peer <= 8; ++peer) {
+    const auto stream = id(*engine, "plant/peer" + std::to_string(peer));
+    ASSERT_TRUE(engine->submit(months(stream, 14'000, peer, true)));
+  }
+  engine->flush();
+  const auto late = id(*engine, "plant/late");
+  ASSERT_TRUE(engine->submit(months(early, 300, 20, false)));
+  ASSERT_TRUE(engine->submit(months(late, 300, 20, false)));
+  engine->flush();
+  std::map<std::string, double> widths;
+  for (const auto& view : engine->streams("", 100)) {
+    widths[view.name] = view.state.band.upper - view.state.band.lower;
+  }
+  EXPECT_GT(widths["plant/late"], 1.2 * widths["plant/early"]) << "the same readings";
+}
+
 TEST_F(EngineTest, AStreamNobodyWatchesIsCountedNotScored) {
   auto engine = make();
   const auto stream = id(*engine, "office/lamp");
