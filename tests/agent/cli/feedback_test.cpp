@@ -2,6 +2,7 @@
 // `lapwing-agent feedback` as a person uses it: against an agent that runs.
 #include "shared/http/client.hpp"
 #include "tests/agent/cli/support.hpp"
+#include "tests/support/broker.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
