@@ -58,6 +58,7 @@ endfunction()
 # lapwing_optimize(NAME): what is on the path of every reading gets more of the compiler's time.
 function(lapwing_optimize name)
   target_compile_options(lapwing_${name} PRIVATE $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-O3>)
+  set_target_properties(lapwing_${name} PROPERTIES DISABLE_PRECOMPILE_HEADERS ON)
 endfunction()
 
 # lapwing_add_cuda(NAME CUDA STUB): the source with the CUDA driver in builds with CUDA, else its stub.
