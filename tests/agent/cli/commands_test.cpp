@@ -12,7 +12,6 @@
 #include <nlohmann/json.hpp>
 
 #include <array>
-#include <cmath>
 #include <fstream>
 #include <stdexcept>
 #include <sys/socket.h>
@@ -29,17 +28,6 @@ using ::testing::Not;
 using namespace std::chrono_literals;
 
 constexpr std::uint64_t kTextMax = 1U << 22;
-
-/// A quiet sine with one jump; a second a row.
-std::string readings(int rows) {
-  std::string text = "timestamp,value\n";
-  for (int i = 0; i < rows; ++i) {
-    const double jump = i >= rows - 100 && i < rows - 50 ? 20 : 0;
-    text += std::to_string(1'700'000'000 + i) + "," +
-            std::to_string(10 + std::sin(i * 0.7) + 0.1 * std::cos(i * 17.3) + jump) + "\n";
-  }
-  return text;
-}
 
 TEST(AgentCommands, VersionAndDetectorsAreTold) {
   EXPECT_THAT(agent({"version"}).out, HasSubstr("lapwing-agent " LAPWING_VERSION));

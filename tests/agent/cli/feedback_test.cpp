@@ -8,28 +8,16 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include <cmath>
-
 namespace lapwing::testing {
 namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-/// A quiet sine that has left for another level, and stays there.
-std::string ends_far_off() {
-  std::string text = "timestamp,value\n";
-  for (int i = 0; i < 1500; ++i) {
-    const double off = i >= 1400 ? 20 : 0;
-    text += std::to_string(1'700'000'000 + i) + "," +
-            std::to_string(10 + std::sin(i * 0.7) + 0.1 * std::cos(i * 17.3) + off) + "\n";
-  }
-  return text;
-}
-
 class AgentFeedback : public ::testing::Test {
  protected:
-  AgentFeedback() { folder_.put("pump.csv", ends_far_off()); }
+  /// Readings that leave for another level, and stay there.
+  AgentFeedback() { folder_.put("pump.csv", readings(1500, 100)); }
 
   std::string config_with(const std::string& status) {
     return folder_

@@ -4,6 +4,7 @@
 
 #include "tests/support/process.hpp"
 
+#include <cmath>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,6 +27,17 @@ inline Said agent(std::vector<std::string> words, const Process::Environment& en
   Process process(agent_argv(std::move(words)), environment);
   const auto code = process.wait();
   return {code.value_or(-1), process.out(), process.err()};
+}
+
+/// CSV of a quiet sine, a second a row, that jumps 100 rows before its end, for `jump_rows`.
+inline std::string readings(int rows, int jump_rows = 50) {
+  std::string text = "timestamp,value\n";
+  for (int i = 0; i < rows; ++i) {
+    const double jump = i >= rows - 100 && i < rows - 100 + jump_rows ? 20 : 0;
+    text += std::to_string(1'700'000'000 + i) + "," +
+            std::to_string(10 + std::sin(i * 0.7) + 0.1 * std::cos(i * 17.3) + jump) + "\n";
+  }
+  return text;
 }
 
 }  // namespace lapwing::testing
