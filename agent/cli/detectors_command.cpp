@@ -16,7 +16,7 @@ using detect::Input;
 using detect::Kind;
 using detect::Learning;
 
-std::string_view word(Input input) {
+std::string_view input_word(Input input) {
   switch (input) {
     case Input::stream:
       return "stream";
@@ -51,7 +51,7 @@ nlohmann::json to_json(const Kind& kind) {
                           {"whole", one.whole}});
   }
   return {{"name", kind.name},
-          {"input", word(kind.input)},
+          {"input", input_word(kind.input)},
           {"learns", kind.learning == Learning::online ? "online" : "trained"},
           {"summary", kind.summary},
           {"when", kind.when},

@@ -7,7 +7,7 @@
 namespace lapwing::agent {
 namespace {
 
-std::string_view word(Grade grade) {
+std::string_view grade_word(Grade grade) {
   switch (grade) {
     case Grade::ok:
       return "ok  ";
@@ -26,7 +26,7 @@ class Report {
 
   void add(const Findings& findings) {
     for (const auto& finding : findings) {
-      out_ << word(finding.grade) << "  " << finding.subject << ": " << finding.text << '\n';
+      out_ << grade_word(finding.grade) << "  " << finding.subject << ": " << finding.text << '\n';
       if (!finding.remedy.empty()) out_ << "      > " << finding.remedy << '\n';
       failed_ += finding.grade == Grade::fail ? 1 : 0;
       warned_ += finding.grade == Grade::warn ? 1 : 0;
@@ -54,7 +54,7 @@ int run_doctor(const std::filesystem::path& config, std::ostream& out, std::ostr
   const auto loaded = load_config(config);
   if (!loaded.problems.empty()) {
     for (const auto& problem : loaded.problems) {
-      out << word(Grade::fail) << "  configuration: " << problem.text() << '\n';
+      out << grade_word(Grade::fail) << "  configuration: " << problem.text() << '\n';
     }
     err << "lapwing-agent: correct the configuration first\n";
     return kExitConfig;

@@ -1,28 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cli/replay_json.hpp"
 
+#include "agent/cli/words.hpp"
+
 #include <cmath>
 #include <string_view>
 #include <utility>
 
 namespace lapwing::agent {
 namespace {
-
-nlohmann::json number(double value) {
-  return std::isfinite(value) ? nlohmann::json(value) : nlohmann::json();
-}
-
-std::string_view word(wire::Severity severity) {
-  switch (severity) {
-    case wire::Severity::minor:
-      return "minor";
-    case wire::Severity::major:
-      return "major";
-    case wire::Severity::critical:
-      return "critical";
-  }
-  return "minor";
-}
 
 nlohmann::json to_json(const Anomaly& anomaly, const ReplayReport& report) {
   const detect::Event& event = anomaly.event;

@@ -8,7 +8,7 @@ namespace lapwing::agent {
 namespace {
 
 constexpr double kNothing = std::numeric_limits<double>::quiet_NaN();
-constexpr double kWeek = 604'800;
+constexpr double kSecondsAWeek = 604'800;
 
 double seconds_between(Time from, Time to) {
   return std::chrono::duration<double>(to - from).count();
@@ -31,7 +31,7 @@ double clean_weeks(const ReplayReport& report, std::span<const Window> windows) 
     from = std::clamp(window.end, from, std::max(from, report.last));
   }
   if (from < report.last) seconds += seconds_between(from, report.last);
-  return std::max(seconds, 0.0) / kWeek;
+  return std::max(seconds, 0.0) / kSecondsAWeek;
 }
 
 }  // namespace

@@ -82,10 +82,6 @@ class Body {
   std::optional<Error> problem_;
 };
 
-Response refuse(const Call& call, const Error& error) {
-  return http::problem(error, call.request.path);
-}
-
 /// Holds a secret: kept by nobody on the way.
 Response secret_response(const Json& json, unsigned status) {
   auto response =

@@ -23,6 +23,11 @@ struct Call {
   const TokenRow& token;
 };
 
+/// The answer to a request that failed.
+inline http::Response refuse(const Call& call, const Error& error) {
+  return http::problem(error, call.request.path);
+}
+
 using Operate = http::Response (*)(const Desk&, const Call&);
 
 http::Response list_devices(const Desk& desk, const Call& call);

@@ -17,10 +17,6 @@ Response fresh(const Call& call, std::string body) {
   return with_etag(call.request, std::move(response));
 }
 
-Response refuse(const Call& call, const Error& error) {
-  return http::problem(error, call.request.path);
-}
-
 /// `text` as a whole number; nullopt when it is anything else.
 std::optional<std::uint64_t> parse(std::string_view text, int base) {
   std::uint64_t number = 0;

@@ -8,7 +8,7 @@
 namespace lapwing::demo {
 namespace {
 
-constexpr double kSpeed = 1480;          // rpm
+constexpr double kRatedSpeed = 1480;     // rpm
 constexpr double kShutOffHead = 42;      // m, at nominal speed and no flow
 constexpr double kPumpCurve = 0.0028;    // m / (m3/h)^2
 constexpr double kStaticHead = 12;       // m
@@ -62,7 +62,7 @@ Readings Pump::step(double seconds, const Condition& condition) {
   const double bubbles =
       condition.cavitation * std::clamp(0.6 + 0.4 * advance(bubbles_, seconds), 0.0, 1.5);
   const double ratio = 1 + advance(supply_, seconds) - 0.004 * wear - 0.002 * condition.cavitation;
-  const double speed = kSpeed * ratio;
+  const double speed = kRatedSpeed * ratio;
 
   const double shut_off = kShutOffHead * ratio * ratio * (1 - 0.22 * bubbles);
   const double resistance = 1 + advance(valve_, seconds);

@@ -3,7 +3,8 @@
 
 #include "shared/detect/row_detector.hpp"
 
-#include <Eigen/Dense>
+#include <Eigen/Core>
+#include <Eigen/Eigenvalues>
 
 #include <algorithm>
 #include <cmath>

@@ -17,10 +17,6 @@ using ::testing::IsEmpty;
 using ::testing::Not;
 using namespace std::chrono_literals;
 
-constexpr int kFailed = 1;
-constexpr int kUsage = 2;
-constexpr int kConfig = 78;
-
 /// A source that needs nothing.
 const std::string kHost = "[[source]]\nkind = \"host\"\n";
 const std::string kNoStatus = "[status]\nenabled = false\n";

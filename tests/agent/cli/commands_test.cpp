@@ -27,8 +27,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using namespace std::chrono_literals;
 
-constexpr std::uint64_t kTextMax = 1U << 22;
-
 TEST(AgentCommands, VersionAndDetectorsAreTold) {
   EXPECT_THAT(agent({"version"}).out, HasSubstr("lapwing-agent " LAPWING_VERSION));
   const auto detectors = agent({"detectors"});

@@ -19,10 +19,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 
-constexpr int kFailed = 1;
-constexpr int kUsage = 2;
-constexpr int kConfig = 78;
-constexpr std::uint64_t kTextMax = 1U << 24;
 constexpr int kRows = 2000;
 constexpr int kFaultAt = 1900;
 

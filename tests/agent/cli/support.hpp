@@ -11,6 +11,13 @@
 
 namespace lapwing::testing {
 
+// Exit codes (docs/reference).
+inline constexpr int kFailed = 1;
+inline constexpr int kUsage = 2;
+inline constexpr int kConfig = 78;  // EX_CONFIG
+
+inline constexpr std::uint64_t kTextMax = 1U << 24;  ///< bytes of a file that is read
+
 /// What a command that ends said.
 struct Said {
   int code = -1;

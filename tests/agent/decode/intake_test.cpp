@@ -3,7 +3,7 @@
 
 #include "shared/base/metrics.hpp"
 #include "tests/agent/decode/support.hpp"
-#include "tests/shared/detect/count_allocations.hpp"
+#include "tests/support/count_allocations.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -217,7 +217,7 @@ TEST(Intake, AllocatesNothingOnceItKnowsTheTopics) {
     }
     ASSERT_TRUE(intake.take(batch).has_value());
     const std::size_t warm = sink.count;
-    const detect::testing::AllocationCount allocations;
+    const lapwing::testing::AllocationCount allocations;
     ASSERT_TRUE(intake.take(batch).has_value());
     EXPECT_EQ(allocations.since_start(), 0U) << payload;
     EXPECT_EQ(sink.count, 2 * warm);

@@ -2,8 +2,8 @@
 /// What alignment promises: rows in order, each once; late readings counted; nothing unbounded.
 #include "shared/detect/alignment.hpp"
 
-#include "tests/shared/detect/count_allocations.hpp"
 #include "tests/shared/detect/synthetic.hpp"
+#include "tests/support/count_allocations.hpp"
 
 #include <gtest/gtest.h>
 
@@ -181,7 +181,7 @@ TEST(Alignment, LearnsTheIntervalOfTheSlowestSensor) {
 TEST(Alignment, RowsAreInOrderWhateverOrderReadingsComeIn) {
   testing::Random random(8);
   Alignment alignment = make(3, seconds(4), 8);
-  const testing::AllocationCount count;
+  const lapwing::testing::AllocationCount count;
   std::uint64_t cells = 0;
   Time last = kStart - std::chrono::hours(1);
   const auto drain = [&] {

@@ -2,8 +2,8 @@
 /// What `auto` promises for groups beyond the contract: relations, missing sensors, bounds.
 #include "shared/detect/auto_group/auto_group.hpp"
 
-#include "tests/shared/detect/count_allocations.hpp"
 #include "tests/shared/detect/synthetic.hpp"
+#include "tests/support/count_allocations.hpp"
 
 #include <gtest/gtest.h>
 
@@ -178,7 +178,7 @@ TEST(AutoGroup, LearnsWithoutAllocating) {
   AutoGroup detector = make();
   const auto values = machine(1000);
   std::vector<float> raw(1000);
-  const testing::AllocationCount count;
+  const lapwing::testing::AllocationCount count;
   ASSERT_TRUE(detector.score({.values = values, .width = kWidth}, {.raw = raw}));
   detector.accept_new_normal();
   EXPECT_EQ(count.since_start(), 0U);

@@ -3,8 +3,8 @@
 /// before its author writes a test.
 #include "shared/detect/kinds.hpp"
 #include "shared/detect/snapshot.hpp"
-#include "tests/shared/detect/count_allocations.hpp"
 #include "tests/shared/detect/synthetic.hpp"
+#include "tests/support/count_allocations.hpp"
 
 #include <gtest/gtest.h>
 
@@ -378,7 +378,7 @@ TEST_P(DetectorContract, KeepsToItsBytesAndAllocatesNothingPerReading) {
   EXPECT_LE(detector->state_bytes(), GetParam().state_bytes_max);
   const auto input = values(Normal::daily, 3000);
   std::vector<float> raw(3000);
-  const testing::AllocationCount count;
+  const lapwing::testing::AllocationCount count;
   ASSERT_TRUE(detector->score({.values = input, .width = width()}, {.raw = raw}));
   EXPECT_EQ(count.since_start(), 0U);
 }

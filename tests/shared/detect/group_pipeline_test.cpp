@@ -3,8 +3,8 @@
 #include "shared/detect/group_pipeline.hpp"
 
 #include "shared/detect/episode.hpp"
-#include "tests/shared/detect/count_allocations.hpp"
 #include "tests/shared/detect/synthetic.hpp"
+#include "tests/support/count_allocations.hpp"
 
 #include <gtest/gtest.h>
 
@@ -300,7 +300,7 @@ TEST(GroupPipeline, AllocatesNothingPerRow) {
   const auto values = machine(1000, 7);
   std::vector<GroupEvent> events;
   events.reserve(64);
-  const testing::AllocationCount count;
+  const lapwing::testing::AllocationCount count;
   for (std::size_t t = 0; t < 1000; ++t) {
     (*pipeline)->push(time_of(t), std::span(&values[t * kWidth], kWidth), time_of(t), events);
   }

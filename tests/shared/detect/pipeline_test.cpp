@@ -2,8 +2,8 @@
 /// What the pipeline promises: faults found, budget held, nothing flaps, nothing allocates.
 #include "shared/detect/pipeline.hpp"
 
-#include "tests/shared/detect/count_allocations.hpp"
 #include "tests/shared/detect/synthetic.hpp"
+#include "tests/support/count_allocations.hpp"
 
 #include <gtest/gtest.h>
 
@@ -537,7 +537,7 @@ TEST(Pipeline, KeepsToTwentyKibibytesAndAllocatesNothingPerReading) {
   std::vector<Event> events;
   events.reserve(1000);
   std::vector<Verdict> verdicts(samples.size());
-  const testing::AllocationCount count;
+  const lapwing::testing::AllocationCount count;
   pipeline->push(samples, samples.back().time, events, verdicts);
   pipeline->tick(samples.back().time + hours(1), events);
   EXPECT_EQ(count.since_start(), 0U);

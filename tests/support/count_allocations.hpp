@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-namespace lapwing::detect::testing {
+namespace lapwing::testing {
 
 [[nodiscard]] std::size_t allocations_total() noexcept;
 
@@ -18,4 +18,4 @@ class AllocationCount {
   std::size_t start_;
 };
 
-}  // namespace lapwing::detect::testing
+}  // namespace lapwing::testing

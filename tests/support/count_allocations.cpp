@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/shared/detect/count_allocations.hpp"
+#include "tests/support/count_allocations.hpp"
 
 #include <atomic>
 #include <cstdlib>
@@ -21,6 +21,6 @@ void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
 void operator delete(void* at) noexcept { std::free(at); }
 void operator delete(void* at, std::size_t) noexcept { std::free(at); }
 
-namespace lapwing::detect::testing {
+namespace lapwing::testing {
 std::size_t allocations_total() noexcept { return allocations.load(std::memory_order_relaxed); }
-}  // namespace lapwing::detect::testing
+}  // namespace lapwing::testing
