@@ -93,7 +93,7 @@ void measure_codebooks() {
   std::vector<float> scales(kCount, 0.01F);
   CodedWindow window{};
   window.query_scale = 0.001F;
-  for (auto& query : window.query) query = static_cast<float>(random.below(2047)) - 1023;
+  for (auto& query : window.query) query = static_cast<std::int16_t>(random.below(2047) - 1023);
   auto cpu = sound(CodebookBatch::make(kStreams, kCount, kDimensions, Device::cpu));
   auto cuda = sound(CodebookBatch::make(kStreams, kCount, kDimensions, Device::cuda));
   for (std::size_t stream = 0; stream < kStreams; ++stream) {

@@ -69,9 +69,7 @@ Result<void> CodebookBatch::put(std::size_t stream, std::span<const std::int8_t>
 
 Result<void> CodebookBatch::ask(std::size_t stream, const CodedWindow& window) {
   if (stream >= used_.size()) return no_stream(stream, used_.size());
-  for (std::size_t i = 0; i < dimensions_; ++i) {
-    queries_.push_back(static_cast<std::int16_t>(window.query[i]));
-  }
+  queries_.insert(queries_.end(), window.query.begin(), window.query.begin() + dimensions_);
   query_scales_.push_back(window.query_scale);
   streams_.push_back(static_cast<std::uint32_t>(stream));
   return {};
@@ -119,12 +117,10 @@ Result<void> CodebookBatch::find_on_device(std::span<Nearest> found) {
 Nearest CodebookBatch::find_here(std::size_t window) const noexcept {
   const std::size_t stream = streams_[window];
   if (used_[stream] == 0) return {0, codebooks::kFar};
-  std::array<float, kDimensionsMax> query;  // NOLINT: filled below
-  const auto* whole = &queries_[window * dimensions_];
-  std::copy(whole, whole + dimensions_, query.begin());
   return nearest_centroid(&codes_[stream * count_ * dimensions_],
                           std::span(scales_).subspan(stream * count_, count_), used_[stream],
-                          std::span(query).first(dimensions_), query_scales_[window]);
+                          std::span(queries_).subspan(window * dimensions_, dimensions_),
+                          query_scales_[window]);
 }
 
 codebooks::Books CodebookBatch::books() const noexcept {

@@ -9,7 +9,6 @@
 namespace lapwing::detect {
 namespace {
 
-constexpr float kQueryMax = 1023;  // whole numbers: see code_products()
 constexpr float kCodeMax = 127;
 constexpr float kDistanceMin = 1e-3F;  // in u: finer differences are no information
 constexpr float kCreateNear = 0.6F;    // usual distances from which a window becomes a centroid,
@@ -21,23 +20,7 @@ constexpr std::uint32_t kSeenMax = 100'000'000;
 constexpr std::uint8_t kHitsMax = 255;
 
 constexpr std::size_t kShort = 16;  // blocks: such a window is looked at each time
-constexpr std::size_t kLanes = 8;   // sums in parallel; every size is a multiple
-constexpr float kRound =
-    12'582'912;  // 1.5 * 2^23: added and taken away, it rounds to whole numbers
-
-/// Sum of of(i), in an order that the compiler may use vectors for.
-template <class Of>
-float sum(std::size_t count, Of of) {
-  std::array<float, kLanes> lanes{};
-  for (std::size_t i = 0; i < count; i += kLanes) {
-    for (std::size_t k = 0; k < kLanes; ++k) lanes[k] += of(i + k);
-  }
-  return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) +
-         ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
-}
-
-float square_of(float v) { return v * v; }
-
+constexpr std::size_t kLanes = 8;   // at once; every size is a multiple
 float largest_size(std::span<const float> values) {
   std::array<float, kLanes> lanes{};
   for (std::size_t i = 0; i < values.size(); i += kLanes) {
@@ -87,30 +70,6 @@ bool CodebookBase::advance(std::span<float> blocks, float value) noexcept {
   if (blocks_seen_ < blocks.size()) return false;
   fresh_ = !odd_ || step_ > 1 || blocks.size() <= kShort;
   return fresh_;
-}
-
-void CodebookBase::describe(const Parts& parts, CodedWindow& window) noexcept {
-  const std::size_t d = parts.blocks.size();
-  const std::span values = std::span(window.values).first(d);
-  const std::span<const float> blocks = parts.blocks;
-  if (parts.view == View::shape) {
-    const auto n = static_cast<float>(d);
-    const float mean = sum(d, [&](std::size_t i) { return blocks[i]; }) / n;
-    const float spread = sum(d, [&](std::size_t i) { return square_of(blocks[i] - mean); });
-    const float unit = 1 / (std::sqrt(spread / n) + 1);
-    for (std::size_t i = 0; i < d; ++i) {
-      values[i] = (blocks[i] - mean) * unit * parts.weights[i];
-    }
-  } else {
-    for (std::size_t i = 0; i < d; ++i) values[i] = blocks[i] * parts.weights[i];
-  }
-
-  const std::span query = std::span(window.query).first(d);
-  const float scale = largest_size(values) / kQueryMax;
-  const float per_unit = 1 / scale;
-  for (std::size_t i = 0; i < d; ++i) query[i] = values[i] * per_unit + kRound - kRound;
-  window.query_scale = scale;
-  window.square = sum(d, [&](std::size_t i) { return square_of(query[i]); }) * scale * scale;
 }
 
 void CodebookBase::look(const Parts& parts, Growth growth, bool trusting) noexcept {

@@ -3,6 +3,7 @@
 /// many remembered ones.
 #pragma once
 
+#include "shared/detect/auto/describe.hpp"
 #include "shared/detect/auto/task.hpp"
 
 #include <array>
@@ -18,23 +19,6 @@ enum class Growth : std::uint8_t {
   settle,  ///< the nearest centroid moves towards a usual window
   grow,    ///< and windows far from all centroids become centroids while there is room
   renew,   ///< and when there is none, the least used centroids make room
-};
-
-/// What windows are compared by.
-enum class View : std::uint8_t {
-  shape,  ///< about their own mean, in their own spread
-  level,  ///< as they are
-};
-
-constexpr std::size_t kDimensionsMax = 48;
-
-/// A window as it is learnt from, and as whole numbers, which it is searched with. The numbers
-/// after a codebook's dimensions are not set.
-struct CodedWindow {
-  std::array<float, kDimensionsMax> values;
-  std::array<float, kDimensionsMax> query;  ///< within +-1023
-  float query_scale;                        ///< what a query of 1 is worth
-  float square;                             ///< of the query's length
 };
 
 /// `kCount` centroids of windows of `kDimensions` block means, a byte each with a scale of its own.
@@ -71,7 +55,9 @@ class CodebookBase {
   };
   void start(double length, std::size_t dimensions) noexcept;
   bool advance(std::span<float> blocks, float value) noexcept;
-  static void describe(const Parts& parts, CodedWindow& window) noexcept;
+  static void describe(const Parts& parts, CodedWindow& window) noexcept {
+    describe_window(parts.blocks, parts.weights, parts.view, window);
+  }
   void judge(const Parts& parts, const CodedWindow& window, Nearest found, Growth growth,
              bool trusting) noexcept;
   void look(const Parts& parts, Growth growth, bool trusting) noexcept;
@@ -105,7 +91,7 @@ class CodebookBase {
 
 template <std::size_t kCount, std::size_t kDimensions, View kView>
 class Codebook : public CodebookBase {
-  static_assert(kCount % 32 == 0 && kDimensions <= kDimensionsMax);
+  static_assert(kCount % 32 == 0 && kDimensions % 8 == 0 && kDimensions <= kDimensionsMax);
 
  public:
   static constexpr std::size_t kCodes = kCount * kDimensions;

@@ -14,9 +14,9 @@ namespace lapwing::detect {
 ///
 /// Codes of `count` centroids, transposed: code i of centroid c is at [i * count + c]; a code of 1
 /// is worth scales[c], a query of 1 `query_scale`. `count` is a multiple of 32, `used` above 0;
-/// queries are whole numbers within +-1023: every sum is exact, so that all processors give the
-/// same bits.
+/// queries lie within +-1023 and are an even number: every sum is exact, so that all processors
+/// give the same bits.
 Nearest nearest_centroid(const std::int8_t* codes, std::span<const float> scales, std::size_t used,
-                         std::span<const float> query, float query_scale) noexcept;
+                         std::span<const std::int16_t> query, float query_scale) noexcept;
 
 }  // namespace lapwing::detect

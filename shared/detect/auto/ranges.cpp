@@ -29,7 +29,13 @@ enum Statistic : std::size_t {
 
 }  // namespace
 
-TwoRanges::Excess TwoRanges::push(double value, Stage stage, double memory, bool fault,
+TwoRanges::Paces::Paces(double memory) noexcept
+    : forget(kForget / memory),
+      fade(1 / (kKnownMemory * memory)),
+      mean(1 / (kMeanMemory * memory)),
+      mean_rows(kMeanMemory * memory + 1) {}
+
+TwoRanges::Excess TwoRanges::push(double value, Stage stage, const Paces& paces, bool fault,
                                   Sides sides) noexcept {
   if (rows_ < std::numeric_limits<std::uint32_t>::max()) ++rows_;
   if (rows_ == 1) {
@@ -40,7 +46,8 @@ TwoRanges::Excess TwoRanges::push(double value, Stage stage, double memory, bool
   if (stage != Stage::learn) {
     const auto beyond = [&](double low, double high) {
       const double out = std::max(sides == Sides::high_only ? 0.0 : low - value, value - high);
-      return static_cast<float>(std::clamp(out / (high - low + kWidthMin), 0.0, kExcessMax));
+      if (out <= 0) return 0.0F;
+      return static_cast<float>(std::min(out / (high - low + kWidthMin), kExcessMax));
     };
     excess = {.known = beyond(known_low_, known_high_), .normal = beyond(low_, high_)};
   }
@@ -56,17 +63,15 @@ TwoRanges::Excess TwoRanges::push(double value, Stage stage, double memory, bool
     return excess;
   }
   if (!fault) {
-    const double forget = kForget / memory;
-    low_ += forget * (mean_ - low_);
-    high_ += forget * (mean_ - high_);
+    low_ += paces.forget * (mean_ - low_);
+    high_ += paces.forget * (mean_ - high_);
     widen(low_, high_, value, kNormalGrowth * (high_ - low_) + kWidthMin);
     // Within the range: a range that forgets towards a mean beyond it would leave what is normal.
-    const double pace = std::max(1.0 / rows_, 1 / (kMeanMemory * memory));
+    const double pace = rows_ > paces.mean_rows ? paces.mean : std::max(1.0 / rows_, paces.mean);
     mean_ += pace * (std::clamp(value, low_, high_) - mean_);
   }
-  const double fade = 1 / (kKnownMemory * memory);
-  known_low_ += fade * (low_ - known_low_);
-  known_high_ += fade * (high_ - known_high_);
+  known_low_ += paces.fade * (low_ - known_low_);
+  known_high_ += paces.fade * (high_ - known_high_);
   const double by = kGrowth * (known_high_ - known_low_) + kWidthMin;
   widen(known_low_, known_high_, value, by);
   if (sides == Sides::mirrored) widen(known_low_, known_high_, -value, by);
@@ -110,6 +115,7 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
   recent_[rows_ % kRecent] = value;
   ++rows_;
   run_ = std::min<std::uint32_t>(run_ + 1, kRecent);
+  const TwoRanges::Paces paces(memory);
   float known = 0;
   float normal = 0;
   float furthest = 0;
@@ -118,7 +124,7 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
                            TwoRanges::Sides sides = TwoRanges::Sides::both) {
     const TwoRanges& range = ranges_[at];
     const bool is_above = statistic > range.high();
-    const auto excess = ranges_[at].push(statistic, in, memory, fault_, sides);
+    const auto excess = ranges_[at].push(statistic, in, paces, fault_, sides);
     known += excess.known;
     normal += excess.normal;
     if (excess.normal > furthest) {

@@ -35,8 +35,18 @@ class TwoRanges {
   };
   /// What a low or mirrored value says: a fault that ends steps back as it stepped in.
   enum class Sides : std::uint8_t { both, high_only, mirrored };
-  /// `memory`: rows of the warm-up, the time scale of everything here. `fault`: a fault is on.
-  Excess push(double value, Stage stage, double memory, bool fault, Sides sides) noexcept;
+  /// How much of the way ranges go in a row.
+  struct Paces {
+    /// `memory`: rows of the warm-up, the time scale of everything here.
+    explicit Paces(double memory) noexcept;
+
+    double forget;     ///< towards the mean
+    double fade;       ///< from what is known to what is normal
+    double mean;       ///< of the mean, when `mean_rows` were seen
+    double mean_rows;  ///< after which the mean has no faster pace
+  };
+  /// `fault`: a fault is on.
+  Excess push(double value, Stage stage, const Paces& paces, bool fault, Sides sides) noexcept;
   /// What is known is normal.
   void accept() noexcept {
     low_ = known_low_;

@@ -34,7 +34,7 @@ HalfspaceTrees::HalfspaceTrees(const Settings& settings, const Shape& shape, boo
       state_(shape),
       stride_(trees::row_stride(shape.width)),
       scaled_(kBlockRows * stride_),
-      nodes_(kBlockRows * trees::tree_stride(shape.trees)),
+      places_(kBlockRows * trees::tree_stride(shape.trees)),
       features_(shape.width),
       scratch_(shape.window) {}
 
@@ -98,7 +98,7 @@ void HalfspaceTrees::score_block(const Batch& batch, const Block& block,
   const bool begun = state_.begun;
   if (begun) {
     trees::walk_rows(state_.mass.view(), scaled_.data(), stride_, block.count, sums_.data(),
-                     nodes_.data());
+                     places_.data());
   }
   const Band usual = out.bands.empty() || !stream_ ? Band{} : band(batch.band_score);
   std::uint64_t rows = block.rows_before;
@@ -121,10 +121,11 @@ void HalfspaceTrees::score_block(const Batch& batch, const Block& block,
         std::ranges::fill(shares, 0.0F);
       }
     }
-    if (missing_[i]) continue;
-    ++rows;
-    if (begun && batch.learn) learn(i, log_density);
+    shares_[i] = begun && batch.learn && !missing_[i] ? learn(log_density) : 0;
+    if (!missing_[i]) ++rows;
   }
+  if (begun && batch.learn)
+    state_.mass.count(places_.data(), std::span(shares_).first(block.count));
   if (!begun && (recent_count() == shape_.window || state_.rows == warmup_)) begin();
   if (begun && state_.learnt == shape_.window) {
     state_.mass.renew();
@@ -132,13 +133,13 @@ void HalfspaceTrees::score_block(const Batch& batch, const Block& block,
   }
 }
 
-void HalfspaceTrees::learn(std::size_t i, float log_density) noexcept {
+float HalfspaceTrees::learn(float log_density) noexcept {
   const float share = strange(log_density) ? kStrangeShare : 1;
-  state_.mass.count(&nodes_[i * trees::tree_stride(shape_.trees)], share);
   ++state_.learnt;
   // The usual stochastic quantile: down by 1 - q, up by q, balanced at the quantile.
   state_.usual +=
       log_density < state_.usual ? kUsualPace * (kUsualShare - 1) : kUsualPace * kUsualShare;
+  return share;
 }
 
 std::size_t HalfspaceTrees::recent_count() const noexcept {
@@ -160,13 +161,14 @@ void HalfspaceTrees::begin() noexcept {
                             &scaled_[i * stride_]);
       }
       trees::walk_rows(state_.mass.view(), scaled_.data(), stride_, rows, sums_.data(),
-                       nodes_.data());
+                       places_.data());
+      if (!second) {
+        shares_.fill(1);
+        state_.mass.count(places_.data(), std::span(shares_).first(rows));
+        continue;
+      }
       for (std::size_t i = 0; i < rows; ++i) {
-        if (second) {
-          scratch_[first + i] = static_cast<double>(state_.mass.log_density(sums_[i]));
-        } else {
-          state_.mass.count(&nodes_[i * trees::tree_stride(shape_.trees)], 1);
-        }
+        scratch_[first + i] = static_cast<double>(state_.mass.log_density(sums_[i]));
       }
     }
     if (!second) state_.mass.renew();
@@ -239,7 +241,7 @@ void HalfspaceTrees::accept_new_normal() noexcept {
 std::size_t HalfspaceTrees::state_bytes() const noexcept {
   return sizeof(*this) + state_.scaler.bytes() + state_.mass.bytes() +
          (state_.recent.capacity() + features_.capacity() + scratch_.capacity()) * sizeof(double) +
-         scaled_.capacity() * sizeof(float) + nodes_.capacity() * sizeof(std::uint32_t);
+         scaled_.capacity() * sizeof(float) + places_.capacity() * sizeof(std::uint32_t);
 }
 
 std::uint64_t HalfspaceTrees::tag() const noexcept {

@@ -64,7 +64,8 @@ class HalfspaceTrees final : public Detector {
   /// The features of a row; false when it has no value.
   bool take(std::span<const double> row, std::span<double> features) noexcept;
   void score_block(const Batch& batch, const Block& block, const Scores& out) noexcept;
-  void learn(std::size_t i, float log_density) noexcept;
+  /// How much a row is to count.
+  float learn(float log_density) noexcept;
   void begin() noexcept;
   void renewed() noexcept;
   [[nodiscard]] std::size_t recent_count() const noexcept;
@@ -81,9 +82,10 @@ class HalfspaceTrees final : public Detector {
   State state_;
   // Derived from the state, or for one call.
   std::size_t stride_;
-  std::vector<float> scaled_;         ///< the rows of a block
-  std::vector<std::uint32_t> nodes_;  ///< the last ones of those rows
+  std::vector<float> scaled_;          ///< the rows of a block
+  std::vector<std::uint32_t> places_;  ///< of those rows' words
   std::array<std::uint32_t, trees::kBlockRows> sums_{};
+  std::array<float, trees::kBlockRows> shares_{};  ///< how much those rows count
   std::array<bool, trees::kBlockRows> missing_{};
   std::vector<double> features_;
   std::vector<double> scratch_;

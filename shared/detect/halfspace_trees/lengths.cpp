@@ -36,47 +36,57 @@ HWY_INLINE Float log2_of(Float x) {
   return hn::Add(exponent, hn::Mul(hn::Mul(hn::Set(df, kScale), s), hn::Add(one, sum)));
 }
 
-void path_lengths_here(float* HWY_RESTRICT mass, std::uint32_t depth, float few, float scale,
+void path_lengths_here(const float* HWY_RESTRICT leaves, float* HWY_RESTRICT inner,
+                       std::uint32_t depth, float few, float scale,
                        std::uint32_t* HWY_RESTRICT lengths) {
   using trees::kLanes;
   const Floats df;
   const Ints di;
   const std::size_t step = hn::Lanes(df);
-  const std::size_t leaves = std::size_t{1} << depth;
-  const auto zero = hn::Zero(df);
-  for (std::size_t node = leaves - 1; node > 0; --node) {
-    const float* children = mass + 2 * node * kLanes;
+  const std::size_t last = std::size_t{1} << (depth - 1);  // first node above the leaves
+  const auto sum_children = [&](std::size_t node, const float* children) {
     for (std::size_t i = 0; i < kLanes; i += step) {
       hn::StoreU(hn::Add(hn::LoadU(df, children + i), hn::LoadU(df, children + kLanes + i)), df,
-                 mass + node * kLanes + i);
+                 inner + node * kLanes + i);
     }
+  };
+  for (std::size_t i = 0; i < last; ++i) sum_children(last + i, leaves + 2 * i * kLanes);
+  for (std::size_t node = last - 1; node > 0; --node) {
+    sum_children(node, inner + 2 * node * kLanes);
   }
   // A negative number stands for the result of a way that ended above.
   const auto result = [&](Float m, float volumes) {
     const auto here =
         hn::Mul(hn::Set(df, -volumes), hn::Add(hn::Set(df, 1), hn::Mul(hn::Set(df, scale), m)));
-    return hn::IfThenElse(hn::Lt(m, zero), m, here);
+    return hn::IfThenElse(hn::Lt(m, hn::Zero(df)), m, here);
   };
-  float volumes = 1;
-  for (std::size_t begin = 1; begin < leaves; begin *= 2, volumes *= 2) {
-    for (std::size_t node = begin; node < 2 * begin; ++node) {
-      float* children = mass + 2 * node * kLanes;
-      for (std::size_t i = 0; i < kLanes; i += step) {
-        const auto m = hn::LoadU(df, mass + node * kLanes + i);
-        const auto goes_on = hn::Gt(m, hn::Set(df, few));
-        const auto ended = result(m, volumes);
-        for (float* child : {children + i, children + kLanes + i}) {
-          hn::StoreU(hn::IfThenElse(goes_on, hn::LoadU(df, child), ended), df, child);
-        }
+  // What a node's children are worth: their own mass, or the result where the way ends here.
+  const auto descend = [&](std::size_t node, float volumes, const float* children,
+                           const auto& put) {
+    for (std::size_t i = 0; i < kLanes; i += step) {
+      const auto m = hn::LoadU(df, inner + node * kLanes + i);
+      const auto goes_on = hn::Gt(m, hn::Set(df, few));
+      const auto ended = result(m, volumes);
+      for (const std::size_t at : {i, kLanes + i}) {
+        put(at, hn::IfThenElse(goes_on, hn::LoadU(df, children + at), ended));
       }
     }
+  };
+  float volumes = 1;
+  for (std::size_t node = 1; node < last; ++node) {
+    if (node == std::size_t{2} * static_cast<std::size_t>(volumes)) volumes *= 2;
+    float* children = inner + 2 * node * kLanes;
+    descend(node, volumes, children,
+            [&](std::size_t at, Float m) { hn::StoreU(m, df, children + at); });
   }
-  const float* masses = mass + leaves * kLanes;
-  const auto half = hn::Set(df, 0.5F);
-  for (std::size_t i = 0; i < leaves * kLanes; i += step) {
-    const auto length = log2_of(hn::Neg(result(hn::LoadU(df, masses + i), volumes)));
-    const auto units = hn::Add(hn::Mul(length, hn::Set(df, trees::kUnit)), half);
-    hn::StoreU(hn::ConvertTo(di, units), di, reinterpret_cast<std::int32_t*>(lengths + i));
+  volumes = static_cast<float>(last);
+  for (std::size_t i = 0; i < last; ++i) {
+    auto* out = reinterpret_cast<std::int32_t*>(lengths + 2 * i * kLanes);
+    descend(last + i, volumes, leaves + 2 * i * kLanes, [&](std::size_t at, Float m) {
+      const auto length = log2_of(hn::Neg(result(m, 2 * volumes)));
+      const auto units = hn::Add(hn::Mul(length, hn::Set(df, trees::kUnit)), hn::Set(df, 0.5F));
+      hn::StoreU(hn::ConvertTo(di, units), di, out + at);
+    });
   }
 }
 
@@ -89,9 +99,9 @@ namespace lapwing::detect::halfspace_trees {
 
 HWY_EXPORT(path_lengths_here);
 
-void path_lengths(float* mass, std::uint32_t depth, float few, float scale,
+void path_lengths(const float* leaves, float* inner, std::uint32_t depth, float few, float scale,
                   std::uint32_t* lengths) noexcept {
-  HWY_DYNAMIC_DISPATCH(path_lengths_here)(mass, depth, few, scale, lengths);
+  HWY_DYNAMIC_DISPATCH(path_lengths_here)(leaves, inner, depth, few, scale, lengths);
 }
 
 }  // namespace lapwing::detect::halfspace_trees

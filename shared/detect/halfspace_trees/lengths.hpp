@@ -7,13 +7,13 @@
 
 namespace lapwing::detect::halfspace_trees {
 
-/// One group of trees::kLanes trees. `mass`: 2^(depth + 1) nodes of kLanes, the leaves' set; it is
-/// changed. `lengths`: 2^depth of kLanes, in 1/trees::kUnit.
+/// One group of trees::kLanes trees, `depth` at least 2. `leaves`: the mass in 2^depth of kLanes.
+/// `inner`: room for the mass of as many nodes. `lengths`: likewise, in 1/trees::kUnit.
 ///
 /// The length of a leaf is log2(2^d (1 + scale * m)), where m is the mass of the first node on its
 /// way, at depth d, that has no more than `few`, or of the leaf itself.
 /// Repeatable: the same bits on every CPU.
-void path_lengths(float* mass, std::uint32_t depth, float few, float scale,
+void path_lengths(const float* leaves, float* inner, std::uint32_t depth, float few, float scale,
                   std::uint32_t* lengths) noexcept;
 
 }  // namespace lapwing::detect::halfspace_trees

@@ -2,6 +2,7 @@
 #include "shared/detect/halfspace_trees/mass.hpp"
 
 #include "shared/detect/halfspace_trees/lengths.hpp"
+#include "shared/detect/trees/walk.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -26,10 +27,10 @@ MassTrees::MassTrees(const Shape& shape)
       mask_(std::bit_ceil(shape.width) - 1),
       mean_(1 / (static_cast<float>(kUnit) * static_cast<float>(shape.trees))),
       log_even_(std::log2(2 * static_cast<float>(shape.window))),
-      words_(groups_ * 2 * leaves() * kLanes),
-      reference_(groups_ * leaves() * kLanes),
+      words_(2 * groups_ * group_size()),
+      reference_(groups_ * group_size()),
       latest_(reference_.size()),
-      mass_(2 * leaves() * kLanes) {
+      inner_(group_size()) {
   for (std::uint32_t tree = 0; tree < shape.trees; ++tree) grow(tree);
 }
 
@@ -42,7 +43,7 @@ void MassTrees::grow(std::uint32_t tree) {
     range.low = static_cast<float>(centre - 1 - std::abs(centre));
     range.high = static_cast<float>(centre + 1 + std::abs(centre));
   }
-  std::uint32_t* words = &words_[((tree / kLanes) * 2 * leaves()) * kLanes + tree % kLanes];
+  std::uint32_t* words = &words_[2 * (tree / kLanes) * group_size() + tree % kLanes];
   halve(words, 1, ranges, random);
 }
 
@@ -71,38 +72,57 @@ trees::Trees MassTrees::view() const noexcept {
           .coordinates = 1};
 }
 
-void MassTrees::count(const std::uint32_t* nodes, float share) noexcept {
-  const std::size_t first = leaves();
-  for (std::uint32_t tree = 0; tree < shape_.trees; ++tree) {
-    const std::size_t leaf = (tree / kLanes) * first + nodes[tree] - first;
-    latest_[leaf * kLanes + tree % kLanes] += share;
+void MassTrees::count(const std::uint32_t* places, std::span<const float> shares) noexcept {
+  const std::size_t stride = trees::tree_stride(shape_.trees);
+  // All rows in some trees, then the next: their mass stays in the nearest cache.
+  for (std::uint32_t tree = 0; tree < shape_.trees; tree += kLanes) {
+    // A leaf's mass lies as far in its group as its word lies behind those of the inner nodes.
+    float* latest = &latest_[tree / kLanes * group_size()];
+    const std::size_t inner_words = group_size();
+    const auto add = [&](const std::uint32_t* row, std::uint32_t lanes, float share) {
+      for (std::uint32_t lane = 0; lane < lanes; ++lane) latest[row[lane] - inner_words] += share;
+    };
+    const std::uint32_t left = shape_.trees - tree;
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      const std::uint32_t* row = &places[i * stride + tree];
+      if (left >= kLanes) {
+        add(row, kLanes, shares[i]);
+      } else {
+        add(row, left, shares[i]);
+      }
+    }
   }
-  latest_rows_ += share;
+  for (const float share : shares) latest_rows_ += share;
 }
 
 void MassTrees::renew() noexcept {
   const float rows = reference_rows_ + latest_rows_;
   const float kept = std::min(rows, kWindows * static_cast<float>(shape_.window));
   const float factor = rows > 0 ? kept / rows : 0;
-  for (std::size_t i = 0; i < reference_.size(); ++i) {
-    const float rest = factor * (reference_[i] + latest_[i]);
-    reference_[i] = rest < kForgotten ? 0 : rest;  // not ever smaller: such numbers are slow
-    latest_[i] = 0;
-  }
   reference_rows_ = kept;
   latest_rows_ = 0;
-  refresh();
+  for (std::size_t group = 0; group < groups_; ++group) {
+    float* reference = &reference_[group * group_size()];
+    float* latest = &latest_[group * group_size()];
+    for (std::size_t i = 0; i < group_size(); ++i) {
+      const float rest = factor * (reference[i] + latest[i]);
+      reference[i] = rest < kForgotten ? 0 : rest;  // not ever smaller: such numbers are slow
+      latest[i] = 0;
+    }
+    refresh(group);
+  }
 }
 
 void MassTrees::refresh() noexcept {
-  const std::size_t count = leaves() * kLanes;
+  for (std::size_t group = 0; group < groups_; ++group) refresh(group);
+}
+
+void MassTrees::refresh(std::size_t group) noexcept {
   const float few = kFew * std::min(reference_rows_, static_cast<float>(shape_.window));
   // As if the reference were one window of rows.
   const float scale = 2 * static_cast<float>(shape_.window) / std::max(reference_rows_, 1.0F);
-  for (std::size_t group = 0; group < groups_; ++group) {
-    std::copy_n(&reference_[group * count], count, &mass_[count]);
-    path_lengths(mass_.data(), shape_.depth, few, scale, &words_[(2 * group + 1) * count]);
-  }
+  path_lengths(&reference_[group * group_size()], inner_.data(), shape_.depth, few, scale,
+               &words_[(2 * group + 1) * group_size()]);
 }
 
 void MassTrees::clear() noexcept {
@@ -119,7 +139,7 @@ bool MassTrees::sound() const noexcept {
 
 std::size_t MassTrees::bytes() const noexcept {
   return words_.capacity() * sizeof(std::uint32_t) +
-         (reference_.capacity() + latest_.capacity() + mass_.capacity()) * sizeof(float);
+         (reference_.capacity() + latest_.capacity() + inner_.capacity()) * sizeof(float);
 }
 
 }  // namespace lapwing::detect::halfspace_trees

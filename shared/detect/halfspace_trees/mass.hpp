@@ -37,8 +37,9 @@ class MassTrees {
   [[nodiscard]] float log_density(std::uint32_t sum) const noexcept {
     return static_cast<float>(sum) * mean_ - log_even_;
   }
-  /// Counts a row into the latest mass; `nodes`: its last node in each tree.
-  void count(const std::uint32_t* nodes, float share) noexcept;
+  /// Counts rows into the latest mass, each as much as its share. `places`: those of its words in
+  /// each tree's group, trees::tree_stride() from row to row.
+  void count(const std::uint32_t* places, std::span<const float> shares) noexcept;
   /// The latest mass joins the reference, which remembers eight windows.
   void renew() noexcept;
   /// Forgets all mass.
@@ -61,9 +62,12 @@ class MassTrees {
   };
 
   void grow(std::uint32_t tree);
+  void refresh(std::size_t group) noexcept;
   void halve(std::uint32_t* words, std::size_t node, std::vector<Range>& ranges,
              Random& random) const;
   [[nodiscard]] std::size_t leaves() const noexcept { return std::size_t{1} << shape_.depth; }
+  /// Numbers in a group of trees.
+  [[nodiscard]] std::size_t group_size() const noexcept { return leaves() * trees::kLanes; }
 
   Shape shape_;
   std::size_t groups_;
@@ -75,7 +79,7 @@ class MassTrees {
   std::vector<std::uint32_t> words_;
   std::vector<float> reference_;  ///< rows in a leaf: group, leaf, lane
   std::vector<float> latest_;     ///< likewise
-  std::vector<float> mass_;       ///< of the nodes of one group, while it is refreshed
+  std::vector<float> inner_;      ///< of the nodes of one group, while it is refreshed
 };
 
 }  // namespace lapwing::detect::halfspace_trees

@@ -18,39 +18,52 @@ namespace hn = hwy::HWY_NAMESPACE;
 constexpr std::size_t kDoubles = 8;  // at most, of one vector
 constexpr std::size_t kFloats = 16;
 constexpr std::size_t kRows = 4;     // advanced together: the covariances stay in registers
-constexpr std::size_t kBlock = 512;  // lags whose tables stay in the first cache
+constexpr std::size_t kBlock = 128;  // lags whose tables stay in the first cache
 static_assert(kBlock + kRows + kDoubles <= kPadding);
 
-/// Of the lanes' best the highest; of equal ones the first in time.
-template <class D, class V>
-void raise(D lanes, V best, V where, double& row_best, double& row_where) {
-  HWY_ALIGN double bests[kDoubles];
-  HWY_ALIGN double wheres[kDoubles];
-  hn::Store(best, lanes, bests);
-  hn::Store(where, lanes, wheres);
-  for (std::size_t i = 0; i < hn::Lanes(lanes); ++i) {
-    const bool first = bests[i] == row_best && wheres[i] < row_where;
-    if (bests[i] > row_best || first) {
-      row_best = bests[i];
-      row_where = wheres[i];
-    }
-  }
+/// The larger one; `best` where `next` is no number.
+template <class V>
+HWY_INLINE V larger(V next, V best) {
+#if HWY_ARCH_X86
+  return hn::Max(next, best);  // what MAXPD is defined to give
+#else
+  return hn::IfThenElse(hn::Gt(next, best), next, best);
+#endif
 }
 
-/// Rows [row, row + kRows) against lags [lag, lag + kBlock).
+/// A row's best in a block whose lags start at `place`; of equal ones the first.
+struct RowBest {
+  double* best;
+  double* where;
+
+  template <class D, class V>
+  HWY_INLINE void raise(D lanes, V block_best, const double* HWY_RESTRICT scaled, double place) {
+    HWY_ALIGN double bests[kDoubles];
+    hn::Store(block_best, lanes, bests);
+    double highest = *best;
+    for (std::size_t i = 0; i < hn::Lanes(lanes); ++i) {
+      highest = bests[i] > highest ? bests[i] : highest;
+    }
+    if (highest == *best) return;
+    std::size_t at = 0;
+    while (scaled[at] != highest) ++at;
+    *best = highest;
+    *where = place + static_cast<double>(at);
+  }
+};
+
+/// Rows [row, row + kRows) against lags [lag, lag + kBlock). Where a row's best lies is looked up
+/// afterwards, in the blocks that have a better one.
 void advance_block(const Tables& w, std::size_t row, std::size_t lag, double* covariance,
                    double* best, double* where) {
   const hn::CappedTag<double, kDoubles> lanes;
   const std::size_t n = hn::Lanes(lanes);
+  HWY_ALIGN double scaled_rows[kRows][kBlock];
   const auto lowest = hn::Set(lanes, -std::numeric_limits<double>::max());
   auto best0 = lowest;
   auto best1 = lowest;
   auto best2 = lowest;
   auto best3 = lowest;
-  auto where0 = hn::Zero(lanes);
-  auto where1 = where0;
-  auto where2 = where0;
-  auto where3 = where0;
   const auto change0 = hn::Set(lanes, w.change[row]);
   const auto change1 = hn::Set(lanes, w.change[row + 1]);
   const auto change2 = hn::Set(lanes, w.change[row + 2]);
@@ -59,34 +72,30 @@ void advance_block(const Tables& w, std::size_t row, std::size_t lag, double* co
   const auto sum1 = hn::Set(lanes, w.sum[row + 1]);
   const auto sum2 = hn::Set(lanes, w.sum[row + 2]);
   const auto sum3 = hn::Set(lanes, w.sum[row + 3]);
-  const auto one = hn::Set(lanes, 1.0);
-  auto place = hn::Iota(lanes, static_cast<double>(row + lag));
-  const auto next = hn::Set(lanes, static_cast<double>(n));
-  for (std::size_t d = lag; d < lag + kBlock; d += n) {
-    auto cov = hn::LoadU(lanes, covariance + d);
-    const auto go = [&](std::size_t j, auto change, auto sum, auto& row_best, auto& row_where,
-                        auto at) HWY_ATTR {
+  for (std::size_t d = 0; d < kBlock; d += n) {
+    auto cov = hn::LoadU(lanes, covariance + lag + d);
+    const auto go = [&](std::size_t k, auto change, auto sum, auto& row_best) HWY_ATTR {
+      const std::size_t j = row + k + lag + d;
       cov = hn::MulAdd(change, hn::LoadU(lanes, w.sum + j), cov);
       cov = hn::MulAdd(sum, hn::LoadU(lanes, w.change + j), cov);
       const auto scaled = hn::Mul(cov, hn::LoadU(lanes, w.inverse + j));
-      const auto better = hn::Gt(scaled, row_best);
-      row_best = hn::IfThenElse(better, scaled, row_best);
-      row_where = hn::IfThenElse(better, at, row_where);
+      hn::Store(scaled, lanes, scaled_rows[k] + d);
+      row_best = larger(scaled, row_best);
     };
-    const std::size_t j = row + d;
-    go(j, change0, sum0, best0, where0, place);
-    const auto place1 = hn::Add(place, one);
-    go(j + 1, change1, sum1, best1, where1, place1);
-    const auto place2 = hn::Add(place1, one);
-    go(j + 2, change2, sum2, best2, where2, place2);
-    go(j + 3, change3, sum3, best3, where3, hn::Add(place2, one));
-    hn::StoreU(cov, lanes, covariance + d);
-    place = hn::Add(place, next);
+    go(0, change0, sum0, best0);
+    go(1, change1, sum1, best1);
+    go(2, change2, sum2, best2);
+    go(3, change3, sum3, best3);
+    hn::StoreU(cov, lanes, covariance + lag + d);
   }
-  raise(lanes, best0, where0, best[row], where[row]);
-  raise(lanes, best1, where1, best[row + 1], where[row + 1]);
-  raise(lanes, best2, where2, best[row + 2], where[row + 2]);
-  raise(lanes, best3, where3, best[row + 3], where[row + 3]);
+  const auto raise = [&](std::size_t k, auto row_best) HWY_ATTR {
+    const auto place = static_cast<double>(row + k + lag);
+    RowBest{best + row + k, where + row + k}.raise(lanes, row_best, scaled_rows[k], place);
+  };
+  raise(0, best0);
+  raise(1, best1);
+  raise(2, best2);
+  raise(3, best3);
 }
 
 void best_later_lanes(const Tables& w, double* covariance, double* best, double* where) {

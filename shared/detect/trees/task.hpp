@@ -43,11 +43,12 @@ LAPWING_HOST_DEVICE inline const std::uint32_t* tree_words(const Trees& trees,
 }
 
 /// Sum of the path lengths of `row` in Count neighbours, walked in step: several walks hide each
-/// other's waiting. All Count lie in one group. `nodes`, unless null, gets the last node in each.
+/// other's waiting. All Count lie in one group. `places`, unless null, gets where the word of each
+/// lies in the group.
 /// Indices were checked when the model was loaded.
 template <int Count>
 LAPWING_HOST_DEVICE inline std::uint32_t walk(const Trees& trees, std::uint32_t first_tree,
-                                              const float* row, std::uint32_t* nodes) noexcept {
+                                              const float* row, std::uint32_t* places) noexcept {
   const std::uint32_t* words = tree_words(trees, first_tree);
   std::uint32_t node[Count];
   for (int i = 0; i < Count; ++i) node[i] = 1;
@@ -60,8 +61,9 @@ LAPWING_HOST_DEVICE inline std::uint32_t walk(const Trees& trees, std::uint32_t 
   }
   std::uint32_t sum = 0;
   for (int i = 0; i < Count; ++i) {
-    sum += words[node[i] * kLanes + static_cast<std::uint32_t>(i)];
-    if (nodes != nullptr) nodes[i] = node[i];
+    const std::uint32_t place = node[i] * kLanes + static_cast<std::uint32_t>(i);
+    sum += words[place];
+    if (places != nullptr) places[i] = place + first_tree % kLanes;
   }
   return sum;
 }
@@ -84,11 +86,11 @@ LAPWING_HOST_DEVICE inline std::uint32_t walk_extended(const Trees& trees, std::
   return words[node * kLanes];
 }
 
-/// Sum of the path lengths of `row` in the trees [first, end), which lie in one group. `nodes`,
-/// unless null, gets the last node in each; not from extended forests.
+/// Sum of the path lengths of `row` in the trees [first, end), which lie in one group. `places`,
+/// unless null, gets where the word of each lies there; not from extended forests.
 LAPWING_HOST_DEVICE inline std::uint32_t walk_group(const Trees& trees, std::uint32_t first,
                                                     std::uint32_t end, const float* row,
-                                                    std::uint32_t* nodes) noexcept {
+                                                    std::uint32_t* places) noexcept {
   std::uint32_t sum = 0;
   std::uint32_t tree = first;
   if (trees.coordinates > 1) {
@@ -97,12 +99,12 @@ LAPWING_HOST_DEVICE inline std::uint32_t walk_group(const Trees& trees, std::uin
   }
   constexpr std::uint32_t kStep = 8;
   for (; tree + kStep <= end; tree += kStep) {
-    sum += walk<kStep>(trees, tree, row, nodes);
-    if (nodes != nullptr) nodes += kStep;
+    sum += walk<kStep>(trees, tree, row, places);
+    if (places != nullptr) places += kStep;
   }
   for (; tree < end; ++tree) {
-    sum += walk<1>(trees, tree, row, nodes);
-    if (nodes != nullptr) ++nodes;
+    sum += walk<1>(trees, tree, row, places);
+    if (places != nullptr) ++places;
   }
   return sum;
 }

@@ -18,15 +18,15 @@ inline constexpr std::uint32_t kDepthMin = 3;
 [[nodiscard]] constexpr std::size_t row_stride(std::size_t width) noexcept {
   return (width + kLanes - 1) / kLanes * kLanes;
 }
-/// Trees with the lanes that are none: what `nodes` has for a row.
+/// Trees with the lanes that are none: what `places` has for a row.
 [[nodiscard]] constexpr std::size_t tree_stride(std::size_t trees) noexcept {
   return row_stride(trees);
 }
 
-/// Sums of path lengths in 1/kUnit for up to kBlockRows scaled rows, row_stride() apart. `nodes`,
-/// unless null, gets the last node of each row in each tree, tree_stride() for a row; not from
-/// extended forests. Repeatable: the same bits on every CPU and through every other driver.
+/// Sums of path lengths in 1/kUnit for up to kBlockRows scaled rows, row_stride() apart. `places`,
+/// unless null, gets where each row's word lies in each tree's group, tree_stride() for a row; not
+/// from extended forests. Repeatable: the same bits on every CPU and through every other driver.
 void walk_rows(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
-               std::uint32_t* sums, std::uint32_t* nodes) noexcept;
+               std::uint32_t* sums, std::uint32_t* places) noexcept;
 
 }  // namespace lapwing::detect::trees

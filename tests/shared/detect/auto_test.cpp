@@ -8,8 +8,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
 #include <limits>
 #include <numbers>
+#include <optional>
 #include <vector>
 
 namespace lapwing::detect {
@@ -26,8 +29,8 @@ TEST(NearestCentroid, IsTheOneOfAPlainSearch) {
     for (auto& code : codes) code = static_cast<std::int8_t>(255 * random.uniform() - 127);
     std::vector<float> scales(kCount);
     for (float& scale : scales) scale = 0.01F + static_cast<float>(random.uniform()) / 100;
-    std::vector<float> query(kDimensions);
-    for (float& q : query) q = static_cast<float>(std::floor(2047 * random.uniform()) - 1023);
+    std::vector<std::int16_t> query(kDimensions);
+    for (auto& q : query) q = static_cast<std::int16_t>(std::floor(2047 * random.uniform()) - 1023);
     const float query_scale = 0.001F;
     std::size_t nearest = 0;
     double smallest = std::numeric_limits<double>::max();
@@ -46,6 +49,52 @@ TEST(NearestCentroid, IsTheOneOfAPlainSearch) {
     const Nearest found = nearest_centroid(codes.data(), scales, used, query, query_scale);
     EXPECT_EQ(found.centroid, nearest) << used;
   }
+}
+
+TEST(Codebook, EveryInstructionSetGivesTheSameBits) {
+  constexpr std::size_t kCount = 64;
+  constexpr std::size_t kStreams = 40;
+  Random random(6);
+  const auto weights = [&] {
+    std::vector<float> values(kDimensionsMax);
+    fill_block_weights(values);
+    return values;
+  }();
+  for (std::size_t stream = 0; stream < kStreams; ++stream) {
+    const std::size_t dimensions = stream % 2 == 0 ? 48 : 16;
+    const View view = stream % 3 == 0 ? View::level : View::shape;
+    std::vector<float> blocks(dimensions);
+    for (float& block : blocks) block = static_cast<float>(random.normal());
+    std::vector<std::int8_t> codes(kCount * dimensions);
+    for (auto& code : codes) code = static_cast<std::int8_t>(255 * random.uniform() - 127);
+    const std::vector<float> scales(kCount, 0.01F);
+    const auto used = static_cast<std::uint32_t>(kCount * random.uniform()) + 1;
+    std::optional<CodedWindow> first;
+    for (auto left = static_cast<std::uint64_t>(hwy::SupportedTargets()); left != 0;
+         left &= left - 1) {
+      hwy::SetSupportedTargetsForTest(static_cast<std::int64_t>(left & (~left + 1)));
+      hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+      CodedWindow window{};
+      describe_window(blocks, std::span(weights).first(dimensions), view, window);
+      if (!first) first = window;
+      EXPECT_EQ(window.values, first->values);
+      EXPECT_EQ(window.query, first->query);
+      EXPECT_EQ(window.query_scale, first->query_scale);
+      EXPECT_EQ(window.square, first->square);
+
+      const std::uint32_t zero = 0;
+      const Nearest expected = codebooks::nearest_of(
+          {codes.data(), scales.data(), &used, kCount, static_cast<std::uint32_t>(dimensions)},
+          {window.query.data(), &window.query_scale, &zero}, 0, 0, 1);
+      const Nearest found =
+          nearest_centroid(codes.data(), scales, used, std::span(window.query).first(dimensions),
+                           window.query_scale);
+      EXPECT_EQ(found.centroid, expected.centroid);
+      EXPECT_EQ(found.square, expected.square);
+      hwy::SetSupportedTargetsForTest(0);
+    }
+  }
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 using Book = Codebook<32, 16, View::shape>;

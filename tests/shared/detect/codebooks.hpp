@@ -47,7 +47,7 @@ class RandomCodebooks {
     const double noise = random_.uniform() < 0.5 ? 20 : 2000;
     for (std::size_t i = 0; i < kDimensions; ++i) {
       const double code = codes(stream)[i * kCount + like];
-      window.query[i] = static_cast<float>(
+      window.query[i] = static_cast<std::int16_t>(
           std::clamp(std::floor(8 * code + noise * (random_.uniform() - 0.5)), -1023.0, 1023.0));
     }
     window.query_scale = scales(stream)[like] / 8;

@@ -104,11 +104,11 @@ TEST(IsolationForest, EveryInstructionSetGivesTheSameBits) {
       for (const std::size_t count : {1U, 3U, 4U, 5U, 64U}) {
         const std::size_t lanes = tree_stride(forest.trees());
         std::vector<std::uint32_t> expected(count);
-        std::vector<std::uint32_t> expected_nodes(count * lanes);
+        std::vector<std::uint32_t> expected_places(count * lanes);
         for (std::size_t i = 0; i < count; ++i) {
           expected[i] = walk_all(forest.view(), &rows[i * stride]);
           for (std::uint32_t tree = 0; tree < forest.trees(); ++tree) {
-            walk<1>(forest.view(), tree, &rows[i * stride], &expected_nodes[i * lanes + tree]);
+            walk<1>(forest.view(), tree, &rows[i * stride], &expected_places[i * lanes + tree]);
           }
         }
         for (auto left = static_cast<std::uint64_t>(hwy::SupportedTargets()); left != 0;
@@ -116,15 +116,15 @@ TEST(IsolationForest, EveryInstructionSetGivesTheSameBits) {
           hwy::SetSupportedTargetsForTest(static_cast<std::int64_t>(left & (~left + 1)));
           hwy::GetChosenTarget().Update(hwy::SupportedTargets());
           std::vector<std::uint32_t> sums(count, 1);
-          std::vector<std::uint32_t> nodes(count * lanes);
-          walk_rows(forest.view(), rows.data(), stride, count, sums.data(), nodes.data());
-          for (std::size_t i = 0; i < nodes.size();
+          std::vector<std::uint32_t> places(count * lanes);
+          walk_rows(forest.view(), rows.data(), stride, count, sums.data(), places.data());
+          for (std::size_t i = 0; i < places.size();
                ++i) {  // lanes without a tree may hold anything
-            if (i % lanes >= forest.trees()) nodes[i] = 0;
+            if (i % lanes >= forest.trees()) places[i] = 0;
           }
           EXPECT_EQ(sums, expected)
               << width << " columns, " << count_of_trees << " trees, " << count;
-          EXPECT_EQ(nodes, expected_nodes);
+          EXPECT_EQ(places, expected_places);
           hwy::SetSupportedTargetsForTest(0);
         }
         hwy::GetChosenTarget().Update(hwy::SupportedTargets());
