@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Speed of every kind of detector on one core: rows in one batch, one row a call, training, bytes.
-/// `bench_detect [KIND…]`; all of kKinds by default.
+/// `bench_detect [KIND…]`; all of kKinds by default. The fastest run counts, of several rounds
+/// that lie apart: what else the machine does can only slow one down, and comes and goes.
 #include "shared/detect/kinds.hpp"
 #include "shared/detect/matrix_profile/batch.hpp"
 #include "tests/bench/support.hpp"
@@ -12,12 +13,14 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <vector>
 
 namespace lapwing::detect {
 namespace {
 
-constexpr int kRuns = 7;              // the fastest counts: what else runs can only slow one down
+constexpr int kRounds = 3;
+constexpr int kRuns = 5;              // of a figure in a round
 constexpr double kRunSeconds = 0.04;  // each at least
 constexpr std::size_t kRows = 20'000;
 
@@ -47,11 +50,6 @@ const Rate kRates[] = {
      .batch = 1e6,
      .peer = {"Netdata's agent", 1 / 1.1e-6}},
     {.kind = "ewma", .input = Input::stream, .width = 1, .batch = 20e6},
-    {.kind = "halfspace_trees",
-     .input = Input::stream,
-     .width = 1,
-     .batch = 1.5e6,
-     .parameters = {{"trees", 100}}},
     {.kind = "auto", .input = Input::group, .width = 8, .batch = 700e3},
     {.kind = "auto", .input = Input::group, .width = 38, .batch = 150e3},
     {.kind = "halfspace_trees",
@@ -115,23 +113,46 @@ std::vector<double> make_rows(std::size_t rows, std::size_t width, std::uint64_t
   return values;
 }
 
-/// Seconds of the fastest run of `work`, each repeated until it takes long enough.
-template <class Work>
-double fastest(const Work& work) {
-  double best = std::numeric_limits<double>::infinity();
-  for (int run = 0; run < kRuns; ++run) {
-    const double begin = bench::thread_seconds();
-    double seconds = 0;
-    int repeats = 0;
-    while (seconds < kRunSeconds) {
-      work();
-      ++repeats;
-      seconds = bench::thread_seconds() - begin;
-    }
-    best = std::min(best, seconds / repeats);
+/// All figures, over and over.
+class Rounds {
+ public:
+  /// Another one, or false after the last.
+  bool next() { return ++round_ <= kRounds; }
+  void show(std::string_view kind) const {
+    if (isatty(STDERR_FILENO) == 0) return;
+    const std::string line = "round " + std::to_string(round_) + " of " + std::to_string(kRounds);
+    const std::string now = round_ < kRounds ? line + ": " + std::string(kind) : "";
+    std::fprintf(stderr, "\r\033[K%s", now.c_str());
   }
-  return best;
-}
+  /// Seconds of the fastest run of `work` in the rounds so far, each repeated until it takes long
+  /// enough.
+  template <class Work>
+  double fastest(const std::string& figure, const Work& work) {
+    double& best =
+        fastest_.try_emplace(figure, std::numeric_limits<double>::infinity()).first->second;
+    for (int run = 0; run < kRuns; ++run) {
+      const double begin = bench::thread_seconds();
+      double seconds = 0;
+      int repeats = 0;
+      while (seconds < kRunSeconds) {
+        work();
+        ++repeats;
+        seconds = bench::thread_seconds() - begin;
+      }
+      best = std::min(best, seconds / repeats);
+    }
+    return best;
+  }
+  /// Prints, in the last round.
+  void row(const std::string& figure, const std::string& target, const std::string& measured,
+           bool met) const {
+    if (round_ == kRounds) bench::row(figure, target, measured, met);
+  }
+
+ private:
+  int round_ = 0;
+  std::map<std::string, double> fastest_;
+};
 
 std::string scaled(double rate) {
   return rate >= 1e6 ? bench::format("%.2f M", rate / 1e6) : bench::format("%.0f k", rate / 1e3);
@@ -150,38 +171,40 @@ std::string against(const Peer& peer, double rate) {
   return bench::format("; %.1f x ", rate / peer.rate) + std::string(peer.name);
 }
 
-void print_rate(const std::string& figure, double target, double rate, const Peer& peer) {
-  bench::row(
+void print_rate(const Rounds& rounds, const std::string& figure, double target, double rate,
+                const Peer& peer) {
+  rounds.row(
       figure, target > 0 ? ">= " + scaled(target) + " rows/s" : "-",
       scaled(rate) + " rows/s" + bench::format(", %.0f ns", 1e9 / rate) + against(peer, rate),
       rate >= target);
 }
 
-std::vector<std::byte> train(const Kind& kind, const std::string& name, std::size_t width) {
+std::vector<std::byte> train(Rounds& rounds, const Kind& kind, const std::string& name,
+                             std::size_t width) {
   const auto* fit = std::ranges::find(kFits, kind.name, &Fit::kind);
   if (fit == std::end(kFits)) fit = &kOtherFit;
   const auto rows = make_rows(fit->rows, width, 99);
   const Settings settings{.width = width, .parameters = fit->parameters};
   std::vector<std::byte> model;
-  const double seconds = fastest([&] {
+  const std::string figure = name + ", training on " + std::to_string(fit->rows) + " rows";
+  const double seconds = rounds.fastest(figure, [&] {
     auto trained = kind.train({.values = rows, .width = width}, settings, {});
     if (!trained) bench::give_up(trained.error().context);
     model = std::move(*trained);
   });
   const double limit = fit->milliseconds;
-  bench::row(name + ", training on " + std::to_string(fit->rows) + " rows",
-             limit > 0 ? bench::format("<= %.0f ms", limit) : "-",
+  rounds.row(figure, limit > 0 ? bench::format("<= %.0f ms", limit) : "-",
              bench::format("%.2f ms", 1e3 * seconds), limit <= 0 || 1e3 * seconds <= limit);
   return model;
 }
 
-void measure(const Kind& kind, std::size_t width, const Rate& asked) {
+void measure(Rounds& rounds, const Kind& kind, std::size_t width, const Rate& asked) {
   constexpr std::string_view kInputs[] = {"stream", "group", "rows"};
   const std::string name =
       std::string(kind.name) + ", " + std::string(kInputs[static_cast<int>(kind.input)]) +
       (width > 1 ? " of " + std::to_string(width) : "") + text(asked.parameters);
   std::vector<std::byte> model;
-  if (kind.learning == Learning::trained) model = train(kind, name, width);
+  if (kind.learning == Learning::trained) model = train(rounds, kind, name, width);
   auto made = kind.make({.width = width, .parameters = asked.parameters}, {.model = model});
   if (!made) bench::give_up(made.error().context);
   Detector& detector = **made;
@@ -194,13 +217,13 @@ void measure(const Kind& kind, std::size_t width, const Rate& asked) {
   };
   std::vector<float> raw(kRows);
   std::vector<Band> bands(kind.input == Input::stream ? kRows : 0);
-  const double batch_seconds = fastest([&] {
+  const double batch_seconds = rounds.fastest(name + ", batch", [&] {
     next_times();
     const auto done = detector.score({.values = values, .times = times, .width = width},
                                      {.raw = raw, .bands = bands});
     if (!done) bench::give_up(done.error().context);
   });
-  const double single_seconds = fastest([&] {
+  const double single_seconds = rounds.fastest(name + ", one row a call", [&] {
     next_times();
     for (std::size_t i = 0; i < kRows; ++i) {
       const auto done = detector.score(
@@ -212,40 +235,42 @@ void measure(const Kind& kind, std::size_t width, const Rate& asked) {
       if (!done) bench::give_up(done.error().context);
     }
   });
-  print_rate(name + ", batch", asked.batch, kRows / batch_seconds, asked.peer);
-  print_rate(name + ", one row a call", asked.single, kRows / single_seconds, asked.single_peer);
+  print_rate(rounds, name + ", batch", asked.batch, kRows / batch_seconds, asked.peer);
+  print_rate(rounds, name + ", one row a call", asked.single, kRows / single_seconds,
+             asked.single_peer);
   const auto* limit = std::ranges::find_if(
       kBytes, [&](const Bytes& one) { return one.kind == kind.name && one.input == kind.input; });
   const bool limited = limit != std::end(kBytes);
   const std::size_t bytes = detector.state_bytes();
-  bench::row(name + ", state", limited ? "<= " + std::to_string(limit->at_most) + " bytes" : "-",
+  rounds.row(name + ", state", limited ? "<= " + std::to_string(limit->at_most) + " bytes" : "-",
              std::to_string(bytes) + " bytes", !limited || bytes <= limit->at_most);
 }
 
 /// The profile of a whole series, as tools ask for it: a self-join in double precision.
-void measure_whole_profile() {
+void measure_whole_profile(Rounds& rounds) {
   constexpr double kSeconds = 0.150;
   const Peer scamp{"SCAMP", 1 / 0.159};
   const auto values = make_rows(kRows, 1, 7);
-  const double seconds = fastest([&] {
+  const std::string figure = "matrix_profile, whole series of 20,000, window 100";
+  const double seconds = rounds.fastest(figure, [&] {
     if (const auto done = matrix_profile(values, 100); !done) bench::give_up(done.error().context);
   });
-  bench::row("matrix_profile, whole series of 20,000, window 100",
-             bench::format("<= %.0f ms", 1e3 * kSeconds),
+  rounds.row(figure, bench::format("<= %.0f ms", 1e3 * kSeconds),
              bench::format("%.0f ms", 1e3 * seconds) + against(scamp, 1 / seconds),
              seconds <= kSeconds);
 }
 
 /// With its defaults, and with what kRates asks of it.
-void measure(const Kind& kind, std::size_t width) {
+void measure(Rounds& rounds, const Kind& kind, std::size_t width) {
   const auto fits = [&](const Rate& one) {
     return one.kind == kind.name && one.input == kind.input && one.width == width;
   };
   const bool plain = std::ranges::none_of(
       kRates, [&](const Rate& one) { return fits(one) && one.parameters.empty(); });
-  if (plain) measure(kind, width, {kind.name, kind.input, width});
+  rounds.show(kind.name);
+  if (plain) measure(rounds, kind, width, {kind.name, kind.input, width});
   for (const Rate& one : kRates) {
-    if (fits(one)) measure(kind, width, one);
+    if (fits(one)) measure(rounds, kind, width, one);
   }
 }
 
@@ -255,20 +280,22 @@ void measure(const Kind& kind, std::size_t width) {
 int main(int argc, char** argv) {
   using namespace lapwing::detect;
   const std::vector<std::string_view> asked(argv + 1, argv + argc);
-  for (const Kind& kind : kKinds) {
-    if (!asked.empty() && std::ranges::find(asked, kind.name) == asked.end()) continue;
-    switch (kind.input) {
-      case Input::stream:
-        measure(kind, 1);
-        if (kind.name == kMatrixProfile.name) measure_whole_profile();
-        break;
-      case Input::group:
-        measure(kind, 8);
-        measure(kind, 38);
-        break;
-      case Input::rows:
-        measure(kind, 8);
-        break;
+  for (Rounds rounds; rounds.next();) {
+    for (const Kind& kind : kKinds) {
+      if (!asked.empty() && std::ranges::find(asked, kind.name) == asked.end()) continue;
+      switch (kind.input) {
+        case Input::stream:
+          measure(rounds, kind, 1);
+          if (kind.name == kMatrixProfile.name) measure_whole_profile(rounds);
+          break;
+        case Input::group:
+          measure(rounds, kind, 8);
+          measure(rounds, kind, 38);
+          break;
+        case Input::rows:
+          measure(rounds, kind, 8);
+          break;
+      }
     }
   }
 }
