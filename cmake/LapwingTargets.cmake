@@ -35,12 +35,19 @@ else()
   lapwing_settings_options(-ffunction-sections -fdata-sections)
 endif()
 
+set(LAPWING_TEST_SECONDS 300)
+if(LAPWING_SANITIZE)
+  set(LAPWING_TEST_SECONDS 900)
+endif()
 # The tests themselves need not be fast: a third less to compile.
 add_library(lapwing_test_settings INTERFACE)
 target_link_libraries(lapwing_test_settings INTERFACE lapwing_settings)
 target_compile_options(lapwing_test_settings INTERFACE $<$<CONFIG:Release>:-O1>)
 
 set(LAPWING_OPTIMIZED $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CONFIG:Release>>:-O3>)
+if(LAPWING_SANITIZE)
+  set(LAPWING_OPTIMIZED $<$<COMPILE_LANGUAGE:CXX>:-O1>)  # with asan all else is -O0: compiling takes longer than testing
+endif()
 include(LapwingPrecompiled)
 
 # Several sources of a target are compiled as one, so that what they all include is read, and what they all use is
@@ -98,5 +105,5 @@ function(lapwing_add_test name)
   lapwing_use_precompiled(${name} lapwing_precompiled_tests)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 300)
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${LAPWING_TEST_SECONDS})
 endfunction()

@@ -10,7 +10,7 @@
 #include <optional>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::alarm_budget_test {
 namespace {
 
 constexpr double kMemory = 500;
@@ -130,4 +130,4 @@ TEST(AlarmBudget, GoesOnAfterASnapshot) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::alarm_budget_test

@@ -13,7 +13,7 @@
 #include <cstdlib>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::alarm_prior_test {
 namespace {
 
 constexpr double kMemory = 500;
@@ -181,4 +181,4 @@ TEST(AlarmPrior, AHigherLevelIsNeverPassedMoreOften) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::alarm_prior_test

@@ -11,7 +11,7 @@
 #include <cmath>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::alignment_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -208,4 +208,4 @@ TEST(Alignment, RowsAreInOrderWhateverOrderReadingsComeIn) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::alignment_test

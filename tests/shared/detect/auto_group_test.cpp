@@ -13,7 +13,7 @@
 #include <numeric>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::auto_group_test {
 namespace {
 
 using testing::Random;
@@ -185,4 +185,4 @@ TEST(AutoGroup, LearnsWithoutAllocating) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::auto_group_test

@@ -10,7 +10,7 @@
 #include <cmath>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::auto_rows_test {
 namespace {
 
 constexpr std::size_t kWidth = 3;
@@ -100,4 +100,4 @@ TEST(Surprise, IsTheLogOfTheShareAtLeastAsLarge) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::auto_rows_test

@@ -15,7 +15,7 @@
 #include <optional>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::auto_test {
 namespace {
 
 using testing::Random;
@@ -199,4 +199,4 @@ TEST(Ranges, AHoleIsNoStep) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::auto_test

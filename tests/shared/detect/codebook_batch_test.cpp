@@ -11,7 +11,7 @@
 #include <numbers>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::codebook_batch_test {
 namespace {
 
 using codebooks::CudaCodebooks;
@@ -149,4 +149,4 @@ TEST(CodebookBatch, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::codebook_batch_test

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::complaints_test {
 namespace {
 
 using std::chrono::hours;
@@ -272,4 +272,4 @@ TEST_P(StreamComplaints, AFaultThatChattersIsOneAnomaly) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::complaints_test

@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::cuda_test {
 namespace {
 
 constexpr float kTolerance = 1e-5F;  // of max(1, score)
@@ -123,4 +123,4 @@ TEST(CudaCodebooks, GiveTheBitsOfTheCpuOrSayThereIsNoDevice) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::cuda_test

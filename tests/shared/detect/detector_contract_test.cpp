@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::detector_contract_test {
 namespace {
 
 using testing::make_stream;
@@ -447,4 +447,4 @@ TEST(Snapshot, BytesAreTheSameOnEveryMachine) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::detector_contract_test

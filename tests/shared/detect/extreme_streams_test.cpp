@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::extreme_streams_test {
 namespace {
 
 using synthetic::Random;
@@ -143,4 +143,4 @@ INSTANTIATE_TEST_SUITE_P(All, ExtremeStreams, ::testing::ValuesIn(cases(false)),
 INSTANTIATE_TEST_SUITE_P(All, ExtremeFaults, ::testing::ValuesIn(cases(true)), case_name);
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::extreme_streams_test

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::group_complaints_test {
 namespace {
 
 using std::chrono::hours;
@@ -269,4 +269,4 @@ TEST_P(RowComplaints, NoContaminationRateIsGuessed) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::group_complaints_test

@@ -15,7 +15,7 @@
 #include <numeric>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::group_pipeline_test {
 namespace {
 
 using std::chrono::minutes;
@@ -332,4 +332,4 @@ TEST(Episode, TheBarFallsBackToOne) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::group_pipeline_test

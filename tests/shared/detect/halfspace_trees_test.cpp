@@ -16,7 +16,7 @@
 #include <memory>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::halfspace_trees_test {
 namespace {
 
 using namespace halfspace_trees;
@@ -248,4 +248,4 @@ TEST(HalfspaceTrees, RefusesImpossibleStates) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::halfspace_trees_test

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::isolation_forest_test {
 namespace {
 
 using namespace isolation_forest;
@@ -294,4 +294,4 @@ TEST(IsolationForest, GoesOnOnTheCpuWhenTheDeviceFails) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::isolation_forest_test

@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::matrix_profile_test {
 namespace {
 
 using testing::Random;
@@ -365,4 +365,4 @@ TEST(MatrixProfile, RefusesWindowsLongerThanAQuarterOfTheHistory) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::matrix_profile_test

@@ -16,7 +16,7 @@
 #include <numeric>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::neighbours_test {
 namespace {
 
 using neighbours::Index;
@@ -235,4 +235,4 @@ TEST(LocalOutlierFactor, StaysFiniteAmongDuplicates) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::neighbours_test

@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::one_class_svm_test {
 namespace {
 
 std::vector<double> two_moons(std::size_t rows, std::uint64_t seed) {
@@ -225,4 +225,4 @@ TEST_F(OneClassSvmTest, TellsFarRowsApartWithoutEnd) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::one_class_svm_test

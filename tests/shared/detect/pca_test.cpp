@@ -11,7 +11,7 @@
 #include <limits>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::pca_test {
 namespace {
 
 constexpr std::size_t kWidth = 5;
@@ -119,4 +119,4 @@ TEST_F(PcaTest, SeesAnExactRelationBreak) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::pca_test

@@ -10,7 +10,7 @@
 #include <numbers>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::period_test {
 namespace {
 
 TEST(Period, IsTheShortestThatRepeats) {
@@ -53,4 +53,4 @@ TEST(Period, LooksAtTheNewestOfManyValues) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::period_test

@@ -15,7 +15,7 @@
 #include <set>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::pipeline_test {
 namespace {
 
 using std::chrono::hours;
@@ -611,4 +611,4 @@ TEST(Pipeline, AStreamThatRepeatsExactlyIsNormal) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::pipeline_test

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::row_kinds_test {
 namespace {
 
 constexpr std::size_t kWidth = 4;
@@ -202,4 +202,4 @@ TEST(Columns, ScaleByWhatTheTableShowed) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::row_kinds_test

@@ -12,7 +12,7 @@
 #include <numbers>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::seasonal_test {
 namespace {
 
 using testing::Random;
@@ -200,4 +200,4 @@ TEST(Seasonal, AWatchWithDailyJobsStaysWithinItsBudget) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::seasonal_test

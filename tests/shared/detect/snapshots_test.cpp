@@ -19,7 +19,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::snapshots_test {
 namespace {
 
 constexpr Time kStart = from_micros(1'700'000'000'000'000);
@@ -259,4 +259,4 @@ INSTANTIATE_TEST_SUITE_P(AllKinds, Snapshots, ::testing::ValuesIn(kKinds),
                          [](const auto& one) { return name(one.param); });
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::snapshots_test

@@ -13,7 +13,7 @@
 #include <span>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::taught_streams_test {
 namespace {
 
 constexpr int kWeek = 2016;  // rows
@@ -140,4 +140,4 @@ TEST(TaughtStreams, RaiseHalfTheAlarmsBeyondTheirBudget) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::taught_streams_test

@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::trained_on_warmup_test {
 namespace {
 
 constexpr std::size_t kWidth = 3;
@@ -147,4 +147,4 @@ INSTANTIATE_TEST_SUITE_P(Rows, TrainedKinds, ::testing::ValuesIn(trained_kinds()
                          [](const auto& one) { return std::string(one.param->name); });
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::trained_on_warmup_test

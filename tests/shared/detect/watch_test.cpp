@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace lapwing::detect {
+namespace lapwing::detect::watch_test {
 namespace {
 
 /// Reads the last table of that name into `config`; the problems.
@@ -202,4 +202,4 @@ TEST(Groups, SeatStreamsByMachine) {
 }
 
 }  // namespace
-}  // namespace lapwing::detect
+}  // namespace lapwing::detect::watch_test
