@@ -13,7 +13,7 @@
 namespace lapwing::quality {
 namespace {
 
-constexpr std::size_t kSeeds = 24;                              ///< streams a family
+constexpr std::size_t kStreamsAFamily = 24;                     ///< streams a family
 constexpr std::array<std::size_t, 3> kWarmups{240, 500, 2000};  ///< the first is the default
 constexpr std::array<std::size_t, 4> kLengths{20'160, 40'320, 60'480, 100'800};
 
@@ -36,19 +36,19 @@ BudgetCount run_synthetic(const Options& options, synthetic::Normal normal, std:
 }  // namespace
 
 Result<void> measure_budget(const Options& options) {
-  constexpr std::size_t kStreams = std::size(synthetic::kNormals) * kSeeds;
+  constexpr std::size_t kStreams = std::size(synthetic::kNormals) * kStreamsAFamily;
   BudgetCounts counts;
   for (auto& list : counts) list.resize(kStreams);
   for_each(kStreams * kBudgetRates.size(), [&](std::size_t i) {
     const std::size_t stream = i / kBudgetRates.size();
     const std::size_t rate = i % kBudgetRates.size();
-    counts[rate][stream] = run_synthetic(options, synthetic::kNormals[stream / kSeeds],
-                                         stream % kSeeds, kBudgetRates[rate]);
+    counts[rate][stream] = run_synthetic(options, synthetic::kNormals[stream / kStreamsAFamily],
+                                         stream % kStreamsAFamily, kBudgetRates[rate]);
   });
   print_budget(options, "budget", counts);
   for (std::size_t f = 0; options.per_file && f < std::size(synthetic::kNormals); ++f) {
     for (std::size_t r = 0; r < kBudgetRates.size(); ++r) {
-      const auto family = std::span(counts[r]).subspan(f * kSeeds, kSeeds);
+      const auto family = std::span(counts[r]).subspan(f * kStreamsAFamily, kStreamsAFamily);
       BudgetCount sum;
       for (const auto& one : family) sum.add(one);
       detail("%-16s 1 in %-6zu ratio %.3f  in band %2td of %td  unusual %.0f  checks %.0f",

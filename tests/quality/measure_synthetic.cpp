@@ -16,7 +16,7 @@
 namespace lapwing::quality {
 namespace {
 
-constexpr std::size_t kSeeds = 10;      ///< streams a family and fault
+constexpr std::size_t kStreamsEach = 10;      ///< streams a family and fault
 constexpr std::size_t kAllowance = 12;  ///< rows after the fault in which it may still be told
 
 /// Rows from the fault's first reading to the alarm; none when it was missed.
@@ -83,7 +83,7 @@ Result<void> measure_synthetic(const Options& options) {
     std::ranges::copy_if(synthetic::kNormals, std::back_inserter(normals),
                          [&](auto normal) { return shows(fault, normal); });
     // As many streams for a fault that few families show.
-    const std::size_t seeds = kSeeds * std::size(synthetic::kNormals) / normals.size();
+    const std::size_t seeds = kStreamsEach * std::size(synthetic::kNormals) / normals.size();
     std::vector<Delay> delays(normals.size() * seeds);
     for_each(delays.size(), [&](std::size_t i) {
       delays[i] = run_one(options, normals[i / seeds], fault, i % seeds);
