@@ -16,8 +16,8 @@
 namespace lapwing::quality {
 namespace {
 
-constexpr std::size_t kStreamsEach = 10;      ///< streams a family and fault
-constexpr std::size_t kAllowance = 12;  ///< rows after the fault in which it may still be told
+constexpr std::size_t kStreamsEach = 10;  ///< streams a family and fault
+constexpr std::size_t kAllowance = 12;    ///< rows after the fault in which it may still be told
 
 /// Rows from the fault's first reading to the alarm; none when it was missed.
 using Delay = std::optional<double>;
