@@ -16,17 +16,14 @@ using Floats = hn::CappedTag<float, 8>;
 using Ints = hn::Rebind<std::int32_t, Floats>;
 constexpr std::size_t kVectors = 4;  // of centroids at a time: sums enough to hide their latency
 
-/// Of kVectors vectors of centroids: codes times the query's, and times themselves.
-struct Products {
-  hn::Vec<Floats> with_query[kVectors];
-  hn::Vec<Floats> with_itself[kVectors];
-};
-
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
 
-/// Two dimensions at once: their codes side by side as 16 bits, multiplied and added in pairs.
-HWY_INLINE Products products(const std::int8_t* codes, std::size_t count, const std::int16_t* query,
-                             std::size_t dimensions) {
+/// `take(k, with_query, with_itself)` gets, of the kVectors vectors of centroids at `codes`, the
+/// sums of codes times the query's and times themselves. Two dimensions at once: their codes side
+/// by side as 16 bits, multiplied and added in pairs.
+template <class Take>
+HWY_INLINE void products(const std::int8_t* codes, std::size_t count, const std::int16_t* query,
+                         std::size_t dimensions, const Take& take) {
   const hn::FixedTag<std::int8_t, 16> bytes;
   const hn::FixedTag<std::int16_t, 16> shorts;
   const Ints ints;
@@ -52,13 +49,18 @@ HWY_INLINE Products products(const std::int8_t* codes, std::size_t count, const 
     add(hn::InterleaveUpper(bytes, a1, b1), q3, s3);
   }
   const auto real = [&](auto sum) { return hn::ConvertTo(floats, sum); };
-  return {{real(q0), real(q1), real(q2), real(q3)}, {real(s0), real(s1), real(s2), real(s3)}};
+  take(0, real(q0), real(s0));
+  take(1, real(q1), real(s1));
+  take(2, real(q2), real(s2));
+  take(3, real(q3), real(s3));
 }
 
 #else
 
-HWY_INLINE Products products(const std::int8_t* codes, std::size_t count, const std::int16_t* query,
-                             std::size_t dimensions) {
+/// As above, one dimension at a time.
+template <class Take>
+HWY_INLINE void products(const std::int8_t* codes, std::size_t count, const std::int16_t* query,
+                         std::size_t dimensions, const Take& take) {
   const Floats floats;
   const Ints ints;
   const hn::Rebind<std::int8_t, Floats> bytes;
@@ -80,7 +82,10 @@ HWY_INLINE Products products(const std::int8_t* codes, std::size_t count, const 
     s2 = hn::MulAdd(c2, c2, s2);
     s3 = hn::MulAdd(c3, c3, s3);
   }
-  return {{q0, q1, q2, q3}, {s0, s1, s2, s3}};
+  take(0, q0, s0);
+  take(1, q1, s1);
+  take(2, q2, s2);
+  take(3, q3, s3);
 }
 
 #endif
@@ -94,17 +99,17 @@ Nearest nearest(const std::int8_t* codes, const float* scales, std::size_t count
   auto smallest = hn::Set(floats, codebooks::kFar);
   auto where = hn::Zero(floats);
   for (std::size_t c = 0; c < used; c += kVectors * lanes) {
-    const Products sums = products(codes + c, count, query, dimensions);
-    for (std::size_t k = 0; k < kVectors; ++k) {
+    const auto take = [&](std::size_t k, auto with_query, auto with_itself) HWY_ATTR {
       const auto scale = hn::LoadU(floats, scales + c + k * lanes);
       // Not fused: the rounding is the same on every processor.
-      const auto square = hn::Mul(
-          scale, hn::Sub(hn::Mul(scale, sums.with_itself[k]), hn::Mul(twice, sums.with_query[k])));
+      const auto square =
+          hn::Mul(scale, hn::Sub(hn::Mul(scale, with_itself), hn::Mul(twice, with_query)));
       const auto index = hn::Iota(floats, static_cast<float>(c + k * lanes));
       const auto better = hn::And(hn::Lt(square, smallest), hn::Lt(index, beyond));
       smallest = hn::IfThenElse(better, square, smallest);
       where = hn::IfThenElse(better, index, where);
-    }
+    };
+    products(codes + c, count, query, dimensions, take);
   }
   // Of the nearest ones the first.
   const auto nearest = hn::MinOfLanes(floats, smallest);
