@@ -3,7 +3,6 @@
 
 #include "agent/cli/words.hpp"
 
-#include <cmath>
 #include <string_view>
 #include <utility>
 

@@ -36,10 +36,8 @@ HWY_INLINE void products(const std::int8_t* codes, std::size_t count, const std:
     const auto q = hn::BitCast(shorts, hn::Set(ints, both));
     const auto add = [&](auto pairs, auto& with_query, auto& with_itself) {
       const auto wide = hn::PromoteTo(shorts, pairs);
-      with_query = hn::Add(with_query,
-                           decltype(with_query + with_query){_mm256_madd_epi16(wide.raw, q.raw)});
-      with_itself = hn::Add(
-          with_itself, decltype(with_query + with_query){_mm256_madd_epi16(wide.raw, wide.raw)});
+      with_query = hn::Add(with_query, hn::Vec<Ints>{_mm256_madd_epi16(wide.raw, q.raw)});
+      with_itself = hn::Add(with_itself, hn::Vec<Ints>{_mm256_madd_epi16(wide.raw, wide.raw)});
     };
     const auto a0 = hn::LoadU(bytes, codes), b0 = hn::LoadU(bytes, codes + count);
     const auto a1 = hn::LoadU(bytes, codes + 16), b1 = hn::LoadU(bytes, codes + count + 16);
