@@ -12,7 +12,7 @@ constexpr std::uint64_t kSolveEvery = 64;  // rows
 constexpr double kMemoryUnits = 50;        // alarms asked until a count weighs 1/e
 constexpr double kSettledAlarms = 5;       // asked, until a stream can teach others
 
-constexpr double kFeedback = 0.3;    // log novelty per alarm too many
+constexpr double kFeedback = 0.4;    // log novelty per alarm too many
 constexpr double kGentleUnits = 10;  // alarms asked until it is in full force
 constexpr double kDebtMin = -6;
 constexpr double kDebtMax = 6;

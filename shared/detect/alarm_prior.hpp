@@ -59,7 +59,7 @@ class AlarmPrior {
 
  private:
   friend class AlarmPriorLearner;
-  static constexpr double kTail = 0.85;   // log rate lost per log novelty,
+  static constexpr double kTail = 0.95;   // log rate lost per log novelty,
   static constexpr double kTailFrom = 3;  // and from this log novelty on
   static constexpr double kFarTail = 4;
   static constexpr double kMost = 3;  // of more_: twenty times

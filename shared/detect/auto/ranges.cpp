@@ -15,6 +15,7 @@ constexpr double kForget = 0.02;          // of the way to the mean, per warm-up
 constexpr double kKnownMemory = 5;        // warm-ups until what a fault showed is let go
 constexpr double kMeanMemory = 4;         // warm-ups
 constexpr double kWidthMin = 1e-3;        // in u: finer differences are no information
+constexpr double kPatternMin = 0.25;      // likewise, in usual distances of a window
 constexpr float kGap = 0.02F;             // of the range visited: between levels it is news
 constexpr float kUnit = 0.05F;            // widths in sum that stand for an evidence of 1
 constexpr std::uint32_t kQuietRows = 32;  // without a departure end a fault
@@ -36,7 +37,7 @@ TwoRanges::Paces::Paces(double memory) noexcept
       mean_rows(kMeanMemory * memory + 1) {}
 
 TwoRanges::Excess TwoRanges::push(double value, Stage stage, const Paces& paces, bool fault,
-                                  Sides sides) noexcept {
+                                  Sides sides, double finest) noexcept {
   if (rows_ < std::numeric_limits<std::uint32_t>::max()) ++rows_;
   if (rows_ == 1) {
     low_ = high_ = known_low_ = known_high_ = mean_ = value;
@@ -47,7 +48,7 @@ TwoRanges::Excess TwoRanges::push(double value, Stage stage, const Paces& paces,
     const auto beyond = [&](double low, double high) {
       const double out = std::max(sides == Sides::high_only ? 0.0 : low - value, value - high);
       if (out <= 0) return 0.0F;
-      return static_cast<float>(std::min(out / (high - low + kWidthMin), kExcessMax));
+      return static_cast<float>(std::min(out / (high - low + finest), kExcessMax));
     };
     excess = {.known = beyond(known_low_, known_high_), .normal = beyond(low_, high_)};
   }
@@ -65,14 +66,14 @@ TwoRanges::Excess TwoRanges::push(double value, Stage stage, const Paces& paces,
   if (!fault) {
     low_ += paces.forget * (mean_ - low_);
     high_ += paces.forget * (mean_ - high_);
-    widen(low_, high_, value, kNormalGrowth * (high_ - low_) + kWidthMin);
+    widen(low_, high_, value, kNormalGrowth * (high_ - low_) + finest);
     // Within the range: a range that forgets towards a mean beyond it would leave what is normal.
     const double pace = rows_ > paces.mean_rows ? paces.mean : std::max(1.0 / rows_, paces.mean);
     mean_ += pace * (std::clamp(value, low_, high_) - mean_);
   }
   known_low_ += paces.fade * (low_ - known_low_);
   known_high_ += paces.fade * (high_ - known_high_);
-  const double by = kGrowth * (known_high_ - known_low_) + kWidthMin;
+  const double by = kGrowth * (known_high_ - known_low_) + finest;
   widen(known_low_, known_high_, value, by);
   if (sides == Sides::mirrored) widen(known_low_, known_high_, -value, by);
   known_low_ = std::min(known_low_, low_);
@@ -121,10 +122,11 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
   float furthest = 0;
   Cause cause = Cause::none;
   const auto hold_in = [&](Stage in, std::size_t at, double statistic, Cause above, Cause below,
-                           TwoRanges::Sides sides = TwoRanges::Sides::both) {
+                           TwoRanges::Sides sides = TwoRanges::Sides::both,
+                           double finest = kWidthMin) {
     const TwoRanges& range = ranges_[at];
     const bool is_above = statistic > range.high();
-    const auto excess = ranges_[at].push(statistic, in, paces, fault_, sides);
+    const auto excess = ranges_[at].push(statistic, in, paces, fault_, sides, finest);
     known += excess.known;
     normal += excess.normal;
     if (excess.normal > furthest) {
@@ -171,7 +173,7 @@ Ranges::Step Ranges::push(double value, float pattern, Stage stage, double memor
     const bool known_well = 2 * ranges_[kPattern].rows() > memory;
     const Stage own = stage == Stage::live && !known_well ? Stage::learn : stage;
     hold_in(own, kPattern, static_cast<double>(pattern), Cause::pattern, Cause::pattern,
-            TwoRanges::Sides::high_only);
+            TwoRanges::Sides::high_only, kPatternMin);
   }
   normal = departed;  // a window shows a fault long after it has ended
   const float gap = levels_.push(static_cast<float>(value), stage != Stage::learn);

@@ -45,8 +45,9 @@ class TwoRanges {
     double mean;       ///< of the mean, when `mean_rows` were seen
     double mean_rows;  ///< after which the mean has no faster pace
   };
-  /// `fault`: a fault is on.
-  Excess push(double value, Stage stage, const Paces& paces, bool fault, Sides sides) noexcept;
+  /// `fault`: a fault is on. `finest`: differences below it are no information.
+  Excess push(double value, Stage stage, const Paces& paces, bool fault, Sides sides,
+              double finest) noexcept;
   /// What is known is normal.
   void accept() noexcept {
     low_ = known_low_;
