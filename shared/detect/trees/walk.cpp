@@ -35,7 +35,7 @@ using Floats = hn::CappedTag<float, kLanes>;
 using Words = hn::RebindToUnsigned<Floats>;
 using Ints = hn::RebindToSigned<Floats>;
 using Word = hn::Vec<Words>;
-constexpr std::size_t kStep = 4;  // rows in step
+constexpr std::size_t kStep = 4;  // walks
 
 /// The values that the words' columns have in a row: a permutation where the row fits a register.
 template <bool kFits>
@@ -49,51 +49,76 @@ HWY_INLINE hn::Vec<Floats> values_of(hn::Vec<Floats> head, const float* row, Wor
   }
 }
 
-/// Adds the path lengths of kRows rows in the trees of as many lanes, from `first` in their group;
-/// rows walked in step hide each other's waiting. `places`, unless null, gets the last nodes'
-/// words, `places_stride` from row to row.
-template <bool kFits, std::size_t kRows>
-HWY_INLINE void walk_lanes(const std::uint32_t* HWY_RESTRICT words, std::uint32_t first,
-                           std::uint32_t depth, Word mask, const float* HWY_RESTRICT rows,
-                           std::size_t stride, std::uint32_t* HWY_RESTRICT sums,
-                           std::uint32_t* HWY_RESTRICT places, std::size_t places_stride) {
+/// A row's way through as many trees as there are lanes.
+struct Walk {
+  const std::uint32_t* words;  ///< of the first tree
+  const float* row;
+  std::uint32_t* sums;    ///< a lane each; the path lengths are added
+  std::uint32_t* places;  ///< gets where the last nodes' words lie in the group; may be null
+  std::uint32_t first;    ///< tree's place in its group
+};
+
+/// Walks in step hide each other's waiting: the same trees for several rows, or several trees for
+/// one row.
+template <bool kFits, std::size_t kWalks>
+HWY_INLINE void walk_in_step(const Walk (&walks)[kWalks], std::uint32_t depth, Word mask) {
   const Floats df;
   const Words du;
   const Ints di;
-  const auto node = [&](std::uint32_t n) { return hn::LoadU(du, words + n * kLanes + first); };
-  const auto right = [&](std::size_t i, Word word) {
-    const float* row = rows + i * stride;
-    return hn::RebindMask(
-        du, hn::Ge(values_of<kFits>(hn::LoadU(df, row), row, mask, word), hn::BitCast(df, word)));
+  const auto right = [&](const Walk& walk, Word word) {
+    const auto values = values_of<kFits>(hn::LoadU(df, walk.row), walk.row, mask, word);
+    return hn::RebindMask(du, hn::Ge(values, hn::BitCast(df, word)));
   };
   // From a node's place to its child's: twice, so the lane must be taken away once.
-  const auto lane = hn::Iota(du, first);
+  const auto lane = hn::Iota(du, 0);
   const auto to_left = hn::Sub(hn::Zero(du), lane);
   const auto to_right = hn::Add(to_left, hn::Set(du, kLanes));
   const auto child = [&](Word at, auto is_right) {
     return hn::Add(hn::Add(at, at), hn::IfThenElse(is_right, to_right, to_left));
   };
-  Word at[kRows];
-  for (std::size_t i = 0; i < kRows; ++i) {
+  const auto word_at = [&](const Walk& walk, Word at) {
+    const auto* base = reinterpret_cast<const std::int32_t*>(walk.words);
+    return hn::BitCast(du, hn::GatherIndex(di, base, hn::BitCast(di, at)));
+  };
+  Word at[kWalks];
+  for (std::size_t i = 0; i < kWalks; ++i) {
+    const Walk& walk = walks[i];
+    const auto node = [&](std::uint32_t n) { return hn::LoadU(du, walk.words + n * kLanes); };
     // Three levels by choosing between loaded nodes.
-    const auto r0 = right(i, node(1));
-    const auto r1 = right(i, hn::IfThenElse(r0, node(3), node(2)));
-    const auto r2 = right(i, hn::IfThenElse(r0, hn::IfThenElse(r1, node(7), node(6)),
-                                            hn::IfThenElse(r1, node(5), node(4))));
+    const auto r0 = right(walk, node(1));
+    const auto r1 = right(walk, hn::IfThenElse(r0, node(3), node(2)));
+    const auto r2 = right(walk, hn::IfThenElse(r0, hn::IfThenElse(r1, node(7), node(6)),
+                                               hn::IfThenElse(r1, node(5), node(4))));
     at[i] = child(child(child(hn::Add(hn::Set(du, kLanes), lane), r0), r1), r2);
   }
-  const auto* base = reinterpret_cast<const std::int32_t*>(words);
   for (std::uint32_t level = 3; level < depth; ++level) {
-    for (std::size_t i = 0; i < kRows; ++i) {
-      const auto word = hn::BitCast(du, hn::GatherIndex(di, base, hn::BitCast(di, at[i])));
-      at[i] = child(at[i], right(i, word));
+    for (std::size_t i = 0; i < kWalks; ++i) {
+      at[i] = child(at[i], right(walks[i], word_at(walks[i], at[i])));
     }
   }
-  for (std::size_t i = 0; i < kRows; ++i) {
-    const auto length = hn::BitCast(du, hn::GatherIndex(di, base, hn::BitCast(di, at[i])));
-    std::uint32_t* sum = sums + i * hn::Lanes(du);
-    hn::Store(hn::Add(hn::Load(du, sum), length), du, sum);
-    if (places != nullptr) hn::StoreU(at[i], du, places + i * places_stride);
+  for (std::size_t i = 0; i < kWalks; ++i) {
+    const Walk& walk = walks[i];
+    hn::Store(hn::Add(hn::Load(du, walk.sums), word_at(walk, at[i])), du, walk.sums);
+    if (walk.places != nullptr) {
+      hn::StoreU(hn::Add(at[i], hn::Set(du, walk.first)), du, walk.places);
+    }
+  }
+}
+
+/// `walk_of(i)` for all i below `count`, kWalks in step, then fewer.
+template <bool kFits, std::size_t kWalks>
+HWY_INLINE void walk_all_of(std::size_t count, std::uint32_t depth, Word mask,
+                            const auto& walk_of) {
+  std::size_t i = 0;
+  for (; i + kWalks <= count; i += kWalks) {
+    Walk walks[kWalks];
+    for (std::size_t k = 0; k < kWalks; ++k) walks[k] = walk_of(i + k);
+    walk_in_step<kFits>(walks, depth, mask);
+  }
+  if constexpr (kWalks > 1) {
+    if (i == count) return;
+    walk_all_of<kFits, kWalks - 1>(count - i, depth, mask,
+                                   [&](std::size_t k) { return walk_of(i + k); });
   }
 }
 
@@ -101,26 +126,29 @@ template <bool kFits>
 void walk_vectors(const Trees& trees, const float* rows, std::size_t stride, std::size_t count,
                   std::uint32_t* sums, std::uint32_t* places) {
   const Words du;
-  const auto lanes = static_cast<std::uint32_t>(hn::Lanes(du));
+  const std::size_t lanes = hn::Lanes(du);
   const auto mask = hn::Set(du, trees.column_mask);
   HWY_ALIGN std::uint32_t parts[kBlockRows * kLanes];
   for (std::size_t i = 0; i < count; ++i) hn::Store(hn::Zero(du), du, parts + i * lanes);
-  for (std::uint32_t tree = 0; tree < trees.trees; tree += lanes) {
-    const std::uint32_t first = tree % kLanes;
-    const std::uint32_t* words = tree_words(trees, tree - first);
-    const std::size_t places_stride = tree_stride(trees.trees);
-    std::uint32_t* out = places != nullptr ? places + tree : nullptr;
-    const auto out_of = [&](std::size_t i) {
-      return out != nullptr ? out + i * places_stride : nullptr;
-    };
-    std::size_t i = 0;
-    for (; i + kStep <= count; i += kStep) {
-      walk_lanes<kFits, kStep>(words, first, trees.depth, mask, rows + i * stride, stride,
-                               parts + i * lanes, out_of(i), places_stride);
+  const std::size_t places_stride = tree_stride(trees.trees);
+  const auto walk_of = [&](std::size_t row, std::size_t vector) {
+    const auto tree = static_cast<std::uint32_t>(vector * lanes);
+    return Walk{.words = tree_words(trees, tree),
+                .row = rows + row * stride,
+                .sums = parts + row * lanes,
+                .places = places != nullptr ? places + row * places_stride + tree : nullptr,
+                .first = tree % kLanes};
+  };
+  const std::size_t vectors = (trees.trees + lanes - 1) / lanes;
+  if (count < kStep) {
+    for (std::size_t row = 0; row < count; ++row) {
+      walk_all_of<kFits, kStep>(vectors, trees.depth, mask,
+                                [&](std::size_t vector) { return walk_of(row, vector); });
     }
-    for (; i < count; ++i) {
-      walk_lanes<kFits, 1>(words, first, trees.depth, mask, rows + i * stride, stride,
-                           parts + i * lanes, out_of(i), places_stride);
+  } else {
+    for (std::size_t vector = 0; vector < vectors; ++vector) {
+      walk_all_of<kFits, kStep>(count, trees.depth, mask,
+                                [&](std::size_t row) { return walk_of(row, vector); });
     }
   }
   for (std::size_t i = 0; i < count; ++i) {
