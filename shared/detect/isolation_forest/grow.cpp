@@ -83,10 +83,15 @@ std::uint32_t Grower::split(Part& part) {
     if (word) {
       forest_->word(tree_, part.node) = *word;
       const auto value = std::bit_cast<float>(*word);
-      const auto middle =
-          std::partition(rows_.begin() + part.begin, rows_.begin() + part.end,
-                         [&](std::uint32_t row) { return at(row, column) < value; });
-      return static_cast<std::uint32_t>(middle - rows_.begin());
+      // Without branches (Lomuto): which side a row falls on cannot be predicted.
+      std::uint32_t middle = part.begin;
+      for (std::uint32_t i = part.begin; i < part.end; ++i) {
+        const std::uint32_t row = rows_[i];
+        rows_[i] = rows_[middle];
+        rows_[middle] = row;
+        middle += at(row, column) < value ? 1 : 0;
+      }
+      return middle;
     }
     std::swap(columns_[drawn], columns_[--part.varying]);
   }

@@ -20,18 +20,31 @@ constexpr std::size_t kRowsMin = 8;
 constexpr std::size_t kMedianRows = 1024;  // enough for a centre: it need not be exact
 constexpr double kValueMax = 1e300;
 
-/// The column's place and reach in the training rows; factor 0 when it does not vary.
-Column learn_column(const Table& table, std::size_t column, std::vector<double>& some) {
-  const auto value_at = [&](std::size_t row) {
-    return std::clamp(table.values[row * table.width + column], -kValueMax, kValueMax);
-  };
-  double low = std::numeric_limits<double>::infinity();
-  double high = -low;
-  for (std::size_t row = 0; row < table.rows(); ++row) {
-    const double value = value_at(row);
-    low = value < low ? value : low;  // neither holds for a missing value
-    high = value > high ? value : high;
+/// Lowest and highest value of each column; the wrong way round where all are missing.
+struct Reach {
+  explicit Reach(const Table& table)
+      : low(table.width, std::numeric_limits<double>::infinity()), high(table.width, -low[0]) {
+    for (std::size_t row = 0; row < table.rows(); ++row) {
+      const double* values = &table.values[row * table.width];
+      for (std::size_t i = 0; i < table.width; ++i) {
+        low[i] = values[i] < low[i] ? values[i] : low[i];  // neither holds for a missing value
+        high[i] = values[i] > high[i] ? values[i] : high[i];
+      }
+    }
   }
+  std::vector<double> low;
+  std::vector<double> high;
+};
+
+/// The column's place and reach in the training rows; factor 0 when it does not vary.
+Column learn_column(const Table& table, std::size_t column, const Reach& all,
+                    std::vector<double>& some) {
+  const auto cut = [](double value) { return std::clamp(value, -kValueMax, kValueMax); };
+  const auto value_at = [&](std::size_t row) {
+    return cut(table.values[row * table.width + column]);
+  };
+  const double low = cut(all.low[column]);
+  const double high = cut(all.high[column]);
   if (!(low < high)) return {};
   some.clear();
   const std::size_t step = 1 + (table.rows() - 1) / kMedianRows;
@@ -80,10 +93,11 @@ Result<std::vector<std::byte>> train_isolation_forest(const Table& table, const 
   const auto sample = static_cast<std::uint32_t>(std::min<std::size_t>(whole("sample"), rows));
   Forest forest(static_cast<std::uint32_t>(table.width), whole("trees"), sample,
                 whole("extension"));
+  const Reach reach(table);
   std::vector<double> some;
   bool varies = false;
   for (std::size_t i = 0; i < table.width; ++i) {
-    forest.column(i) = learn_column(table, i, some);
+    forest.column(i) = learn_column(table, i, reach, some);
     varies = varies || forest.column(i).factor > 0;
   }
   if (!varies) return refuse(Errc::bad_input, "no column varies in the training rows");
