@@ -7,6 +7,7 @@
 #include <cmath>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 namespace lapwing::detect::isolation_forest {
 namespace {
@@ -72,6 +73,19 @@ Grower::Range Grower::range(const Part& part, std::uint32_t column) const noexce
   return range;
 }
 
+/// Moves the rows that are `left` to the part's front; where the others begin. Without branches
+/// (Lomuto): which side a row falls on cannot be predicted.
+template <class Left>
+std::uint32_t Grower::divide(const Part& part, const Left& left) {
+  std::uint32_t middle = part.begin;
+  for (std::uint32_t i = part.begin; i < part.end; ++i) {
+    const bool is_left = left(rows_[i]);
+    std::swap(rows_[i], rows_[middle]);
+    middle += is_left ? 1 : 0;
+  }
+  return middle;
+}
+
 std::uint32_t Grower::split(Part& part) {
   while (part.varying > 0) {
     const std::size_t drawn = random_.below(part.varying);
@@ -83,15 +97,7 @@ std::uint32_t Grower::split(Part& part) {
     if (word) {
       forest_->word(tree_, part.node) = *word;
       const auto value = std::bit_cast<float>(*word);
-      // Without branches (Lomuto): which side a row falls on cannot be predicted.
-      std::uint32_t middle = part.begin;
-      for (std::uint32_t i = part.begin; i < part.end; ++i) {
-        const std::uint32_t row = rows_[i];
-        rows_[i] = rows_[middle];
-        rows_[middle] = row;
-        middle += at(row, column) < value ? 1 : 0;
-      }
-      return middle;
+      return divide(part, [&](std::uint32_t row) { return at(row, column) < value; });
     }
     std::swap(columns_[drawn], columns_[--part.varying]);
   }
@@ -130,13 +136,11 @@ std::uint32_t Grower::split_by_plane(Part& part) {
   }
   const auto value = static_cast<float>(through);
   forest_->word(tree_, part.node) = std::bit_cast<std::uint32_t>(value);
-  const auto middle =
-      std::partition(rows_.begin() + part.begin, rows_.begin() + part.end, [&](std::uint32_t row) {
-        float side = 0;
-        for (std::size_t i = 0; i < columns.size(); ++i) side += weights[i] * at(row, columns[i]);
-        return side < value;
-      });
-  return static_cast<std::uint32_t>(middle - rows_.begin());
+  return divide(part, [&](std::uint32_t row) {
+    float side = 0;
+    for (std::size_t i = 0; i < columns.size(); ++i) side += weights[i] * at(row, columns[i]);
+    return side < value;
+  });
 }
 
 /// All that is below the node has the length of the leaf that it is.

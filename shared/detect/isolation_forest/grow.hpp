@@ -39,6 +39,8 @@ class Grower {
     return sample_[std::size_t{row} * forest_->width() + column];
   }
   [[nodiscard]] Range range(const Part& part, std::uint32_t column) const noexcept;
+  template <class Left>
+  std::uint32_t divide(const Part& part, const Left& left);
   /// Splits the part's rows; where the right ones begin, or part.begin when nothing varies.
   std::uint32_t split(Part& part);
   std::uint32_t split_by_plane(Part& part);

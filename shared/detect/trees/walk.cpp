@@ -116,7 +116,6 @@ HWY_INLINE void walk_all_of(std::size_t count, std::uint32_t depth, Word mask,
     walk_in_step<kFits>(walks, depth, mask);
   }
   if constexpr (kWalks > 1) {
-    if (i == count) return;
     walk_all_of<kFits, kWalks - 1>(count - i, depth, mask,
                                    [&](std::size_t k) { return walk_of(i + k); });
   }
