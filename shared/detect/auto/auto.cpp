@@ -13,7 +13,7 @@
 namespace lapwing::detect {
 namespace {
 
-constexpr std::uint32_t kVersion = 2;
+constexpr std::uint32_t kVersion = 3;
 constexpr std::uint32_t kMemoryMax = 1000;  // rows: a longer warm-up is no reason to forget slower
 constexpr double kValueMax = 1e37;          // beyond it floats overflow
 constexpr double kUnitsMax = 1e6;           // readings further away are cut
@@ -39,7 +39,7 @@ double spread(double square, double centre) {
 
 Auto::Auto(const Settings& settings)
     : warmup_(settings.warmup),
-      memory_(std::min(settings.warmup, kMemoryMax)),
+      paces_(std::min(settings.warmup, kMemoryMax)),
       begin_at_(std::min(settings.warmup, std::max<std::uint32_t>(kBuffer, settings.warmup / 2))) {}
 
 Result<void> Auto::score(const Batch& batch, Scores out) {
@@ -76,10 +76,10 @@ Auto::One Auto::step(double value, bool learn, float band_departure) noexcept {
   if (was_warm) one.band = band(band_departure);
   const float raw = look(u, learn);
   if (learn || !was_warm) {
-    one.step = s.ranges.push(u, pattern(), stage(s.rows), memory_);
+    one.step = s.ranges.push(u, pattern(), stage(s.rows), paces_);
   } else {
     Ranges untouched = s.ranges;
-    one.step = untouched.push(u, pattern(), Stage::live, memory_);
+    one.step = untouched.push(u, pattern(), Stage::live, paces_);
   }
   if (!was_warm) return {};
   one.raw = raw;
@@ -135,7 +135,7 @@ void Auto::begin() noexcept {
   for (std::size_t i = 0; i < n; ++i) {
     const auto u = static_cast<double>(values[i]);
     look(u, true);
-    s.ranges.push(u, pattern(), stage(replayed_from + i + 1), memory_);
+    s.ranges.push(u, pattern(), stage(replayed_from + i + 1), paces_);
   }
 }
 

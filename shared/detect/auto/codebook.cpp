@@ -36,7 +36,8 @@ void store(std::span<std::int8_t> codes, std::size_t count, std::size_t centroid
            std::span<const float> values) {
   scale = largest_size(values) / kCodeMax;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    codes[i * count + centroid] = static_cast<std::int8_t>(std::nearbyint(values[i] / scale));
+    codes[codebooks::place_of(i, centroid, count)] =
+        static_cast<std::int8_t>(std::nearbyint(values[i] / scale));
   }
 }
 
@@ -126,7 +127,8 @@ void CodebookBase::learn(const Parts& parts, std::span<const float> window, std:
   const float pace = 1 / static_cast<float>(hits + 1);
   std::array<float, kDimensionsMax> moved;  // NOLINT
   for (std::size_t i = 0; i < window.size(); ++i) {
-    const float old = static_cast<float>(parts.codes[i * count + nearest]) * parts.scales[nearest];
+    const float old = static_cast<float>(parts.codes[codebooks::place_of(i, nearest, count)]) *
+                      parts.scales[nearest];
     moved[i] = old + pace * (window[i] - old);
   }
   store(parts.codes, count, nearest, parts.scales[nearest], std::span(moved).first(window.size()));

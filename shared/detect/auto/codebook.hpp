@@ -46,7 +46,7 @@ class CodebookBase {
  protected:
   /// The parts whose size depends on the codebook.
   struct Parts {
-    std::span<std::int8_t> codes;    ///< dimensions * count, transposed
+    std::span<std::int8_t> codes;    ///< dimensions * count: see place_of()
     std::span<float> scales;         ///< per centroid: value of a code of 1
     std::span<std::uint8_t> hits;    ///< windows learnt, up to 255
     std::span<float> blocks;         ///< newest first
@@ -91,7 +91,8 @@ class CodebookBase {
 
 template <std::size_t kCount, std::size_t kDimensions, View kView>
 class Codebook : public CodebookBase {
-  static_assert(kCount % 32 == 0 && kDimensions % 8 == 0 && kDimensions <= kDimensionsMax);
+  static_assert(kCount % 32 == 0 &&
+                (kDimensions == 16 || kDimensions == 32 || kDimensions == kDimensionsMax));
 
  public:
   static constexpr std::size_t kCodes = kCount * kDimensions;

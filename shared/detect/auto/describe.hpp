@@ -26,8 +26,8 @@ struct CodedWindow {
   float square;                                    ///< of the query's length
 };
 
-/// `blocks`: means of a window's blocks, newest first, a multiple of 8 and at most kDimensionsMax;
-/// `weights`: of each. Repeatable: the same bits on every CPU.
+/// `blocks`: means of a window's blocks, newest first, 16, 32 or 48 of them; `weights`: of each.
+/// Repeatable: the same bits on every CPU.
 void describe_window(std::span<const float> blocks, std::span<const float> weights, View view,
                      CodedWindow& window) noexcept;
 

@@ -10,83 +10,62 @@ HWY_BEFORE_NAMESPACE();
 namespace lapwing::detect {
 namespace HWY_NAMESPACE {
 
+#if HWY_TARGET == HWY_SCALAR
+
+Nearest nearest(const std::int8_t* codes, const float* scales, std::size_t count, std::size_t used,
+                const std::int16_t* query, std::size_t dimensions, float query_scale) {
+  const auto centroids = static_cast<std::uint32_t>(used);
+  const std::uint32_t stream = 0;
+  return codebooks::nearest_of({codes, scales, &centroids, static_cast<std::uint32_t>(count),
+                                static_cast<std::uint32_t>(dimensions)},
+                               {query, &query_scale, &stream}, 0, 0, 1);
+}
+
+#else
+
 namespace hn = hwy::HWY_NAMESPACE;
 
 using Floats = hn::CappedTag<float, 8>;
 using Ints = hn::Rebind<std::int32_t, Floats>;
 constexpr std::size_t kVectors = 4;  // of centroids at a time: sums enough to hide their latency
 
-#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
-
 /// `take(k, with_query, with_itself)` gets, of the kVectors vectors of centroids at `codes`, the
-/// sums of codes times the query's and times themselves. Two dimensions at once: their codes side
-/// by side as 16 bits, multiplied and added in pairs.
+/// sums of codes times the query's and times themselves. Two dimensions at once.
 template <class Take>
 HWY_INLINE void products(const std::int8_t* codes, std::size_t count, const std::int16_t* query,
                          std::size_t dimensions, const Take& take) {
-  const hn::FixedTag<std::int8_t, 16> bytes;
-  const hn::FixedTag<std::int16_t, 16> shorts;
-  const Ints ints;
   const Floats floats;
-  auto q0 = hn::Zero(ints), q1 = q0, q2 = q0, q3 = q0;
-  auto s0 = q0, s1 = q0, s2 = q0, s3 = q0;
+  const Ints ints;
+  const hn::Repartition<std::int16_t, Ints> shorts;
+  const hn::Rebind<std::int8_t, decltype(shorts)> bytes;
+  const auto zero = hn::Zero(ints);
+  auto q0 = zero, q1 = zero, q2 = zero, q3 = zero;  // the sums, some processors' in two parts
+  auto r0 = zero, r1 = zero, r2 = zero, r3 = zero;
+  auto s0 = zero, s1 = zero, s2 = zero, s3 = zero;
+  auto t0 = zero, t1 = zero, t2 = zero, t3 = zero;
   for (std::size_t i = 0; i < dimensions; i += 2, codes += 2 * count) {
     std::int32_t both = 0;
     __builtin_memcpy(&both, query + i, sizeof both);
     const auto q = hn::BitCast(shorts, hn::Set(ints, both));
-    const auto add = [&](auto pairs, auto& with_query, auto& with_itself) {
-      const auto wide = hn::PromoteTo(shorts, pairs);
-      with_query = hn::Add(with_query, hn::Vec<Ints>{_mm256_madd_epi16(wide.raw, q.raw)});
-      with_itself = hn::Add(with_itself, hn::Vec<Ints>{_mm256_madd_epi16(wide.raw, wide.raw)});
+    const auto add = [&](std::size_t k, auto& with_query, auto& with_query_too, auto& with_itself,
+                         auto& with_itself_too) HWY_ATTR {
+      const auto pairs = hn::PromoteTo(shorts, hn::LoadU(bytes, codes + k * hn::Lanes(bytes)));
+      with_query = hn::ReorderWidenMulAccumulate(ints, pairs, q, with_query, with_query_too);
+      with_itself = hn::ReorderWidenMulAccumulate(ints, pairs, pairs, with_itself, with_itself_too);
     };
-    const auto a0 = hn::LoadU(bytes, codes), b0 = hn::LoadU(bytes, codes + count);
-    const auto a1 = hn::LoadU(bytes, codes + 16), b1 = hn::LoadU(bytes, codes + count + 16);
-    add(hn::InterleaveLower(bytes, a0, b0), q0, s0);
-    add(hn::InterleaveUpper(bytes, a0, b0), q1, s1);
-    add(hn::InterleaveLower(bytes, a1, b1), q2, s2);
-    add(hn::InterleaveUpper(bytes, a1, b1), q3, s3);
+    add(0, q0, r0, s0, t0);
+    add(1, q1, r1, s1, t1);
+    add(2, q2, r2, s2, t2);
+    add(3, q3, r3, s3, t3);
   }
-  const auto real = [&](auto sum) { return hn::ConvertTo(floats, sum); };
-  take(0, real(q0), real(s0));
-  take(1, real(q1), real(s1));
-  take(2, real(q2), real(s2));
-  take(3, real(q3), real(s3));
+  const auto real = [&](auto sum, auto too) HWY_ATTR {
+    return hn::ConvertTo(floats, hn::RearrangeToOddPlusEven(sum, too));
+  };
+  take(0, real(q0, r0), real(s0, t0));
+  take(1, real(q1, r1), real(s1, t1));
+  take(2, real(q2, r2), real(s2, t2));
+  take(3, real(q3, r3), real(s3, t3));
 }
-
-#else
-
-/// As above, one dimension at a time.
-template <class Take>
-HWY_INLINE void products(const std::int8_t* codes, std::size_t count, const std::int16_t* query,
-                         std::size_t dimensions, const Take& take) {
-  const Floats floats;
-  const Ints ints;
-  const hn::Rebind<std::int8_t, Floats> bytes;
-  auto q0 = hn::Zero(floats), q1 = q0, q2 = q0, q3 = q0;
-  auto s0 = q0, s1 = q0, s2 = q0, s3 = q0;
-  for (std::size_t i = 0; i < dimensions; ++i, codes += count) {
-    const auto load = [&](std::size_t k) {
-      const auto whole = hn::LoadU(bytes, codes + k * hn::Lanes(floats));
-      return hn::ConvertTo(floats, hn::PromoteTo(ints, whole));
-    };
-    const auto q = hn::Set(floats, static_cast<float>(query[i]));
-    const auto c0 = load(0), c1 = load(1), c2 = load(2), c3 = load(3);
-    q0 = hn::MulAdd(c0, q, q0);
-    q1 = hn::MulAdd(c1, q, q1);
-    q2 = hn::MulAdd(c2, q, q2);
-    q3 = hn::MulAdd(c3, q, q3);
-    s0 = hn::MulAdd(c0, c0, s0);
-    s1 = hn::MulAdd(c1, c1, s1);
-    s2 = hn::MulAdd(c2, c2, s2);
-    s3 = hn::MulAdd(c3, c3, s3);
-  }
-  take(0, q0, s0);
-  take(1, q1, s1);
-  take(2, q2, s2);
-  take(3, q3, s3);
-}
-
-#endif
 
 Nearest nearest(const std::int8_t* codes, const float* scales, std::size_t count, std::size_t used,
                 const std::int16_t* query, std::size_t dimensions, float query_scale) {
@@ -107,7 +86,7 @@ Nearest nearest(const std::int8_t* codes, const float* scales, std::size_t count
       smallest = hn::IfThenElse(better, square, smallest);
       where = hn::IfThenElse(better, index, where);
     };
-    products(codes + c, count, query, dimensions, take);
+    products(codes + 2 * c, count, query, dimensions, take);
   }
   // Of the nearest ones the first.
   const auto nearest = hn::MinOfLanes(floats, smallest);
@@ -116,6 +95,8 @@ Nearest nearest(const std::int8_t* codes, const float* scales, std::size_t count
   return {.centroid = static_cast<std::uint32_t>(hn::GetLane(first)),
           .square = hn::GetLane(nearest)};
 }
+
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace lapwing::detect

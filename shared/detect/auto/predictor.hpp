@@ -35,10 +35,12 @@ class Predictor {
       norm += px[i] * x[i];
     }
     double trace = 0;
+    const double per_norm = 1 / norm;
     for (std::size_t i = 0; i < kTerms; ++i) {
-      weights_[i] += px[i] / norm * error;
+      const double gain = px[i] * per_norm;
+      weights_[i] += gain * error;
       for (std::size_t j = i; j < kTerms; ++j) {
-        const double p = (covariance_[i * kTerms + j] - px[i] * px[j] / norm) / kForget;
+        const double p = (covariance_[i * kTerms + j] - gain * px[j]) * (1 / kForget);
         // One triangle is computed and mirrored: two that drift apart make the filter diverge.
         covariance_[i * kTerms + j] = p;
         covariance_[j * kTerms + i] = p;
@@ -55,13 +57,6 @@ class Predictor {
     low_ += (value < low_ ? 1.0 : 1e-3) * (value - low_);
     high_ += (value > high_ ? 1.0 : 1e-3) * (value - high_);
   }
-  void fill(double value) noexcept {
-    history_.fill(value);
-    low_ = std::min(low_, value);
-    high_ = std::max(high_, value);
-  }
-  /// Learns fast again, as at the start.
-  void relearn() noexcept { reset_covariance(); }
   template <class A>
   void fields(A& archive) {
     archive(weights_, history_, covariance_, low_, high_);

@@ -20,9 +20,16 @@ namespace codebooks {
 
 constexpr float kFar = 3e38F;
 
+/// Where code `i` of centroid `c` of `count` is kept: two dimensions side by side, centroid after
+/// centroid, as the search multiplies and adds them in pairs.
+LAPWING_HOST_DEVICE constexpr std::size_t place_of(std::size_t i, std::size_t c,
+                                                   std::size_t count) {
+  return 2 * (i / 2 * count + c) + i % 2;
+}
+
 /// Codebooks of one shape, one per stream; borrowed arrays.
 struct Books {
-  const std::int8_t* codes = nullptr;   ///< streams * dimensions * count: see nearest_centroid()
+  const std::int8_t* codes = nullptr;   ///< streams * dimensions * count: see place_of()
   const float* scales = nullptr;        ///< streams * count
   const std::uint32_t* used = nullptr;  ///< streams: centroids that there are, the first ones
   std::uint32_t count = 0;
@@ -57,7 +64,7 @@ LAPWING_HOST_DEVICE inline Nearest nearest_of(const Books& books, const Windows&
     std::int32_t with_query = 0;
     std::int32_t with_itself = 0;
     for (std::uint32_t i = 0; i < books.dimensions; ++i) {
-      const std::int32_t code = codes[static_cast<std::size_t>(i) * books.count + c];
+      const std::int32_t code = codes[place_of(i, c, books.count)];
       with_query += code * query[i];
       with_itself += code * code;
     }

@@ -7,12 +7,17 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <hwy/highway.h>
 #include <hwy/targets.h>
 #include <limits>
 #include <numbers>
+#include <numeric>
 #include <optional>
+#include <span>
+#include <utility>
 #include <vector>
 
 namespace lapwing::detect::auto_test {
@@ -37,8 +42,9 @@ TEST(NearestCentroid, IsTheOneOfAPlainSearch) {
     for (std::size_t c = 0; c < used; ++c) {
       double square = 0;
       for (std::size_t i = 0; i < kDimensions; ++i) {
-        const double apart = static_cast<double>(scales[c]) * codes[i * kCount + c] -
-                             static_cast<double>(query_scale * query[i]);
+        const double apart =
+            static_cast<double>(scales[c]) * codes[codebooks::place_of(i, c, kCount)] -
+            static_cast<double>(query_scale * query[i]);
         square += apart * apart;
       }
       if (square < smallest) {
@@ -49,6 +55,19 @@ TEST(NearestCentroid, IsTheOneOfAPlainSearch) {
     const Nearest found = nearest_centroid(codes.data(), scales, used, query, query_scale);
     EXPECT_EQ(found.centroid, nearest) << used;
   }
+}
+
+/// Calls do_it() once on each kind of vectors that this processor has.
+template <class Do>
+void on_every_instruction_set(Do do_it) {
+  for (auto left = static_cast<std::uint64_t>(hwy::SupportedTargets()); left != 0;
+       left &= left - 1) {
+    hwy::SetSupportedTargetsForTest(static_cast<std::int64_t>(left & (~left + 1)));
+    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    do_it();
+    hwy::SetSupportedTargetsForTest(0);
+  }
+  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
 }
 
 TEST(Codebook, EveryInstructionSetGivesTheSameBits) {
@@ -70,10 +89,7 @@ TEST(Codebook, EveryInstructionSetGivesTheSameBits) {
     const std::vector<float> scales(kCount, 0.01F);
     const auto used = static_cast<std::uint32_t>(kCount * random.uniform()) + 1;
     std::optional<CodedWindow> first;
-    for (auto left = static_cast<std::uint64_t>(hwy::SupportedTargets()); left != 0;
-         left &= left - 1) {
-      hwy::SetSupportedTargetsForTest(static_cast<std::int64_t>(left & (~left + 1)));
-      hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+    on_every_instruction_set([&] {
       CodedWindow window{};
       describe_window(blocks, std::span(weights).first(dimensions), view, window);
       if (!first) first = window;
@@ -91,10 +107,34 @@ TEST(Codebook, EveryInstructionSetGivesTheSameBits) {
                            window.query_scale);
       EXPECT_EQ(found.centroid, expected.centroid);
       EXPECT_EQ(found.square, expected.square);
-      hwy::SetSupportedTargetsForTest(0);
-    }
+    });
   }
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
+}
+
+TEST(Recent, MeasuresWindowsAsAPlainLoopDoes) {
+  Random random(8);
+  Recent recent;
+  std::vector<double> all;
+  for (int i = 0; i < 100; ++i) {
+    all.push_back(1000 + random.normal());
+    recent.push(all.back());
+    EXPECT_EQ(recent.at(0), all.back());
+  }
+  const auto windows = recent.windows();
+  for (const auto& [window, size] : {std::pair{windows.short_one, std::size_t{Recent::kShort}},
+                                     std::pair{windows.long_one, std::size_t{Recent::kLong}}}) {
+    const auto newest = std::span(all).last(size);
+    const auto before = std::span(all).last(2 * size).first(size);
+    const auto n = static_cast<double>(size);
+    const double mean = std::accumulate(newest.begin(), newest.end(), 0.0) / n;
+    double square = 0;
+    for (const double v : newest) square += (v - mean) * (v - mean) / n;
+    EXPECT_NEAR(window.mean, mean, 1e-9);
+    EXPECT_EQ(window.low, *std::ranges::min_element(newest));
+    EXPECT_EQ(window.high, *std::ranges::max_element(newest));
+    EXPECT_NEAR(window.spread, std::sqrt(square), 1e-9);
+    EXPECT_NEAR(window.change, mean - std::accumulate(before.begin(), before.end(), 0.0) / n, 1e-9);
+  }
 }
 
 using Book = Codebook<32, 16, View::shape>;
@@ -136,13 +176,13 @@ TEST(Codebook, LearnsAnotherPatternOnlyWhenToldTo) {
   }
 }
 
-constexpr double kMemory = 200;
+const TwoRanges::Paces kPaces(200);
 
 /// Noise of 1 about `level`; the largest novelty.
 float push_noise(Ranges& ranges, Random& random, int rows, double level, Stage stage) {
   float largest = 0;
   for (int i = 0; i < rows; ++i) {
-    const auto step = ranges.push(level + random.normal(), 0, stage, kMemory);
+    const auto step = ranges.push(level + random.normal(), 0, stage, kPaces);
     largest = std::max(largest, step.evidence.novelty);
   }
   return largest;
@@ -161,6 +201,28 @@ TEST(Ranges, AFaultIsNewsOnceAndAgainWhenItsEchoHasFaded) {
   EXPECT_GT(push_noise(ranges, random, 50, 30, Stage::live), first / 2) << "news once more";
 }
 
+TEST(Ranges, EveryInstructionSetGivesTheSameBits) {
+  std::optional<std::vector<double>> first;
+  on_every_instruction_set([&first] {
+    Random random(9);
+    Ranges ranges;
+    std::vector<double> seen;
+    for (int i = 0; i < 3000; ++i) {
+      const Stage stage = i < 100 ? Stage::learn : i < 200 ? Stage::rehearse : Stage::live;
+      const double level = i % 500 > 450 ? 5 : 0;
+      if (i % 700 == 300) ranges.miss();
+      const auto pattern = static_cast<float>(i > 800 ? std::abs(random.normal()) : 0);
+      const auto step = ranges.push(level + random.normal(), pattern, stage, kPaces);
+      const Band reach = ranges.reach(level, level, 1);
+      for (const double number : {double{step.evidence.novelty}, double{step.evidence.departure},
+                                  static_cast<double>(step.cause), reach.lower, reach.upper})
+        seen.push_back(number);
+    }
+    if (!first) first = seen;
+    EXPECT_EQ(seen, *first);
+  });
+}
+
 TEST(Ranges, DepartureLastsAsLongAsTheFaultUnlessAccepted) {
   Random random(4);
   for (const bool accepted : {false, true}) {
@@ -169,7 +231,7 @@ TEST(Ranges, DepartureLastsAsLongAsTheFaultUnlessAccepted) {
     push_noise(ranges, random, 2000, 0, Stage::live);
     push_noise(ranges, random, 3000, 30, Stage::live);
     if (accepted) ranges.accept();
-    const auto step = ranges.push(30, 0, Stage::live, kMemory);
+    const auto step = ranges.push(30, 0, Stage::live, kPaces);
     EXPECT_EQ(step.evidence.departure > 1, !accepted);
     if (!accepted) {
       EXPECT_EQ(step.cause, Cause::high);
@@ -180,9 +242,9 @@ TEST(Ranges, DepartureLastsAsLongAsTheFaultUnlessAccepted) {
 TEST(Ranges, ValuesBetweenKnownLevelsAreNews) {
   Ranges ranges;
   for (int i = 0; i < 400; ++i) {
-    ranges.push(i % 2, 0, i < 200 ? Stage::rehearse : Stage::live, kMemory);
+    ranges.push(i % 2, 0, i < 200 ? Stage::rehearse : Stage::live, kPaces);
   }
-  EXPECT_GT(ranges.push(0.5, 0, Stage::live, kMemory).evidence.novelty, 1);
+  EXPECT_GT(ranges.push(0.5, 0, Stage::live, kPaces).evidence.novelty, 1);
 }
 
 TEST(Ranges, AHoleIsNoStep) {
@@ -190,10 +252,10 @@ TEST(Ranges, AHoleIsNoStep) {
     Ranges ranges;
     for (int i = 0; i < 2000; ++i) {
       const double ramp = 100 - std::abs(100 - i % 200);  // 0 to 100 and back, in steps of 1
-      ranges.push(ramp, 0, i < 400 ? Stage::rehearse : Stage::live, kMemory);
+      ranges.push(ramp, 0, i < 400 ? Stage::rehearse : Stage::live, kPaces);
     }
     for (int i = 0; hole && i < 3; ++i) ranges.miss();
-    const auto step = ranges.push(40, 0, Stage::live, kMemory);
+    const auto step = ranges.push(40, 0, Stage::live, kPaces);
     EXPECT_EQ(step.evidence.novelty > 1, !hole);
   }
 }

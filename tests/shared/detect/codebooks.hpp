@@ -33,8 +33,8 @@ class RandomCodebooks {
       for (std::size_t c = 60; c < kCount; ++c) {
         scales_[s * kCount + c] = scales_[s * kCount + c - 50];
         for (std::size_t i = 0; i < kDimensions; ++i) {
-          std::int8_t* row = &codes_[s * kCodes + i * kCount];
-          row[c] = row[c - 50];
+          std::int8_t* book = &codes_[s * kCodes];
+          book[codebooks::place_of(i, c, kCount)] = book[codebooks::place_of(i, c - 50, kCount)];
         }
       }
       used_.push_back(static_cast<std::uint32_t>(s == 0 ? 0 : (s * 31) % kCount + 1));
@@ -46,7 +46,7 @@ class RandomCodebooks {
     const auto like = static_cast<std::size_t>(random_.uniform() * kCount);
     const double noise = random_.uniform() < 0.5 ? 20 : 2000;
     for (std::size_t i = 0; i < kDimensions; ++i) {
-      const double code = codes(stream)[i * kCount + like];
+      const double code = codes(stream)[codebooks::place_of(i, like, kCount)];
       window.query[i] = static_cast<std::int16_t>(
           std::clamp(std::floor(8 * code + noise * (random_.uniform() - 0.5)), -1023.0, 1023.0));
     }
