@@ -19,9 +19,9 @@
 namespace lapwing::detect {
 namespace {
 
-constexpr int kRounds = 3;
-constexpr int kRuns = 5;              // of a figure in a round
-constexpr double kRunSeconds = 0.04;  // each at least
+constexpr int kRounds = 5;
+constexpr int kRuns = 8;              // of a figure in a round
+constexpr double kRunSeconds = 0.02;  // each at least
 constexpr std::size_t kRows = 20'000;
 
 using Parameters = std::map<std::string, double, std::less<>>;
