@@ -148,6 +148,11 @@ void add_outbox(CLI::App& app, int& exit_code) {
       add("stats", "How many, how large, how far the hub is", &run_outbox_stats);
   stats->add_flag("--json", options->json, "Print JSON");
   add("export", "Every waiting record as a line of JSON, oldest first", &run_outbox_export);
+  const auto [verify, checked] =
+      add("verify", "Whether its files are sound; the agent may run", &run_outbox_verify);
+  verify->add_flag("--json", checked->json, "Print JSON");
+  add("repair", "Save what can be read of a damaged one; the agent must not run",
+      &run_outbox_repair);
 }
 
 void add_feedback(CLI::App& app, int& exit_code) {

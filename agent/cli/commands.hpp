@@ -55,6 +55,10 @@ struct OutboxCommand {
 int run_outbox_stats(const OutboxCommand& command, std::ostream& out, std::ostream& err);
 /// Every record as one line of JSON, oldest first.
 int run_outbox_export(const OutboxCommand& command, std::ostream& out, std::ostream& err);
+/// Whether its files are sound: exit code 1 where they are not.
+int run_outbox_verify(const OutboxCommand& command, std::ostream& out, std::ostream& err);
+/// Replaces a damaged file by one with every record that can be read. The agent must not run.
+int run_outbox_repair(const OutboxCommand& command, std::ostream& out, std::ostream& err);
 
 /// A person's word on the newest anomaly of a stream or group, told to the agent that runs.
 struct FeedbackCommand {

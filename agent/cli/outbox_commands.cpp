@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cli/commands.hpp"
+#include "agent/cli/outbox_folder.hpp"
 #include "agent/cli/words.hpp"
-#include "agent/config.hpp"
 #include "agent/outbox/database.hpp"
 #include "shared/wire/codec.hpp"
 
@@ -95,7 +95,6 @@ json to_json(const wire::RecordEntry& entry) {
   return out;
 }
 
-/// A bad configuration is told and gives kExitConfig.
 struct Opened {
   std::unique_ptr<OutboxReader> reader;
   std::filesystem::path folder;
@@ -103,16 +102,9 @@ struct Opened {
 };
 
 Opened open(const OutboxCommand& command, std::ostream& err) {
-  Opened opened{.folder = command.data_dir};
-  if (opened.folder.empty()) {
-    const auto loaded = load_config(command.config);
-    for (const auto& problem : loaded.problems) err << problem.text() << '\n';
-    if (!loaded.problems.empty()) {
-      opened.exit_code = kExitConfig;
-      return opened;
-    }
-    opened.folder = loaded.config.data_dir;
-  }
+  const OutboxFolder found = find_outbox(command, err);
+  Opened opened{.folder = found.path, .exit_code = found.exit_code};
+  if (opened.exit_code != 0) return opened;
   auto reader = OutboxReader::open(opened.folder);
   if (!reader) {
     err << "lapwing-agent: " << reader.error().context << '\n';

@@ -127,6 +127,9 @@ class OutboxReader {
   [[nodiscard]] std::uint64_t corrupt_rows_total() const noexcept { return corrupt_rows_total_; }
   /// The database's own idea of the position (the high-water mark may be ahead).
   Result<HighWaterMark> position();
+  /// What SQLite finds wrong with the file, ten lines at most, and whether the position's checksum
+  /// holds. Reads all of it.
+  Result<std::vector<std::string>> faults();
   struct ClassCount {
     wire::RecordClass record_class;
     std::uint64_t records = 0;

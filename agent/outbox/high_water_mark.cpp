@@ -13,7 +13,8 @@
 namespace lapwing::agent {
 namespace {
 
-constexpr std::size_t kSlotBytes = 512;  // one sector: written whole or, at worst, detectably torn
+// One sector: written whole or, at worst, detectably torn.
+constexpr std::size_t kSlotBytes = HighWaterMarkFile::kWriteBytes;
 constexpr std::size_t kIdBytes = 32;
 constexpr std::array<char, 8> kMagic = {'L', 'W', 'H', 'W', 'M', '0', '0', '1'};
 using Slot = std::array<char, kSlotBytes>;
@@ -70,6 +71,13 @@ Result<HighWaterMarkFile> HighWaterMarkFile::open(const std::filesystem::path& p
   ::close(folder);
   if (!synced && number != EINVAL) return failure(parent, "sync", number);
   return opened;
+}
+
+Result<std::optional<HighWaterMark>> HighWaterMarkFile::look(const std::filesystem::path& path) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0 && errno == ENOENT) return std::optional<HighWaterMark>();
+  if (file < 0) return failure(path, "open", errno);
+  return HighWaterMarkFile(file, path).read();
 }
 
 HighWaterMarkFile::~HighWaterMarkFile() {

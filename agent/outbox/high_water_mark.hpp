@@ -7,6 +7,7 @@
 
 #include "shared/base/result.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -26,8 +27,12 @@ struct HighWaterMark {
 /// Threads: one object is used from one thread at a time.
 class HighWaterMarkFile {
  public:
+  static constexpr std::size_t kWriteBytes = 512;  ///< of one write()
+
   /// Opens or creates the file. Errors: io, denied, limit (disk full).
   static Result<HighWaterMarkFile> open(const std::filesystem::path& path);
+  /// read() of a file that may be in use; it is not created: nullopt. Errors: io, denied, corrupt.
+  static Result<std::optional<HighWaterMark>> look(const std::filesystem::path& path);
   ~HighWaterMarkFile();
   HighWaterMarkFile(HighWaterMarkFile&& other) noexcept;
   HighWaterMarkFile& operator=(HighWaterMarkFile&& other) noexcept;

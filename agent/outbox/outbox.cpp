@@ -3,9 +3,12 @@
 
 #include "shared/base/log.hpp"
 #include "shared/base/metrics.hpp"
+#include "shared/sqlite/counted_files.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -27,6 +30,11 @@ struct Instruments {
         corrupt(m.counter("outbox_corrupt_records_total",
                           "Rows read back damaged; each is sent as a loss record")),
         heals(m.counter("outbox_heals_total", "Times a damaged database was replaced")),
+        record_bytes(m.counter("outbox_record_bytes_total", "Bytes of the records made durable")),
+        written(
+            m.counter("outbox_bytes_written_total",
+                      "Bytes written to the outbox's files, log, checkpoints and mark included: "
+                      "what wears flash out")),
         records(m.gauge("outbox_records", "Records committed and not acknowledged")),
         bytes(m.gauge("outbox_bytes", "Bytes they take")),
         seconds(m.histogram("outbox_commit_seconds", "Duration of a commit",
@@ -38,6 +46,8 @@ struct Instruments {
   Counter& failures;
   Counter& corrupt;
   Counter& heals;
+  Counter& record_bytes;
+  Counter& written;
   Gauge& records;
   Gauge& bytes;
   Histogram& seconds;
@@ -65,10 +75,12 @@ bool is_summary(const OutboxRecord& record) {
 class Outbox::Impl {
  public:
   Impl(const OutboxConfig& config, std::filesystem::path folder, Metrics& metrics,
+       std::shared_ptr<std::atomic<std::uint64_t>> written,
        std::unique_ptr<OutboxDatabase> database, std::unique_ptr<OutboxReader> reader)
       : config_(config),
         folder_(std::move(folder)),
         meters_(metrics),
+        written_(std::move(written)),
         database_(std::move(database)),
         reader_(std::move(reader)) {
     publish_figures();
@@ -188,6 +200,7 @@ class Outbox::Impl {
     bool stored = false;
     Result<void> done;
     std::uint64_t committed = 0;
+    std::uint64_t bytes = 0;  ///< of them
     std::uint64_t dropped = 0;
   };
   /// A commit whose outcome shows only when the database is opened anew.
@@ -311,7 +324,9 @@ class Outbox::Impl {
     if (outcome.done) {
       outcome.stored = true;
       outcome.committed += work.records.size();
+      for (const OutboxRecord& one : work.records) outcome.bytes += one.payload.size();
       outcome.done = database_->write_mark();
+      *written_ += HighWaterMarkFile::kWriteBytes;
       if (!outcome.done) close_database(false);
     } else if (outcome.done.error().code != Errc::limit) {
       unsure_ = tried;
@@ -337,6 +352,7 @@ class Outbox::Impl {
   void settle(std::unique_lock<std::mutex>& lock, Work& work, const Outcome& outcome) {
     settled_ += outcome.committed;
     meters_.committed.add(static_cast<double>(outcome.committed));
+    meters_.record_bytes.add(static_cast<double>(outcome.bytes));
     if (outcome.stored) count_dropped(outcome.dropped);
     if (!outcome.stored) {  // it goes back to the front, in order
       std::move(queue_.begin(), queue_.end(), std::back_inserter(work.records));
@@ -379,6 +395,7 @@ class Outbox::Impl {
 
   Result<void> reopen() {
     OpenReport report;
+    const sqlite::CountedFiles counted(written_.get());
     auto database = OutboxDatabase::open(folder_, report, damaged_);
     if (!report.set_aside.empty()) meters_.heals.add();
     tell(report);
@@ -396,6 +413,7 @@ class Outbox::Impl {
     visible_ = database_->position();
     records_ = database_->records();
     bytes_ = database_->bytes();
+    meters_.written.add(static_cast<double>(written_->exchange(0)));
     meters_.records.set(static_cast<double>(records_));
     meters_.bytes.set(static_cast<double>(bytes_));
   }
@@ -403,8 +421,9 @@ class Outbox::Impl {
   const OutboxConfig config_;
   const std::filesystem::path folder_;
   Instruments meters_;
-  std::unique_ptr<OutboxDatabase> database_;  // of the writing thread
-  std::optional<Unsure> unsure_;              // likewise, as is what follows
+  const std::shared_ptr<std::atomic<std::uint64_t>> written_;  // bytes, by the files themselves
+  std::unique_ptr<OutboxDatabase> database_;                   // of the writing thread
+  std::optional<Unsure> unsure_;                               // likewise, as is what follows
   bool damaged_ = false;
   std::mutex reader_mutex_;
   std::unique_ptr<OutboxReader> reader_;  // guarded by reader_mutex_
@@ -443,13 +462,15 @@ Result<std::unique_ptr<Outbox>> Outbox::open(const OutboxConfig& config,
                                              const std::filesystem::path& folder,
                                              Metrics& metrics) {
   OpenReport report;
+  const auto written = std::make_shared<std::atomic<std::uint64_t>>();
+  const sqlite::CountedFiles counted(written.get());
   auto database = OutboxDatabase::open(folder, report);
   if (!database) return within("outbox", std::move(database).error());
   auto reader = OutboxReader::open(folder);
   if (!reader) return within("outbox", std::move(reader).error());
   tell(report);
-  return std::unique_ptr<Outbox>(new Outbox(
-      std::make_unique<Impl>(config, folder, metrics, std::move(*database), std::move(*reader))));
+  return std::unique_ptr<Outbox>(new Outbox(std::make_unique<Impl>(
+      config, folder, metrics, written, std::move(*database), std::move(*reader))));
 }
 
 void Outbox::submit(std::vector<OutboxRecord> records) { impl_->submit(std::move(records)); }

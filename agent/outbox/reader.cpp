@@ -152,6 +152,25 @@ Result<HighWaterMark> OutboxReader::position() {
   return position;
 }
 
+Result<std::vector<std::string>> OutboxReader::faults() {
+  std::vector<std::string> faults;
+  db_->clear_failure();
+  db_->rows("PRAGMA integrity_check(10)", [&](const sqlite::Row& row) {
+    if (row.view(0) != "ok") faults.push_back(row.text(0));
+  });
+  db_->rows(
+      "SELECT database_id, epoch, acked_seq, acked_hash, next_seq, records, bytes, crc FROM "
+      "position",
+      [&](const sqlite::Row& row) {
+        const HighWaterMark at{row.text(0), row.count(1), row.count(2), row.count(3), row.count(4)};
+        if (row.integer(7) != position_checksum(at, row.count(5), row.count(6))) {
+          faults.emplace_back("its position fails its checksum");
+        }
+      });
+  if (db_->failed()) return db_->failure();
+  return faults;
+}
+
 Result<std::vector<OutboxReader::ClassCount>> OutboxReader::counts() {
   std::vector<ClassCount> counts;
   db_->clear_failure();

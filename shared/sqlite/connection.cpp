@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/sqlite/connection.hpp"
 
+#include "shared/sqlite/counted_files.hpp"
+
 #include <sqlite3.h>
 
 #include <cerrno>
@@ -94,7 +96,8 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::filesystem::path
       SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
       (options.read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   sqlite3* database = nullptr;
-  const int opened = sqlite3_open_v2(impl->path.c_str(), &database, flags, nullptr);
+  const int opened =
+      sqlite3_open_v2(impl->path.c_str(), &database, flags, CountedFiles::file_system());
   impl->database.reset(database);
   if (opened != SQLITE_OK) return impl->error("open");
   sqlite3_busy_timeout(database, 10'000);

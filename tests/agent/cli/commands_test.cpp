@@ -112,6 +112,47 @@ TEST(AgentRun, ScoresAFileIntoTheOutboxWithoutAHub) {
   EXPECT_TRUE(opened);
 }
 
+TEST(AgentOutbox, IsVerifiedAndRepaired) {
+  const TempDir folder;
+  folder.put("pump.csv", readings(2000));
+  const auto file = folder.put("agent.toml",
+                               "[[source]]\nkind = \"csv\"\nname = \"pump\"\nfile = "
+                               "\"pump.csv\"\ntime_path = \"timestamp\"\n"
+                               "[status]\nenabled = false\n");
+  ASSERT_EQ(agent({"run", "--config", file.string(), "--until-finished"}).code, 0);
+  const auto outbox = [&](const char* what) {
+    return agent({"outbox", what, "--config", file.string()});
+  };
+  const auto sound = outbox("verify");
+  EXPECT_EQ(sound.code, 0) << sound.err;
+  EXPECT_THAT(sound.out, HasSubstr("the outbox is sound"));
+  EXPECT_EQ(outbox("repair").code, 0) << "nothing to repair";
+  const auto database = folder.path() / "data" / "outbox.db";
+  EXPECT_FALSE(std::filesystem::exists(database.string() + ".damaged-1"));
+
+  const auto half = std::filesystem::file_size(database) / 2;
+  std::filesystem::resize_file(database, half - half % 4096);
+  const auto damaged = outbox("verify");
+  EXPECT_EQ(damaged.code, kFailed);
+  EXPECT_THAT(damaged.out, HasSubstr("PROBLEM"));
+  EXPECT_THAT(damaged.out, HasSubstr("outbox repair"));
+  {
+    const auto held = FileLock::take(folder.path() / "data" / "agent.lock");
+    ASSERT_TRUE(held);
+    const auto refused = outbox("repair");
+    EXPECT_EQ(refused.code, kFailed);
+    EXPECT_THAT(refused.err, HasSubstr("stop it first"));
+  }
+  const auto repaired = outbox("repair");
+  EXPECT_EQ(repaired.code, 0) << repaired.err;
+  EXPECT_THAT(repaired.out, HasSubstr("kept aside"));
+  EXPECT_THAT(repaired.out, HasSubstr("the hub will be told"));
+  EXPECT_TRUE(std::filesystem::exists(database.string() + ".damaged-1"));
+  EXPECT_EQ(outbox("verify").code, 0);
+  const auto report = agent({"outbox", "verify", "--config", file.string(), "--json"});
+  EXPECT_TRUE(nlohmann::json::parse(report.out)["sound"]);
+}
+
 TEST(AgentRun, ServesItsStatusAndStopsCleanly) {
   const TempDir folder;
   const auto port = free_port();

@@ -99,6 +99,20 @@ TEST_F(OutboxTest, WhatIsSubmittedComesOutInOrderAfterItsCommit) {
   EXPECT_EQ(outbox->figures().records, 15U);
 }
 
+TEST_F(OutboxTest, TellsHowManyBytesItWrote) {
+  auto outbox = open();
+  outbox->submit(record_range(1, 1000));
+  outbox->flush();
+  const auto total = [this](const std::string& name) {
+    const std::string text = metrics_.text();
+    const auto at = text.find("\nlapwing_outbox_" + name + " ");
+    return at == std::string::npos ? -1.0 : std::stod(text.substr(text.find(' ', at)));
+  };
+  EXPECT_EQ(total("record_bytes_total"), 200'000);
+  EXPECT_GT(total("bytes_written_total"), 200'000);
+  EXPECT_LT(total("bytes_written_total"), 4 * 200'000) << "many records to a page and a commit";
+}
+
 TEST_F(OutboxTest, OneCommitServesManyRecords) {
   config_.commit_interval = std::chrono::seconds(10);
   config_.commit_records_max = 1000;

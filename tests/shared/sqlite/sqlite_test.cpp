@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/sqlite/connection.hpp"
+#include "shared/sqlite/counted_files.hpp"
 #include "tests/support/process.hpp"
 
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <fstream>
 #include <stdexcept>
@@ -161,6 +163,30 @@ TEST_F(SqliteTest, TellsWhatIsWrongWithAFile) {
   const auto rubbish = Connection::open(file_, {});
   ASSERT_FALSE(rubbish);
   EXPECT_EQ(rubbish.error().code, Errc::corrupt) << rubbish.error().context;
+}
+
+TEST_F(SqliteTest, CountsWhatIsWrittenLogAndCheckpointsIncluded) {
+  std::atomic<std::uint64_t> bytes = 0;
+  std::unique_ptr<Connection> db;
+  {
+    const CountedFiles counted(&bytes);
+    db = open_migrated({.checkpoint_pages = 100});
+  }
+  const std::uint64_t made = bytes;
+  EXPECT_GT(made, 0U);
+  const std::string text(1000, 'x');
+  for (int i = 0; i < 1000; ++i) db->run("INSERT INTO t (text) VALUES (?)", text);
+  ASSERT_FALSE(db->failed());
+  // At least a page of 4 KiB a commit in the log, and most pages once more at checkpoints.
+  EXPECT_GT(bytes - made, 1000U * 4096);
+  EXPECT_LT(bytes - made, 1000U * 4 * 4096);
+  const std::uint64_t before = bytes;
+  EXPECT_EQ(one(*db, "SELECT count(*) FROM t"), 1000);
+  EXPECT_EQ(bytes, before) << "reading writes nothing";
+  auto other = open_migrated();
+  other->run("INSERT INTO t (text) VALUES (?)", text);
+  EXPECT_FALSE(other->failed());
+  EXPECT_EQ(bytes, before) << "opened outside, not counted";
 }
 
 }  // namespace
