@@ -40,6 +40,15 @@ struct BatchStore::Round {
   std::unique_ptr<IngestTransaction> transaction;
   std::vector<Answer> welcomes;
   std::map<DeviceKey, wire::Ack> acks;  ///< cumulative: a device's last one says it all
+  /// One that asks for a hello, maybe of a connection that has ended, does not stand in the way of
+  /// one that tells what is committed.
+  void answer(const DeviceKey& key, const wire::Ack& ack) {
+    if (ack.epoch == 0) {
+      acks.try_emplace(key, ack);
+    } else {
+      acks[key] = ack;
+    }
+  }
   StoredCounts counts;
   std::size_t records = 0;
   std::uint64_t other = 0;
@@ -230,7 +239,7 @@ Result<void> BatchStore::records(Round& round, const DeviceKey& key, std::string
         key, {.online = true, .connection_id = batch->connection_id, .seen = at});
     if (!present) return present;
   }
-  if (decision.ack) round.acks[key] = *decision.ack;
+  if (decision.ack) round.answer(key, *decision.ack);
   return {};
 }
 
@@ -298,7 +307,9 @@ Result<void> BatchStore::status(Round& round, const DeviceKey& key, std::string_
   if (!status) return unreadable(round, key, status.error(), body, at);
   const auto session = round.transaction->device(key);
   if (!session) return session.error();
-  if (!sync::on_status(session->sync, *status)) {
+  const auto decision = sync::on_status(session->sync, *status);
+  if (decision.ack) round.answer(key, *decision.ack);
+  if (!decision.current) {
     counters_.late_wills.add();
     return {};
   }

@@ -223,8 +223,12 @@ std::vector<std::size_t> on_live(const DeviceSyncState& state, const wire::Recor
   return wanted;
 }
 
-bool on_status(const DeviceSyncState& state, const wire::Status& status) {
-  return status.connection_id == state.connection_id;
+StatusDecision on_status(const DeviceSyncState& state, const wire::Status& status) {
+  StatusDecision decision{.current = status.connection_id == state.connection_id};
+  if (!decision.current && status.online && state.quarantine.empty()) {
+    decision.ack = wire::Ack{.epoch = 0, .watermark = 0, .connection_id = status.connection_id};
+  }
+  return decision;
 }
 
 }  // namespace lapwing::sync

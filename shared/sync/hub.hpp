@@ -98,8 +98,15 @@ struct BatchDecision {
 /// The highest seq stored is to be saved as `live_through` with them.
 [[nodiscard]] std::vector<std::size_t> on_live(const DeviceSyncState& state,
                                                const wire::RecordBatch& batch);
-/// Whether a status (a will included) speaks for the connection that is current: an older
-/// connection's will never marks a reconnected device offline.
-[[nodiscard]] bool on_status(const DeviceSyncState& state, const wire::Status& status);
+struct StatusDecision {
+  /// It speaks for the connection that is current: an older connection's will never marks a
+  /// reconnected device offline.
+  bool current = false;
+  /// A connection that lives, yet is not the current one, is to say hello again: without records to
+  /// send it would not learn that another took its place.
+  std::optional<wire::Ack> ack;
+};
+/// `status`: a will included.
+[[nodiscard]] StatusDecision on_status(const DeviceSyncState& state, const wire::Status& status);
 
 }  // namespace lapwing::sync

@@ -21,14 +21,16 @@ bool World::any(std::initializer_list<Fault> faults) const {
                              [this](Fault fault) { return outcome_.faults[index(fault)] > 0; });
 }
 
+bool World::delivered(const Device& device) const {
+  if (device.retired()) return true;
+  const DeviceRows& rows = store_[device.name()];
+  const Position& at = device.position();
+  return device.idle() && rows.online && rows.sync.epoch == at.epoch &&
+         rows.sync.watermark + 1 == at.next_seq && device.watermark() == rows.sync.watermark;
+}
+
 bool World::delivered() const {
-  return std::ranges::all_of(devices_, [this](const auto& device) {
-    if (device->retired()) return true;
-    const DeviceRows& rows = store_[device->name()];
-    const Position& at = device->position();
-    return device->idle() && rows.online && rows.sync.epoch == at.epoch &&
-           rows.sync.watermark + 1 == at.next_seq && device->watermark() == rows.sync.watermark;
-  });
+  return std::ranges::all_of(devices_, [this](const auto& device) { return delivered(*device); });
 }
 
 void World::check() {
@@ -49,7 +51,7 @@ void World::check_device(const Device& device) {
     break;
   }
   if (device.retired()) return;  // what a clone kept to itself went with it
-  if (options_.recovery <= outcome_.recovery) {
+  if (!delivered(device)) {
     claim(false, name,
           "I5: not delivered in time; hub: epoch " + std::to_string(rows.sync.epoch) +
               " watermark " + std::to_string(rows.sync.watermark) +

@@ -218,9 +218,11 @@ void Replica::handle(std::size_t name, const LiveCopy& copy, std::vector<Answer>
   rows.save(state);
 }
 
-void Replica::handle(std::size_t name, const wire::Status& status, std::vector<Answer>&) {
+void Replica::handle(std::size_t name, const wire::Status& status, std::vector<Answer>& answers) {
   DeviceRows& rows = world_.rows(name);
-  if (!sync::on_status(rows.sync, status) && !world_.is(Mutant::any_will)) return;
+  const auto decision = sync::on_status(rows.sync, status);
+  if (decision.ack) answers.push_back({name, *decision.ack});
+  if (!decision.current && !world_.is(Mutant::any_will)) return;
   rows.online = status.online;
   if (status.online) return;
   world_.claim(!world_.connected(name, rows.sync.connection_id), name,

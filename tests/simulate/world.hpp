@@ -93,6 +93,7 @@ class World {
   void operate_on(std::size_t name);
   void end_hostilities();
   [[nodiscard]] bool any(std::initializer_list<Fault> faults) const;
+  [[nodiscard]] bool delivered(const Device& device) const;
   [[nodiscard]] bool delivered() const;
   void check();
   void check_device(const Device& device);

@@ -354,6 +354,27 @@ TEST_F(BatchStoreTest, TakesADeviceOfflineByItsWillButNotByAnOldersOne) {
   EXPECT_EQ(store_->device(key_)->status, DeviceStatus::offline);
 }
 
+TEST_F(BatchStoreTest, AsksAConnectionThatWasSupplantedForAHello) {
+  greet();
+  take({message(Channel::hello, wire::encode(hello("c2")))});
+  wire::Status status;
+  status.connection_id = "c1";
+  auto said = take({message(Channel::status, wire::encode(status))});
+  ASSERT_EQ(said.acks.size(), 1U);
+  EXPECT_EQ(said.acks[0].epoch, 0U);
+  EXPECT_EQ(said.acks[0].connection_id, "c1");
+  auto records = batch(1, 2);
+  records.connection_id = "c2";
+  for (const bool before : {true, false}) {
+    std::vector<UpMessage> messages = {message(Channel::records, wire::encode(records)),
+                                       message(Channel::status, wire::encode(status))};
+    if (before) std::swap(messages[0], messages[1]);
+    said = take(std::move(messages));
+    ASSERT_EQ(said.acks.size(), 1U);
+    EXPECT_EQ(said.acks[0].watermark, 2U) << "what is committed is told, whatever else is asked";
+  }
+}
+
 TEST_F(BatchStoreTest, LearnsFiguresFromStatus) {
   greet();
   wire::Status status;

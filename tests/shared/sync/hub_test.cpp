@@ -295,8 +295,21 @@ TEST_F(SyncHub, LiveCopiesAreTakenOnceAheadOfTheWatermarkWithoutLosses) {
 TEST_F(SyncHub, AnOlderConnectionsWillDoesNotCount) {
   greet(hello("1-a", 0, 0, 5));
   greet(hello("2-b", 1, 0, 5));
-  EXPECT_FALSE(on_status(state_, {.connection_id = "1-a", .online = false}));
-  EXPECT_TRUE(on_status(state_, {.connection_id = "2-b", .online = false}));
+  EXPECT_FALSE(on_status(state_, {.connection_id = "1-a", .online = false}).current);
+  EXPECT_TRUE(on_status(state_, {.connection_id = "2-b", .online = false}).current);
+}
+
+TEST_F(SyncHub, AConnectionThatLivesAndIsNotTheCurrentOneIsAskedForAHello) {
+  greet(hello("1-a", 0, 0, 5));
+  greet(hello("1-z", 1, 0, 5, "clone"));
+  EXPECT_FALSE(on_status(state_, {.connection_id = "1-z", .online = true}).ack);
+  EXPECT_FALSE(on_status(state_, {.connection_id = "1-a", .online = false}).ack) << "a will";
+  const auto asked = on_status(state_, {.connection_id = "1-a", .online = true}).ack;
+  ASSERT_TRUE(asked);
+  EXPECT_EQ(asked->epoch, 0U);
+  EXPECT_EQ(asked->connection_id, "1-a");
+  state_.quarantine = "two copies";
+  EXPECT_FALSE(on_status(state_, {.connection_id = "1-a", .online = true}).ack);
 }
 
 TEST_F(SyncHub, RefusesInWordsAndKeepsNothing) {
