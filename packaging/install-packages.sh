@@ -12,7 +12,7 @@ declare -A sets=(
   [run]="mosquitto openssl curl"
   [test]="mosquitto mosquitto-clients openssl curl python3 procps"
   [browser]="chromium chromium-driver nodejs"
-  [lint]="clang clang-format clang-tidy"
+  [lint]="clang clang-format clang-tidy libclang-rt-14-dev"
   [cross]="g++-aarch64-linux-gnu qemu-user"
 )
 

@@ -28,7 +28,7 @@ void merge(toml::table& into, toml::table&& from) {
         there->as_array()->push_back(std::move(*entry.as_table()));
       }
     } else {
-      node.visit([&](auto& value) { into.insert_or_assign(key, std::move(value)); });
+      node.visit([&, name = key](auto& value) { into.insert_or_assign(name, std::move(value)); });
     }
   }
 }

@@ -39,8 +39,7 @@ Response file_response(const Request& request, const StaticFile& file) {
 
 std::string allow_header(std::vector<Method> methods) {
   std::ranges::sort(methods);
-  const auto repeats = std::ranges::unique(methods);
-  methods.erase(repeats.begin(), repeats.end());
+  methods.erase(std::unique(methods.begin(), methods.end()), methods.end());
   std::string allow;
   for (const auto method : methods) {
     if (!allow.empty()) allow += ", ";
