@@ -8,13 +8,19 @@ namespace lapwing::hub {
 using Json = nlohmann::json;
 
 std::string sync_text(const sync::DeviceSyncState& state) {
-  const Json json{
-      {"epoch", state.epoch},          {"base", state.base},
-      {"watermark", state.watermark},  {"live_through", state.live_through},
-      {"database", state.database_id}, {"connection", state.connection_id},
-      {"instance", state.instance_id}, {"superseded", state.superseded},
-      {"returns", state.returns},      {"returns_since", to_micros(state.returns_since)},
-      {"unheard", state.unheard},      {"quarantine", state.quarantine}};
+  const Json json{{"epoch", state.epoch},
+                  {"base", state.base},
+                  {"watermark", state.watermark},
+                  {"live_through", state.live_through},
+                  {"database", state.database_id},
+                  {"connection", state.connection_id},
+                  {"instance", state.instance_id},
+                  {"superseded", state.superseded},
+                  {"left", state.left},
+                  {"returns", state.returns},
+                  {"returns_since", to_micros(state.returns_since)},
+                  {"unheard", state.unheard},
+                  {"quarantine", state.quarantine}};
   return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -31,6 +37,7 @@ Result<sync::DeviceSyncState> sync_from(std::string_view text) {
     state.connection_id = json.at("connection");
     state.instance_id = json.at("instance");
     state.superseded = json.at("superseded").get<std::vector<std::string>>();
+    state.left = json.value("left", std::vector<std::string>());
     state.returns = json.at("returns");
     state.returns_since = from_micros(json.at("returns_since"));
     state.unheard = json.value("unheard", std::string());

@@ -87,8 +87,9 @@ Actions Agent::welcomed(const wire::Welcome& welcome, std::optional<std::uint64_
 Actions Agent::acked(const wire::Ack& ack, Ticks now) {
   Actions actions;
   if (phase_ != Phase::streaming || ack.connection_id != connection_id_) return actions;
-  if (ack.epoch == 0) {  // the hub does not know this connection
-    greet(actions, now);
+  if (ack.epoch == 0) {
+    // Another spoke in between. What is under way on this connection must not count after it.
+    actions.push_back(Reconnect{"the hub asks for a hello on a new connection"});
     return actions;
   }
   if (ack.epoch != epoch_ || ack.watermark >= next_seq_) return actions;

@@ -41,10 +41,13 @@ bool superseded(const DeviceSyncState& state, const wire::Hello& hello) {
          state.superseded.end();
 }
 
-/// A hello that was under way while a newer one was answered: of an older connection of the process
-/// that speaks now, or of a process that ended, from before what was delivered since. The latter
-/// may be wrong, so a process that lives is heard on its next connection.
+/// A hello that was under way while a newer one was answered: of a connection that another has
+/// followed, or of a process that ended, from before what was delivered since. The latter may be
+/// wrong, so a process that lives is heard on its next connection.
 bool overtaken(const DeviceSyncState& state, const wire::Hello& hello) {
+  if (std::find(state.left.begin(), state.left.end(), hello.connection_id) != state.left.end()) {
+    return true;
+  }
   if (hello.instance_id == state.instance_id) {
     const auto said = connection_number(hello.connection_id);
     const auto known = connection_number(state.connection_id);
@@ -132,6 +135,10 @@ HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
     return decision;
   }
 
+  if (!state.connection_id.empty() && state.connection_id != hello.connection_id) {
+    next.left.push_back(state.connection_id);
+    if (next.left.size() > kSupersededMax) next.left.erase(next.left.begin());
+  }
   next.connection_id = hello.connection_id;
   if (state.epoch == 0 && hello.epoch == 0) {
     next.epoch = 1;
@@ -173,6 +180,7 @@ wire::Welcome refuse(const wire::Hello& hello, std::string reason, Time now) {
 void release_quarantine(DeviceSyncState& state) {
   state.quarantine.clear();
   state.superseded.clear();
+  state.left.clear();
   state.instance_id.clear();
   state.connection_id.clear();
   state.unheard.clear();

@@ -29,6 +29,9 @@ struct DeviceSyncState {
   std::string connection_id;            ///< of the last accepted hello: only its batches are taken
   std::string instance_id;              ///< of the last accepted hello
   std::vector<std::string> superseded;  ///< earlier instances, newest last, at most kSupersededMax
+  /// Connections before `connection_id`, likewise. They are never current again: what was sent on
+  /// them was numbered before another spoke in between.
+  std::vector<std::string> left;
   std::uint32_t returns = 0;  ///< times a superseded instance spoke again since `returns_since`
   Time returns_since{};
   std::string unheard;     ///< connection of a superseded instance whose hello came too late

@@ -99,6 +99,7 @@ TEST_P(StoreContract, RemembersTheWholeSyncState) {
   state.connection_id = "c";
   state.instance_id = "i";
   state.superseded = {"h", "g"};
+  state.left = {"c0", "c9"};
   state.returns = 2;
   state.returns_since = t0_;
   state.quarantine = "two copies";

@@ -210,14 +210,18 @@ TEST_F(SyncAgent, WaitsAtLeastTheTimeoutWithFullJitterThatGrows) {
   EXPECT_GT(longest, Micros(seconds(20)).count());
 }
 
-TEST_F(SyncAgent, SaysHelloAgainWhenTheHubDoesNotKnowTheConnection) {
+TEST_F(SyncAgent, ConnectsAnewWhenTheHubDoesNotKnowTheConnection) {
   next_seq_ = 51;
   auto agent = make({1, 0, next_seq_});
   stream(agent, 1, 0);
-  EXPECT_TRUE(has<SendHello>(agent.acked({.epoch = 0, .connection_id = "c"}, at_)));
-  EXPECT_FALSE(agent.streaming());
-  const auto actions =
-      agent.welcomed(welcome(wire::HelloOutcome::resume, 1, 20), std::nullopt, at_);
+  const auto asked = agent.acked({.epoch = 0, .connection_id = "c"}, at_);
+  EXPECT_TRUE(has<Reconnect>(asked));
+  EXPECT_FALSE(has<SendHello>(asked)) << "what is under way must not count after the new hello";
+  agent.disconnected();
+  agent.connected("d", at_);
+  auto answer = welcome(wire::HelloOutcome::resume, 1, 20);
+  answer.connection_id = "d";
+  const auto actions = agent.welcomed(answer, std::nullopt, at_);
   EXPECT_EQ(all<SendBatch>(actions).at(0).from_seq, 21U);
 }
 
@@ -226,7 +230,8 @@ TEST_F(SyncAgent, IgnoresAWelcomeThatWasOvertaken) {
   auto agent = make({1, 0, next_seq_});
   stream(agent, 1, 0);
   send(agent, agent.acked({.epoch = 1, .watermark = 30, .connection_id = "c"}, at_));
-  agent.acked({.epoch = 0, .connection_id = "c"}, at_);  // greeting again
+  agent.disconnected();
+  agent.connected("c", at_);
   for (const auto outcome : {wire::HelloOutcome::resume, wire::HelloOutcome::new_epoch}) {
     EXPECT_TRUE(agent.welcomed(welcome(outcome, 1, 0), std::nullopt, at_).empty());
   }

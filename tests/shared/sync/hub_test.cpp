@@ -299,6 +299,22 @@ TEST_F(SyncHub, AnOlderConnectionsWillDoesNotCount) {
   EXPECT_TRUE(on_status(state_, {.connection_id = "2-b", .online = false}).current);
 }
 
+TEST_F(SyncHub, AConnectionThatAnotherFollowedIsNeverCurrentAgain) {
+  greet(hello("1-a", 0, 0, 9));
+  EXPECT_EQ(take(batch("1-a", 1, 3)).verdict, BatchVerdict::accept);
+  greet(hello("1-z", 1, 0, 9, "clone"));
+  EXPECT_EQ(take(batch("1-z", 4, 5)).verdict, BatchVerdict::accept);
+  // A second copy of the first hello, and behind it what was sent on that connection.
+  const auto late = greet(hello("1-a", 1, 3, 9));
+  EXPECT_FALSE(late.answer);
+  EXPECT_EQ(state_.connection_id, "1-z");
+  EXPECT_EQ(take(batch("1-a", 4, 6)).verdict, BatchVerdict::ask_hello)
+      << "4 and 5 are not the clone's";
+  EXPECT_TRUE(greet(hello("2-a", 1, 3, 9)).answer) << "its next connection is heard";
+  for (int i = 3; i < 40; ++i) greet(hello(std::to_string(i) + "-a", 1, 3, 9));
+  EXPECT_LE(state_.left.size(), kSupersededMax);
+}
+
 TEST_F(SyncHub, AConnectionThatLivesAndIsNotTheCurrentOneIsAskedForAHello) {
   greet(hello("1-a", 0, 0, 5));
   greet(hello("1-z", 1, 0, 5, "clone"));
