@@ -107,17 +107,11 @@ Opened open(const OutboxCommand& command, std::ostream& err) {
   if (opened.exit_code != 0) return opened;
   auto reader = OutboxReader::open(opened.folder);
   if (!reader) {
-    err << "lapwing-agent: " << reader.error().context << '\n';
-    opened.exit_code = kExitFailed;
+    opened.exit_code = failed(reader.error(), err);
     return opened;
   }
   opened.reader = *std::move(reader);
   return opened;
-}
-
-int failed(const Error& error, std::ostream& err) {
-  err << "lapwing-agent: " << error.context << '\n';
-  return kExitFailed;
 }
 
 }  // namespace

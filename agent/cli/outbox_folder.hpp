@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Which outbox a command is about.
+/// Which outbox a command is about, and what it says when it cannot go on.
 #pragma once
 
 #include "agent/cli/commands.hpp"
+#include "shared/base/result.hpp"
 
 #include <filesystem>
 #include <iosfwd>
@@ -16,5 +17,7 @@ struct OutboxFolder {
 
 /// `--data-dir`, or the configuration's; a bad configuration is told and gives kExitConfig.
 [[nodiscard]] OutboxFolder find_outbox(const OutboxCommand& command, std::ostream& err);
+/// Tells why a command ends without success: its exit code.
+[[nodiscard]] int failed(const Error& error, std::ostream& err);
 
 }  // namespace lapwing::agent

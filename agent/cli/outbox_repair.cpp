@@ -3,25 +3,18 @@
 #include "agent/cli/outbox_folder.hpp"
 #include "agent/cli/progress.hpp"
 #include "agent/cli/words.hpp"
-#include "agent/config.hpp"
 #include "agent/outbox/database.hpp"
 #include "agent/outbox/verify.hpp"
 #include "shared/base/files.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <iterator>
 #include <ostream>
 
 namespace lapwing::agent {
 namespace {
 
 using nlohmann::json;
-
-int told(const Error& error, std::ostream& err) {
-  err << "lapwing-agent: " << error.context << '\n';
-  return kExitFailed;
-}
 
 Result<OutboxCheck> verify(const std::filesystem::path& folder, std::ostream& err) {
   ProgressLine line(err, errors_go_to_terminal());
@@ -54,19 +47,11 @@ void print(const OpenReport& report, const HighWaterMark& position, std::ostream
 
 }  // namespace
 
-OutboxFolder find_outbox(const OutboxCommand& command, std::ostream& err) {
-  if (!command.data_dir.empty()) return {.path = command.data_dir};
-  const auto loaded = load_config(command.config);
-  for (const auto& problem : loaded.problems) err << problem.text() << '\n';
-  if (!loaded.problems.empty()) return {.exit_code = kExitConfig};
-  return {.path = loaded.config.data_dir};
-}
-
 int run_outbox_verify(const OutboxCommand& command, std::ostream& out, std::ostream& err) {
   const OutboxFolder folder = find_outbox(command, err);
   if (folder.exit_code != 0) return folder.exit_code;
   const auto check = verify(folder.path, err);
-  if (!check) return told(check.error(), err);
+  if (!check) return failed(check.error(), err);
   if (command.json) {
     json lost = json::object();
     for (const auto& [reason, records] : check->lost) lost[std::string(word(reason))] = records;
@@ -88,14 +73,14 @@ int run_outbox_repair(const OutboxCommand& command, std::ostream& out, std::ostr
   const OutboxFolder folder = find_outbox(command, err);
   if (folder.exit_code != 0) return folder.exit_code;
   const auto lock = FileLock::take(folder.path / "agent.lock");
-  if (!lock) return told(lock.error(), err);
+  if (!lock) return failed(lock.error(), err);
   const auto check = verify(folder.path, err);
-  if (!check) return told(check.error(), err);
+  if (!check) return failed(check.error(), err);
   print(*check, out);
   if (check->sound()) return 0;
   OpenReport report;
   const auto repaired = OutboxDatabase::open(folder.path, report, /*damaged=*/true);
-  if (!repaired) return told(repaired.error(), err);
+  if (!repaired) return failed(repaired.error(), err);
   print(report, (*repaired)->position(), out);
   return 0;
 }

@@ -80,13 +80,18 @@ TEST(AgentCommands, ReplayPrintsAnomaliesAndDrawsThem) {
   EXPECT_EQ(report["anomalies"][0]["onset"], "2023-11-14T22:45:00.000000Z");
 }
 
+/// Readings of a pump with an anomaly, and the configuration that scores them; its path.
+std::filesystem::path put_pump(const TempDir& folder) {
+  folder.put("pump.csv", readings(2000));
+  return folder.put("agent.toml",
+                    "[[source]]\nkind = \"csv\"\nname = \"pump\"\nfile = "
+                    "\"pump.csv\"\ntime_path = \"timestamp\"\n"
+                    "[status]\nenabled = false\n");
+}
+
 TEST(AgentRun, ScoresAFileIntoTheOutboxWithoutAHub) {
   const TempDir folder;
-  folder.put("pump.csv", readings(2000));
-  const auto file = folder.put("agent.toml",
-                               "[[source]]\nkind = \"csv\"\nname = \"pump\"\nfile = "
-                               "\"pump.csv\"\ntime_path = \"timestamp\"\n"
-                               "[status]\nenabled = false\n");
+  const auto file = put_pump(folder);
   const auto run = agent({"run", "--config", file.string(), "--until-finished"});
   ASSERT_EQ(run.code, 0) << run.err;
   EXPECT_THAT(run.err, HasSubstr("no [uplink]"));
@@ -114,11 +119,7 @@ TEST(AgentRun, ScoresAFileIntoTheOutboxWithoutAHub) {
 
 TEST(AgentOutbox, IsVerifiedAndRepaired) {
   const TempDir folder;
-  folder.put("pump.csv", readings(2000));
-  const auto file = folder.put("agent.toml",
-                               "[[source]]\nkind = \"csv\"\nname = \"pump\"\nfile = "
-                               "\"pump.csv\"\ntime_path = \"timestamp\"\n"
-                               "[status]\nenabled = false\n");
+  const auto file = put_pump(folder);
   ASSERT_EQ(agent({"run", "--config", file.string(), "--until-finished"}).code, 0);
   const auto outbox = [&](const char* what) {
     return agent({"outbox", what, "--config", file.string()});
