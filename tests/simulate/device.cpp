@@ -87,8 +87,12 @@ void Device::kill() {
   if (stage_ == Stage::writing && random_.chance(0.5)) apply(change_);
   if (stage_ == Stage::marking && random_.chance(0.5)) disk_.write_mark();
   if (world_.tracing()) world_.note(name_, "agent " + instance_ + " is killed");
+  go_down(milliseconds(300), seconds(10));
+}
+
+void Device::go_down(Micros shortest, Micros longest) {
   stop();
-  world_.after(random_.between(milliseconds(300), seconds(10)), [this] { start(); });
+  world_.after(random_.between(shortest, longest), [this] { start(); });
 }
 
 void Device::cut_power(bool torn) {
@@ -171,9 +175,7 @@ void Device::written() {
     } else if (!torn && random_.chance(0.5)) {
       apply(change_);  // all of it had reached the disk
     }
-    stop();
-    world_.after(random_.between(seconds(1), seconds(60)), [this] { start(); });
-    return;
+    return go_down(seconds(1), seconds(60));
   }
   if (std::exchange(sync_fails_, false) && !early) {
     // Closed and opened anew; what the database then holds decides.
@@ -203,9 +205,7 @@ void Device::marked() {
     world_.count(torn ? Fault::torn_write : Fault::lost_write);
     if (world_.tracing()) world_.note(name_, "power is cut while the mark is written");
     if (!torn && random_.chance(0.5)) disk_.write_mark();  // torn: the other slot still holds
-    stop();
-    world_.after(random_.between(seconds(1), seconds(60)), [this] { start(); });
-    return;
+    return go_down(seconds(1), seconds(60));
   }
   disk_.write_mark();
   stage_ = Stage::idle;
@@ -263,7 +263,7 @@ void Device::part(Micros how_long) {
   const auto link = link_;
   link->silent = true;
   world_.after(random_.between(Micros(0), kKeepAlive), [this, link] { lost(link); });
-  world_.after(kKeepAlive * 3 / 2, [link] { link->replica->ended(link, false); });
+  world_.after(kKeepAlive * 3 / 2, [link] { link->replica->ended(link); });
 }
 
 void Device::fall_silent() {
@@ -273,7 +273,7 @@ void Device::fall_silent() {
   const auto link = link_;
   link->silent = true;  // found by answers that stay away, or by keep-alive
   world_.after(kKeepAlive * 3 / 2, [this, link] { lost(link); });
-  world_.after(kKeepAlive * 3 / 2, [link] { link->replica->ended(link, false); });
+  world_.after(kKeepAlive * 3 / 2, [link] { link->replica->ended(link); });
 }
 
 void Device::leave_late_will() {

@@ -69,7 +69,8 @@ class Device {
  private:
   enum class Stage : std::uint8_t { idle, writing, marking };
 
-  void stop();  ///< the process is gone, whatever it was doing
+  void stop();                                    ///< the process is gone, whatever it was doing
+  void go_down(Micros shortest, Micros longest);  ///< and comes back after a while
   void connect();
   void drop_link(Micros noticed_after);
   void reconnect();

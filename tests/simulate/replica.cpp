@@ -20,25 +20,26 @@ constexpr Micros kCommit = milliseconds(6);
 
 }  // namespace
 
-Replica::Replica(World& world, std::uint64_t number) : world_(world), random_(number, 1'000'003) {}
+Replica::Replica(World& world, std::uint64_t number)
+    : world_(world), random_(world.seed(), 3'000'000 + number) {}
 
 void Replica::connect(const std::shared_ptr<Link>& link) {
   auto& session = sessions_[link->name];
   if (session) {  // one client id, one session: the older connection goes, and its will fires
     const auto older = std::exchange(session, nullptr);
-    ended(older, false);
+    ended(older);
     if (older->device_end) older->device->lost(older);
   }
   sessions_[link->name] = link;
 }
 
-void Replica::ended(const std::shared_ptr<Link>& link, bool proper) {
+void Replica::ended(const std::shared_ptr<Link>& link) {
   if (!std::exchange(link->broker_end, false)) return;
   if (const auto session = sessions_.find(link->name);
       session != sessions_.end() && session->second == link) {
     sessions_.erase(session);
   }
-  if (broker_up_ && !proper) {
+  if (broker_up_) {
     to_hub(link->name, wire::Status{.connection_id = link->id, .online = false});
   }
 }

@@ -39,8 +39,8 @@ class Replica {
   // The broker.
   [[nodiscard]] bool takes_connections() const { return broker_up_; }
   void connect(const std::shared_ptr<Link>& link);
-  /// The device closed the connection properly, or the broker finds it dead: then its will fires.
-  void ended(const std::shared_ptr<Link>& link, bool proper);
+  /// The broker finds the connection dead: its will fires.
+  void ended(const std::shared_ptr<Link>& link);
   void take(const std::shared_ptr<Link>& link, Up message);
   void kill_broker();
 

@@ -43,7 +43,7 @@ void Device::report() {
 void Device::drop_link(Micros noticed_after) {
   const auto link = std::exchange(link_, nullptr);
   link->device_end = false;
-  world_.after(noticed_after, [link] { link->replica->ended(link, false); });
+  world_.after(noticed_after, [link] { link->replica->ended(link); });
 }
 
 void Device::disconnected() {
