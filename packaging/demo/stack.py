@@ -136,7 +136,7 @@ class Stack:
         self.site = self.add("site-broker", ["mosquitto", "-c", config], lambda: accepts(self.site_port))
         self.site.start()
 
-    def start_hub(self):
+    def start_hub(self, env=None):
         hub = self.dir / "hub"
         made = subprocess.run([self.bin / "lapwing-hub", "init", "--dir", hub, "--tenant", "demo", "--host", "localhost",
                                "--host", "127.0.0.1", "--mqtt-port", str(self.mqtt_port), "--http-port", str(self.http_port)],
@@ -147,7 +147,7 @@ class Stack:
         self.hub_dir = hub
         self.hub_broker = self.add("hub-broker", ["mosquitto", "-c", hub / "mosquitto.conf"], lambda: accepts(self.mqtt_port))
         self.hub = self.add("hub", [self.bin / "lapwing-hub", "serve", "--config", hub / "hub.toml"], self.hub_ready,
-                            {"LAPWING__HTTP__TLS": "true" if self.tls else "false"})
+                            {"LAPWING__HTTP__TLS": "true" if self.tls else "false", **(env or {})})
         self.hub_broker.start()
         self.hub.start()
 
@@ -205,10 +205,15 @@ listen = "127.0.0.1:{self.status_port}"
         if start:
             self.agent.start()
 
-    def status(self, path="/api/v1/status", timeout=5):
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.status_port}{path}", timeout=timeout) as answer:
+    @staticmethod
+    def fetch_from(url, timeout=5):
+        """An answer as JSON, text where it is not."""
+        with urllib.request.urlopen(url, timeout=timeout) as answer:
             text = answer.read()
             return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text.decode()
+
+    def status(self, path="/api/v1/status", timeout=5):
+        return self.fetch_from(f"http://127.0.0.1:{self.status_port}{path}", timeout)
 
     def agent_ready(self):
         try:

@@ -1,18 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Watches an agent's outbox and a hub's database from outside, read-only, and compares them at the end.
 
-The outbox deletes a record once the hub acknowledged it; so its rows are copied (sequence number and SHA-256 of the payload) as
-they appear, and the next sequence number tells how many there were in all.
+The outbox deletes a record once the hub acknowledged it; so its rows are copied (number and SHA-256 of the payload) as they
+appear. A row counts as promised when it lies below the high-water mark: from then on the agent may send it.
 """
+import collections
+import dataclasses
 import hashlib
 import pathlib
 import sqlite3
+import struct
 import threading
 import time
+import zlib
 
 
 def open_read_only(path):
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, isolation_level=None)
+    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, isolation_level=None, check_same_thread=False)
     db.execute("PRAGMA query_only=1")
     return db
 
@@ -22,42 +26,85 @@ def record_hash(payload):
     return int.from_bytes(hashlib.sha256(payload).digest()[:8], "little", signed=True)
 
 
-class OutboxOracle:
-    """A thread that copies what the agent commits. `hashes` is seq -> hash of every row it saw."""
+def row_is_sound(seq, record_class, time_us, crc, payload):
+    head = struct.pack("<QqB", seq, time_us, record_class)
+    return zlib.crc32(payload, zlib.crc32(head)) == crc
 
-    def __init__(self, path):
-        self.path = pathlib.Path(path)
-        self.hashes = {}
-        self.next_seq = 1
-        self.epochs = set()
-        self.problems = []
+
+def high_water_mark(folder):
+    """next_seq of the newest sound slot of outbox.hwm; 1 when there is none."""
+    newest = (0, 1)
+    try:
+        data = (pathlib.Path(folder) / "outbox.hwm").read_bytes()
+    except OSError:
+        return 1
+    for at in (0, 512):
+        slot = data[at:at + 512]
+        if len(slot) == 512 and slot[:8] == b"LWHWM001" and zlib.crc32(slot[:504]) == struct.unpack("<Q", slot[504:])[0]:
+            generation, _, _, _, next_seq = struct.unpack("<5Q", slot[40:80])
+            newest = max(newest, (generation, next_seq))
+    return newest[1]
+
+
+class OutboxOracle:
+    """A thread that copies what the agent commits. `seen` is seq -> hashes of the sound rows that had that number."""
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.seen = collections.defaultdict(set)
+        self.next_seq = 1  # as far as it was seen
+        self._db, self._last = None, 0
+        self._lock = threading.Lock()
+        self._paused = True
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    def _look(self):
+        if self._db is None:
+            self._db = open_read_only(self.folder / "outbox.db")
+        mark = high_water_mark(self.folder)
+        self.next_seq = max(self.next_seq, mark)
+        rows = self._db.execute("SELECT seq, class, time_us, crc, payload FROM records WHERE seq > ? AND seq < ? ORDER BY seq",
+                                (self._last, mark))
+        for seq, record_class, time_us, crc, payload in rows:
+            if row_is_sound(seq, record_class, time_us, crc, payload):
+                self.seen[seq].add(record_hash(payload))
+            self._last = seq
+
+    def _close(self):
+        if self._db is not None:
+            self._db.close()
+        self._db = None
+
     def _run(self):
-        db, last = None, 0
         while not self._stop.is_set():
-            try:
-                if db is None:
-                    db = open_read_only(self.path)
-                position = db.execute("SELECT epoch, next_seq FROM position").fetchone()
-                if position:
-                    if position[1] < self.next_seq:
-                        self.problems.append(f"next_seq went back from {self.next_seq} to {position[1]}")
-                    self.next_seq = max(self.next_seq, position[1])
-                    if position[0]:
-                        self.epochs.add(position[0])
-                for seq, payload in db.execute("SELECT seq, payload FROM records WHERE seq > ? ORDER BY seq", (last,)):
-                    self.hashes[seq] = record_hash(payload)
-                    last = seq
-            except sqlite3.Error:  # not made yet, or locked while the agent opens it
-                if db is not None:
-                    db.close()
-                db = None
-            self._stop.wait(0.01)
-        if db is not None:
-            db.close()
+            with self._lock:
+                if not self._paused:
+                    try:
+                        self._look()
+                    except sqlite3.Error:  # not made yet, or locked while the agent opens it
+                        self._close()
+            self._stop.wait(0.03)
+        self._close()
+
+    def pause(self, look=True):
+        """Lets go of the files, after a last look; until resume()."""
+        with self._lock:
+            if look and not self._paused:
+                try:
+                    self._look()
+                except sqlite3.Error:
+                    pass
+            self._close()
+            self._paused = True
+
+    def resume(self, from_seq=None):
+        """from_seq: numbers from there on may come again (another history: a clone, a restored backup)."""
+        with self._lock:
+            if from_seq is not None:
+                self._last = min(self._last, from_seq - 1)
+            self._paused = False
 
     def finish(self):
         self._stop.set()
@@ -70,82 +117,109 @@ class HubView:
     def __init__(self, path, device):
         self.path, self.device = path, device
         self.db = None
+        self._lock = threading.Lock()
+
+    def rows(self, sql, *arguments):
+        with self._lock:
+            for attempt in range(50):
+                try:
+                    if self.db is None:
+                        self.db = open_read_only(self.path)
+                    return self.db.execute(sql, arguments).fetchall()
+                except sqlite3.Error:
+                    if self.db is not None:
+                        self.db.close()
+                    self.db = None
+                    if attempt == 49:
+                        raise
+                    time.sleep(0.05)
+        return []
 
     def one(self, sql, *arguments):
-        for attempt in range(50):
-            try:
-                if self.db is None:
-                    self.db = open_read_only(self.path)
-                return self.db.execute(sql, arguments).fetchone()
-            except sqlite3.Error:
-                self.close()
-                if attempt == 49:
-                    raise
-                time.sleep(0.05)
-        return None
+        found = self.rows(sql, *arguments)
+        return found[0] if found else None
 
     def close(self):
-        if self.db is not None:
-            self.db.close()
-        self.db = None
+        with self._lock:
+            if self.db is not None:
+                self.db.close()
+            self.db = None
 
     def watermark(self):
         """(epoch, watermark) of the device."""
         return self.one("SELECT epoch, watermark FROM devices WHERE device = ?", self.device) or (0, 0)
 
+    def online(self):
+        return bool((self.one("SELECT online FROM devices WHERE device = ?", self.device) or (0,))[0])
+
     def ledger(self):
         """Every stored key: list of (epoch, seq, class, hash)."""
-        self.close()
-        db = open_read_only(self.path)
-        rows = db.execute("SELECT ledger.epoch, seq, class, hash FROM ledger JOIN devices USING (tenant_no, device_no)"
-                          " WHERE device = ?", (self.device,)).fetchall()
-        db.close()
-        return rows
+        return self.rows("SELECT ledger.epoch, seq, class, hash FROM ledger JOIN devices USING (tenant_no, device_no)"
+                         " WHERE device = ?", self.device)
+
+    def losses(self):
+        """(epoch, seq_first, seq_last)."""
+        return self.rows("SELECT losses.epoch, seq_first, seq_last FROM losses JOIN devices USING (tenant_no, device_no)"
+                         " WHERE device = ?", self.device)
 
 
-def compare(oracle, hub, ranges):
-    """One result per (name, first, last) in `ranges`; and a list of what is wrong over all."""
+@dataclasses.dataclass
+class Account:
+    """What became of one device's records."""
+    records: int = 0  # numbers given
+    checked: int = 0  # of them: content seen in the outbox and compared
+    lost: int = 0  # promised, not at the hub, and no loss record says so
+    duplicated: int = 0
+    altered: int = 0
+    reordered: int = 0  # streams whose newest summary is not what the hub shows
+    told: int = 0  # accounted for as lost, by loss records
+    epochs: int = 0
+    problems: list = dataclasses.field(default_factory=list)
+
+
+class Cover:
+    """Whether a number lies in one of many ranges."""
+
+    def __init__(self, ranges):
+        self.numbers = set()
+        for first, last in ranges:
+            self.numbers.update(range(first, last + 1))
+
+    def __contains__(self, seq):
+        return seq in self.numbers
+
+
+def compare(seen, next_seq, hub):
+    """`seen`: see OutboxOracle. Everything below next_seq was promised."""
+    account = Account(records=next_seq - 1)
     rows = hub.ledger()
-    problems = list(oracle.problems)
-    by_seq = {}
-    duplicates = set()
+    by_seq = collections.defaultdict(set)
     for _, seq, _, value in rows:
-        if seq in by_seq:
-            duplicates.add(seq)
-        by_seq[seq] = value
-    stored, lost, anomalies, outstanding = hub.one(
-        "SELECT stored, lost_quota + lost_corrupt + lost_vanished + lost_poison, anomalies_open,"
-        " epoch_produced - epoch_base - epoch_accounted FROM devices WHERE device = ?", hub.device)
-    summaries = sum(1 for row in rows if row[2] == 2)
+        by_seq[seq].add(value)
+    told = Cover((first, last) for _, first, last in hub.losses())
+    for seq in range(1, next_seq):
+        if not by_seq.get(seq) and seq not in told:
+            account.lost += 1
+        for value in seen.get(seq, ()):
+            account.checked += 1
+            if value not in by_seq.get(seq, ()) and seq not in told:
+                account.altered += 1
+    stored, account.told, outstanding, account.epochs = hub.one(
+        "SELECT stored, lost_quota + lost_corrupt + lost_vanished + lost_poison,"
+        " epoch_produced - epoch_base - epoch_accounted, epoch FROM devices WHERE device = ?", hub.device)
+    again = collections.Counter((epoch, value) for epoch, _, _, value in rows)
+    account.duplicated = abs(stored - len(rows)) + sum(count - 1 for count in again.values())
+    summaries = len({row[3] for row in rows if row[2] == 2})
     points = hub.one("SELECT count(*) FROM history JOIN devices USING (tenant_no, device_no) WHERE device = ?", hub.device)[0]
-    late = hub.one("SELECT count(*) FROM streams s JOIN devices USING (tenant_no, device_no) WHERE device = ? AND last_time <>"
-                   " (SELECT coalesce(max(end_us), last_time) FROM history h WHERE h.tenant_no = s.tenant_no AND h.device_no ="
-                   " s.device_no AND h.stream_no = s.stream_no)", hub.device)[0]
-    if stored != len(rows):
-        problems.append(f"the hub counts {stored} stored records, but holds {len(rows)} keys: something was applied twice")
+    account.reordered = hub.one(
+        "SELECT count(*) FROM streams s JOIN devices USING (tenant_no, device_no) WHERE device = ? AND last_time <>"
+        " (SELECT coalesce(max(end_us), last_time) FROM history h WHERE h.tenant_no = s.tenant_no AND h.device_no ="
+        " s.device_no AND h.stream_no = s.stream_no)", hub.device)[0]
     if points != summaries:
-        problems.append(f"{summaries} summaries arrived, but the history has {points} points")
-    if late:
-        problems.append(f"{late} streams do not show their newest summary: order was not kept")
-    if lost:
-        problems.append(f"{lost} records are accounted as lost")
+        account.problems.append(f"{summaries} summaries arrived, but the history has {points} points")
     if outstanding:
-        problems.append(f"{outstanding} records are outstanding after draining")
-    if len(oracle.epochs) > 1 or any(row[0] not in oracle.epochs for row in rows):
-        problems.append(f"epochs changed: {sorted(oracle.epochs | {row[0] for row in rows})}")
-    beyond = [seq for seq in by_seq if seq >= oracle.next_seq]
+        account.problems.append(f"{outstanding} records are outstanding after draining")
+    beyond = sum(1 for seq in by_seq if seq >= next_seq)
     if beyond:
-        problems.append(f"{len(beyond)} records at the hub were never committed by the agent")
-    results = []
-    for name, first, last in ranges:
-        wanted = range(first, last + 1)
-        results.append({
-            "case": name,
-            "records": len(wanted),
-            "lost": sum(1 for seq in wanted if seq not in by_seq),
-            "duplicated": sum(1 for seq in wanted if seq in duplicates),
-            "checked": sum(1 for seq in wanted if seq in oracle.hashes),
-            "altered": sum(1 for seq in wanted if seq in oracle.hashes and seq in by_seq and
-                           oracle.hashes[seq] != by_seq[seq]),
-        })
-    return results, problems, anomalies
+        account.problems.append(f"{beyond} records at the hub were never committed by the agent")
+    return account

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a case of the fault matrix is, and what it leaves behind."""
+import dataclasses
+import random
+import time
+import typing
+
+
+@dataclasses.dataclass
+class Case:
+    """One row. `inject(trial)` is called `runs` times; it breaks something, mends it, and waits until all goes on."""
+    name: str
+    row: str  # of the fault matrix
+    runs: int  # when nobody says otherwise
+    what: str
+    inject: typing.Callable
+    prepare: typing.Callable = lambda trial: None  # once, before the edge's agent starts
+    options: dict = dataclasses.field(default_factory=dict)  # of Fleet.edge
+    edges: int = 1  # the runs are shared among so many agents, each with its own thread
+    alone: bool = False  # it breaks what all share (hub, brokers): nothing else runs meanwhile
+    losses: bool = False  # records may be destroyed: then each is accounted for as lost
+    epochs: bool = False  # a new epoch may be granted
+
+
+class Trial:
+    """A case on one edge: what inject() works with."""
+
+    def __init__(self, case, fleet, edge, runs, seed):
+        self.case, self.fleet, self.edge, self.runs = case, fleet, edge, runs
+        self.random = random.Random(seed)
+        self.done = 0
+        self.recoveries = []  # seconds
+        self.notes = {}  # figures of the case's own: name -> number, summed over its edges, printed at the end of its row
+        self.problems = []
+        self.error = None
+
+    def count(self, name, amount=1):
+        self.notes[name] = self.notes.get(name, 0) + amount
+
+    def problem(self, text):
+        self.problems.append(f"{self.case.name}: {text}")
+
+    def recovered(self, since, seconds=60):
+        """Waits until a record committed from now on is at the hub; notes how long that was after `since`."""
+        self.edge.wait_moved_on(seconds)
+        self.recoveries.append(time.monotonic() - since)
+
+    def run(self, say):
+        for _ in range(self.runs):
+            self.case.inject(self)
+            self.done += 1
+            say()

@@ -1,0 +1,221 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A hub with its broker, a site broker with load, and as many agents as the cases need; all real processes."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "packaging" / "demo"))
+
+from oracle import HubView, OutboxOracle  # noqa: E402
+from stack import Part, Stack, free_port, wait_for  # noqa: E402
+
+AGENT = """
+[agent]
+data_dir = "{data}"
+
+[engine]
+shards = 1
+summary_interval = "200ms"
+
+[uplink]
+host = "localhost"
+port = {mqtt_port}
+ca_file = "{identity}/ca.pem"
+certificate_file = "{identity}/device.pem"
+key_file = "{identity}/device.key"
+answer_timeout = "1s"
+reconnect_max = "1s"
+{uplink}
+
+[status]
+listen = "127.0.0.1:{status_port}"
+
+[[source]]
+name = "site"
+kind = "mqtt"
+broker = "mqtt://127.0.0.1:{site_port}"
+topics = ["load/#"]
+qos = 0
+format = "json"
+
+[[watch]]
+name = "load"
+streams = ["load/#"]
+alarms_per_week = 1000
+warmup = 60
+{more}
+"""
+KEEP_ALL = {"LAPWING__STORE__LEDGER_ROWS_PER_DEVICE": "1000000000"}  # every key stays for the comparison
+
+
+class Fleet:
+    """Use as a context manager."""
+
+    def __init__(self, rate=200, topics=20, keep=False):
+        self.stack = Stack(keep=keep)
+        self.rate, self.topics = rate, topics
+        self.edges = []
+        self._load = None
+        self._enrolling = threading.Lock()
+
+    def __enter__(self):
+        try:
+            self.stack.start_site_broker()
+            self.stack.start_hub(KEEP_ALL)
+            self.start_load()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop_load()
+        for edge in self.edges:
+            edge.close()
+        self.stack.close()
+
+    def start_load(self):
+        load = pathlib.Path(__file__).with_name("load.py")
+        self._load = subprocess.Popen([sys.executable, load, str(self.stack.site_port), str(self.rate), str(self.topics)],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def stop_load(self):
+        """How many messages there were."""
+        if self._load is None:
+            return 0
+        sent, _ = self._load.communicate("\n", timeout=30)
+        self._load = None
+        return int(sent or 0)
+
+    def edge(self, name, **options):
+        """An enrolled agent, not started yet."""
+        with self._enrolling:
+            self.stack.enrol(name)
+            edge = Edge(self, name, self.stack.identity, **options)
+            self.edges.append(edge)
+            return edge
+
+
+class Edge:
+    """One device: its folder, its agent's process, and who watches over its records from outside.
+
+    mqtt_port: where the uplink connects (a proxy's port, say); uplink, more: TOML for the agent; env: for its process.
+    """
+
+    def __init__(self, fleet, name, identity, mqtt_port=None, uplink="", more="", env=None):
+        self.fleet, self.name, self.identity = fleet, name, identity
+        stack = fleet.stack
+        self.dir = stack.dir / f"edge-{name}"
+        self.dir.mkdir()
+        self.data = self.dir / "data"
+        self.data.mkdir()
+        self.status_port = free_port()
+        self.options = {"mqtt_port": mqtt_port or stack.mqtt_port, "uplink": uplink, "more": more}
+        self.config = self.dir / "agent.toml"
+        self.write_config()
+        self.part = Part(f"agent-{name}", [stack.bin / "lapwing-agent", "run", "--config", self.config], self.dir, self.ready, env)
+        self.hub = HubView(stack.hub_dir / "hub.db", name)
+        self.oracle = OutboxOracle(self.data)
+        self.peak_kb = 0  # of the agent's resident memory, over all its processes
+
+    def write_config(self, **changes):
+        self.options.update(changes)
+        self.config.write_text(AGENT.format(data=self.data, identity=self.identity, status_port=self.status_port,
+                                            site_port=self.fleet.stack.site_port, **self.options))
+
+    def ready(self):
+        try:
+            self.status("/health/live")
+            return True
+        except OSError:
+            return False
+
+    def status(self, path="/api/v1/status"):
+        stack = self.fleet.stack
+        return stack.fetch_from(f"http://127.0.0.1:{self.status_port}{path}", timeout=5)
+
+    def metric(self, name):
+        """The sum over labels of one of the agent's metrics."""
+        return sum(float(line.rsplit(" ", 1)[1]) for line in self.status("/metrics").splitlines()
+                   if line.startswith(name) and line[len(name)] in " {")
+
+    # --- the process
+    def start(self, wait=30):
+        self.part.start(wait)
+        self.oracle.resume()
+
+    def note_memory(self):
+        try:
+            for line in pathlib.Path(f"/proc/{self.part.process.pid}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    self.peak_kb = max(self.peak_kb, int(line.split()[1]))
+        except (OSError, AttributeError):
+            pass
+
+    def kill(self):
+        self.note_memory()
+        self.part.kill()
+
+    def stop(self):
+        self.note_memory()
+        self.part.stop()
+
+    def ended(self, seconds=30):
+        """Waits for a process that ends by itself."""
+        self.part.process.wait(seconds)
+
+    def close(self):
+        self.oracle.finish()
+        try:
+            self.part.stop()
+        except TimeoutError as error:
+            print(error, flush=True)
+        self.hub.close()
+
+    def copy_data(self, to):
+        """The data folder as it is now (of an agent that does not run): a backup, a clone."""
+        shutil.rmtree(to, ignore_errors=True)
+        shutil.copytree(self.data, to)
+
+    def put_data(self, source):
+        shutil.rmtree(self.data)
+        shutil.copytree(source, self.data)
+
+    # --- where it stands
+    def next_seq(self):
+        """Of the running agent's outbox; waits while it cannot be asked."""
+        def ask():
+            try:
+                return self.status()["outbox"]["next_seq"]
+            except (OSError, ValueError, KeyError):
+                if not self.part.running():
+                    raise RuntimeError(f"{self.name}: the agent ended with {self.part.process.returncode}:\n"
+                                       f"{self.part.tail()}") from None
+                return None
+        return wait_for(ask, 30, f"{self.name}: the agent's status")
+
+    def wait_moved_on(self, seconds=60):
+        target = self.next_seq()  # the next record gets it
+        wait_for(lambda: self.hub.watermark()[1] >= target, seconds, f"{self.name}: record {target} at the hub")
+
+    def drain(self, seconds=120):
+        """After the load has ended: waits until everything committed is at the hub."""
+        last = -1
+
+        def quiet():
+            nonlocal last
+            before, last = last, self.next_seq()
+            time.sleep(0.3)
+            return last == before and self.hub.watermark()[1] >= last - 1
+
+        wait_for(quiet, seconds, f"{self.name}: draining")
+        self.note_memory()
+
+
+def bin_dir():
+    return pathlib.Path(os.environ.get("LAPWING_BIN") or ROOT / "build/release/bin")
