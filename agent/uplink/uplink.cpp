@@ -247,7 +247,11 @@ class Uplink::Impl {
 
   void handle(wire::Welcome& welcome) {
     const bool was = agent_.streaming();
-    carry_out(agent_.welcomed(welcome, hash_at(welcome.known_seq), ticks_now()));
+    const auto own_hash = hash_at(welcome.known_seq);
+    if (!own_hash) {  // it cannot be told apart from another's: the hello is repeated
+      return log::warn("outbox cannot be read, the hub's welcome waits", {own_hash.error()});
+    }
+    carry_out(agent_.welcomed(welcome, *own_hash, ticks_now()));
     if (was || !agent_.streaming()) return;
     if (!welcome.reason.empty()) log::warn("hub: " + welcome.reason);
     log::info("uplink streams", {{"epoch", agent_.epoch()},
@@ -257,15 +261,15 @@ class Uplink::Impl {
     send_status(true);
   }
 
-  std::optional<std::uint64_t> hash_at(std::uint64_t seq) {
+  /// As sync::Agent::welcomed wants it.
+  Result<std::optional<std::uint64_t>> hash_at(std::uint64_t seq) {
     const HighWaterMark mark = outbox_.position();
-    if (seq <= mark.acked_seq || seq >= mark.next_seq) return std::nullopt;
+    if (seq <= mark.acked_seq || seq >= mark.next_seq) return std::optional<std::uint64_t>();
     const auto entries = outbox_.read(seq, 1, 1);
-    if (!entries || entries->empty() || entries->front().seq != seq ||
-        entries->front().record_class == wire::RecordClass::loss) {
-      return std::nullopt;
-    }
-    return wire::record_hash(entries->front().payload);
+    if (!entries) return entries.error();
+    const bool there = !entries->empty() && entries->front().seq == seq &&
+                       entries->front().record_class != wire::RecordClass::loss;
+    return std::optional(there ? wire::record_hash(entries->front().payload) : 0);
   }
 
   void handle(wire::Ack& ack) { carry_out(agent_.acked(ack, ticks_now())); }

@@ -331,9 +331,11 @@ Result<std::vector<Answer>> BatchStore::standing_acks() {
   std::vector<Answer> answers;
   for (const auto& [key, state] : *devices) {
     if (state.epoch == 0 || !state.quarantine.empty()) continue;
-    answers.push_back(
-        seal(identity(key), wire::Channel::ack,
-             wire::encode(wire::Ack{state.epoch, state.watermark, state.connection_id})));
+    answers.push_back(seal(identity(key), wire::Channel::ack,
+                           wire::encode(wire::Ack{.epoch = state.epoch,
+                                                  .watermark = state.watermark,
+                                                  .connection_id = state.connection_id,
+                                                  .standing = true})));
   }
   return answers;
 }

@@ -55,8 +55,7 @@ Actions Agent::welcomed(const wire::Welcome& welcome, std::optional<std::uint64_
     actions.push_back(Reconnect{"the hub's welcome does not fit this outbox"});
     return actions;
   }
-  if (same &&
-      (forked_ || (own_hash && welcome.known_hash != 0 && *own_hash != welcome.known_hash))) {
+  if (same && (forked_ || (own_hash && *own_hash != welcome.known_hash))) {
     if (!std::exchange(forked_, true)) greet(actions, now);
     return actions;
   }
@@ -92,15 +91,23 @@ Actions Agent::acked(const wire::Ack& ack, Ticks now) {
     actions.push_back(Reconnect{"the hub asks for a hello on a new connection"});
     return actions;
   }
-  if (ack.epoch != epoch_ || ack.watermark >= next_seq_) return actions;
-  if (ack.watermark > watermark_) {
+  if (ack.epoch != epoch_ || ack.watermark >= next_seq_ || ack.watermark < watermark_) {
+    return actions;
+  }
+  const bool news = ack.watermark > watermark_;
+  if (news) {
     timeouts_ = 0;
     advance(actions, ack.watermark);
     while (!in_flight_.empty() && in_flight_.front() <= watermark_) in_flight_.pop_front();
     sent_through_ = std::max(sent_through_, watermark_);
+  }
+  if (ack.standing && !in_flight_.empty()) {
+    timeouts_ = 0;
+    go_back(actions, now);  // the hub was away: what was under way did not reach it
+  } else if (news) {
     if (!in_flight_.empty()) arm(actions, answer_deadline(now));
     send_more(actions, now);
-  } else if (ack.watermark == watermark_ && in_flight_.size() > 1 && went_back_at_ != watermark_) {
+  } else if (in_flight_.size() > 1 && went_back_at_ != watermark_) {
     // The hub repeats itself: a batch is missing there. Go back once; after that only time does.
     went_back_at_ = watermark_;
     go_back(actions, now);

@@ -91,8 +91,10 @@ class Agent {
 
   Actions connected(std::string connection_id, Ticks now);
   Actions disconnected();
-  /// `own_hash`: of the outbox's record at welcome.known_seq, where there is one. When it is not
-  /// the hub's, the outbox was restored and has gone another way since: a new epoch is asked for.
+  /// `own_hash`: of the outbox's record at welcome.known_seq; 0: that number is waiting, but holds
+  /// a loss, as the hub's 0 does; nullopt: the number is not waiting here. When it is not the
+  /// hub's, the outbox has gone another way since (restored, cloned), or cannot show that it has
+  /// not: a new epoch is asked for.
   Actions welcomed(const wire::Welcome& welcome, std::optional<std::uint64_t> own_hash, Ticks now);
   Actions acked(const wire::Ack& ack, Ticks now);
   /// Records up to next_seq - 1 are durable in the outbox.

@@ -165,7 +165,7 @@ struct Welcome {
   std::string reason;  ///< for people; empty on resume
   Time sent{};
   std::uint64_t known_seq = 0;   ///< resume: the highest seq the hub holds, live copies included
-  std::uint64_t known_hash = 0;  ///< of the record there; 0: not known
+  std::uint64_t known_hash = 0;  ///< of the record there; 0: it stands as lost
 };
 
 /// The hub has committed everything of `epoch` up to and including `watermark`.
@@ -173,6 +173,7 @@ struct Ack {
   std::uint64_t epoch = 0;
   std::uint64_t watermark = 0;
   std::string connection_id;
+  bool standing = false;  ///< the hub comes back: what was sent while it was away did not reach it
 };
 
 /// Retained nowhere; the connection's will is a Status with online = false.

@@ -58,7 +58,7 @@ std::string encode(const Welcome& welcome) {
 std::string encode(const Ack& ack) {
   flatbuffers::FlatBufferBuilder builder;
   const auto message = fbs::CreateAckDirect(builder, kMessageVersion, ack.epoch, ack.watermark,
-                                            ack.connection_id.c_str());
+                                            ack.connection_id.c_str(), ack.standing);
   return finish(builder, fbs::SessionMessage::Ack, message);
 }
 
@@ -120,7 +120,8 @@ Result<Ack> decode_ack(std::string_view bytes) {
   return read_session<fbs::Ack, Ack>(bytes, "ack", [](const auto& table, Texts& texts) {
     return Ack{.epoch = table.epoch(),
                .watermark = table.watermark(),
-               .connection_id = texts.name(table.connection_id(), "connection id")};
+               .connection_id = texts.name(table.connection_id(), "connection id"),
+               .standing = table.standing()};
   });
 }
 

@@ -37,7 +37,10 @@ void World::check() {
   for (const auto& device : devices_) check_device(*device);
   for (std::size_t name = 0; name < store_.size(); ++name) check_rows(name);
   // What may rightly look like a broken history: one that is, or messages that outlive processes.
-  if (any({Fault::restore, Fault::clone, Fault::delay, Fault::reorder, Fault::duplicate})) return;
+  if (any({Fault::restore, Fault::clone, Fault::row_flip, Fault::log_flip, Fault::delay,
+           Fault::reorder, Fault::duplicate})) {
+    return;
+  }
   claim(outcome_.quarantines == 0, 0, "a device was quarantined without a second copy");
   claim(outcome_.epochs == 0, 0, "an epoch was granted though no history was broken");
 }

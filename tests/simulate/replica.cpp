@@ -274,7 +274,8 @@ void Replica::greet() {
     if (state.epoch == 0 || !state.quarantine.empty()) continue;
     answer(name, wire::Ack{.epoch = state.epoch,
                            .watermark = state.watermark,
-                           .connection_id = state.connection_id});
+                           .connection_id = state.connection_id,
+                           .standing = true});
   }
 }
 

@@ -74,7 +74,7 @@ void Device::hear(const std::shared_ptr<Link>& link, const Down& message) {
   std::optional<std::uint64_t> own;
   if (welcome.known_seq > disk_.position().acked_seq && welcome.known_seq < visible_ &&
       !world_.is(Mutant::trust_restored)) {
-    own = disk_.hash_at(welcome.known_seq);
+    own = disk_.hash_at(welcome.known_seq).value_or(0);
   }
   if (world_.is(Mutant::trust_restored) && welcome.watermark >= visible_) {
     wire::Welcome cut = welcome;

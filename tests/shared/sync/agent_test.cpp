@@ -148,6 +148,22 @@ TEST_F(SyncAgent, GoesBackOnceWhenTheHubRepeatsItself) {
   EXPECT_FALSE(has<SendBatch>(agent.acked(repeated, at_))) << "the same gap, told again";
 }
 
+TEST_F(SyncAgent, SendsAgainAtOnceWhenTheHubComesBack) {
+  next_seq_ = 8;
+  auto agent = make({1, 0, next_seq_});
+  stream(agent, 1, 0);
+  wire::Ack standing{.epoch = 1, .watermark = 0, .connection_id = "c", .standing = true};
+  auto back = send(agent, agent.acked(standing, at_));
+  ASSERT_EQ(all<SendBatch>(back).size(), 1U) << "one batch under way is enough";
+  EXPECT_EQ(all<SendBatch>(back)[0].from_seq, 1U);
+  standing.watermark = 3;  // the answer to a part of it was lost, too
+  back = send(agent, agent.acked(standing, at_));
+  ASSERT_EQ(all<SendBatch>(back).size(), 1U);
+  EXPECT_EQ(all<SendBatch>(back)[0].from_seq, 4U);
+  standing.watermark = 7;
+  EXPECT_FALSE(has<SendBatch>(agent.acked(standing, at_))) << "nothing is under way";
+}
+
 TEST_F(SyncAgent, GoesBackWhenAnswersStayAwayAndGivesTheConnectionUpAtLast) {
   limits_.timeouts_max = 3;
   next_seq_ = 21;
@@ -254,6 +270,22 @@ TEST_F(SyncAgent, AsksForANewEpochWhenItsRecordIsNotTheHubs) {
   auto same = make({1, 5, 51});
   same.connected("c", at_);
   EXPECT_TRUE(has<SendBatch>(same.welcomed(answer, 77, at_)));
+}
+
+TEST_F(SyncAgent, AsksForANewEpochWhenItCannotShowThatItsRecordIsTheHubs) {
+  auto answer = welcome(wire::HelloOutcome::resume, 1, 20);
+  answer.known_seq = 20;
+  const auto forks = [&](std::uint64_t own_hash) {
+    auto agent = make({1, 5, 51});
+    agent.connected("c", at_);
+    const auto hellos = all<SendHello>(agent.welcomed(answer, own_hash, at_));
+    return hellos.size() == 1 && hellos[0].forked;
+  };
+  answer.known_hash = 77;
+  EXPECT_TRUE(forks(0)) << "its row is damaged: the hub's may be a clone's";
+  answer.known_hash = 0;
+  EXPECT_TRUE(forks(77)) << "the hub holds a loss there: a clone's row may have been damaged";
+  EXPECT_FALSE(forks(0)) << "a loss on both sides";
 }
 
 TEST_F(SyncAgent, LeavesAConnectionWhoseWelcomeDoesNotFit) {
