@@ -62,6 +62,13 @@ std::vector<Kind> kinds() {
   return all;
 }
 
+/// Fields that the first release did not have.
+TEST(WireCodec, GivesBackWhatCameLater) {
+  auto ack = samples::ack();
+  ack.standing = true;
+  EXPECT_TRUE(decode_ack(encode(ack))->standing);
+}
+
 std::string hex(std::string_view bytes) {
   constexpr char kDigits[] = "0123456789abcdef";
   std::string text;

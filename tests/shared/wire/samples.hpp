@@ -31,9 +31,7 @@ inline Welcome welcome() {
           .reason = "new epoch: größer",
           .sent = from_micros(1'795'000'000'000'002)};
 }
-inline Ack ack() {
-  return {.epoch = 3, .watermark = 1'234, .connection_id = "3-c0ffee", .standing = true};
-}
+inline Ack ack() { return {.epoch = 3, .watermark = 1'234, .connection_id = "3-c0ffee"}; }
 inline Status status() {
   return {.connection_id = "3-c0ffee",
           .online = true,
