@@ -138,6 +138,7 @@ Result<void> Service::start_sources() {
 }
 
 void Service::stop_sources() {
+  outbox_->stop_waiting();  // a source may wait for an engine that waits for the outbox
   for (const auto& source : sources_) source->stop();
 }
 
@@ -215,13 +216,14 @@ bool Service::finished() const {
                      [](const auto& source) { return source->finished(); });
 }
 
-/// The watchdog is fed when readings were scored or none wait: a stuck engine is restarted.
+/// The watchdog is fed when readings were scored, none wait, or they wait for the outbox, which waits
+/// for the hub: a stuck engine is restarted.
 void Service::look() {
   device_failures_.look();
   const auto figures = engine_->figures();
   const bool moved = figures.readings_total != readings_seen_;
   readings_seen_ = figures.readings_total;
-  if (moved || figures.queued == 0) systemd::watchdog();
+  if (moved || figures.queued == 0 || outbox_->figures().waiting) systemd::watchdog();
 }
 
 void Service::reload() {

@@ -97,9 +97,12 @@ AgentStatus AgentView::status() {
                    .problem = outbox.problem,
                    .records = outbox.records,
                    .bytes = outbox.bytes,
+                   .bytes_max = outbox.bytes_max,
                    .next_seq = outbox.next_seq,
                    .acked_seq = outbox.acked_seq,
-                   .dropped_total = outbox.dropped_total};
+                   .dropped_total = outbox.dropped_total,
+                   .at_risk = outbox.at_risk,
+                   .waiting = outbox.waiting};
   if (parts_.uplink != nullptr) {
     const auto uplink = parts_.uplink->figures();
     status.uplink = {.enabled = true,

@@ -29,10 +29,6 @@ std::filesystem::path database_file(const std::filesystem::path& folder) {
   return folder / "outbox.db";
 }
 
-std::uint64_t cost(std::uint64_t payload_bytes) {
-  return payload_bytes + OutboxDatabase::kRowBytes;
-}
-
 constexpr std::array kParts = {"", "-wal", "-shm"};
 
 std::filesystem::path part_of(const std::filesystem::path& file, const char* part) {
@@ -244,45 +240,12 @@ void OutboxDatabase::begin() {
   db_->run("BEGIN IMMEDIATE");
 }
 
-void OutboxDatabase::append(std::span<const OutboxRecord> records) {
-  for (const auto& record : records) {
-    const std::uint64_t seq = position_.next_seq++;
-    const std::int64_t time_us = to_micros(record.time);
-    insert(seq, record.record_class, time_us,
-           row_checksum(seq, record.record_class, time_us, record.payload), record.payload);
-  }
-}
-
 void OutboxDatabase::insert(std::uint64_t seq, wire::RecordClass record_class, std::int64_t time_us,
                             std::uint32_t crc, std::string_view payload) {
   db_->run("INSERT INTO records (seq, class, time_us, crc, payload) VALUES (?, ?, ?, ?, ?)", seq,
            static_cast<std::int64_t>(record_class), time_us, crc, sqlite::Blob{payload});
   ++records_;
-  bytes_ += cost(payload.size());
-}
-
-void OutboxDatabase::append_loss(std::uint64_t count, wire::LossReason reason) {
-  if (count == 0) return;
-  lose({position_.next_seq, position_.next_seq + count - 1, reason});
-  position_.next_seq += count;
-}
-
-void OutboxDatabase::lose(LossRange range) {
-  // One row with those it touches, so that a long outage stays a few rows.
-  const auto reason = static_cast<std::int64_t>(range.reason);
-  const std::uint64_t begin = range.seq_last + 1;
-  db_->rows(
-      "SELECT seq_last FROM losses WHERE seq_first = ? AND reason = ?",
-      [&](const sqlite::Row& row) { range.seq_last = row.count(0); }, begin, reason);
-  if (range.seq_last >= begin) db_->run("DELETE FROM losses WHERE seq_first = ?", begin);
-  const auto grown = db_->run(
-      "UPDATE losses SET seq_last = ? WHERE seq_first = (SELECT max(seq_first) FROM losses WHERE "
-      "seq_first < ?) AND seq_last = ? AND reason = ?",
-      range.seq_last, range.seq_first, range.seq_first - 1, reason);
-  if (grown == 0) {
-    db_->run("INSERT OR REPLACE INTO losses VALUES (?, ?, ?)", range.seq_first, range.seq_last,
-             reason);
-  }
+  bytes_ += payload.size() + kRowBytes;
 }
 
 void OutboxDatabase::forget_through(std::uint64_t seq) {
@@ -317,49 +280,6 @@ void OutboxDatabase::forget_through(std::uint64_t seq) {
 void OutboxDatabase::adopt(std::uint64_t epoch, std::uint64_t watermark) {
   position_.epoch = epoch;
   forget_through(watermark);
-}
-
-std::uint64_t OutboxDatabase::make_room(std::uint64_t bytes_max) {
-  std::uint64_t dropped = drop_oldest(/*summaries_only=*/true, bytes_max);
-  if (bytes_ > bytes_max) dropped += drop_oldest(/*summaries_only=*/false, bytes_max);
-  return dropped;
-}
-
-std::uint64_t OutboxDatabase::drop_oldest(bool summaries_only, std::uint64_t bytes_max) {
-  if (bytes_ <= bytes_max) return 0;
-  // A little more than needed, so that not every commit has to drop again.
-  const std::uint64_t target = bytes_max - bytes_max / 64;
-  constexpr std::uint64_t kRowsMax = 50'000;                  // one call stays short
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> rows;  // seq, bytes
-  std::uint64_t seen_to = no_summary_below_;
-  std::uint64_t freed = 0;
-  const auto take = [&](const sqlite::Row& row) {
-    if (bytes_ - std::min(bytes_, freed) <= target) return;
-    rows.emplace_back(row.count(0), cost(row.count(1)));
-    freed += rows.back().second;
-    seen_to = row.count(0) + 1;
-  };
-  if (summaries_only) {
-    db_->rows(
-        "SELECT seq, length(payload) FROM records WHERE seq >= ? AND class = ? ORDER BY seq LIMIT "
-        "?",
-        take, no_summary_below_, static_cast<std::int64_t>(wire::RecordClass::summary), kRowsMax);
-    no_summary_below_ = rows.empty() ? position_.next_seq : seen_to;
-  } else {
-    db_->rows("SELECT seq, length(payload) FROM records ORDER BY seq LIMIT ?", take, kRowsMax);
-  }
-  for (std::size_t i = 0; i < rows.size();) {
-    std::size_t end = i + 1;
-    while (end < rows.size() && rows[end].first == rows[end - 1].first + 1) ++end;
-    lose({rows[i].first, rows[end - 1].first, wire::LossReason::quota});
-    i = end;
-  }
-  for (const auto& [seq, size] : rows) {
-    db_->run("DELETE FROM records WHERE seq = ?", seq);
-    bytes_ -= std::min(bytes_, size);
-    --records_;
-  }
-  return rows.size();
 }
 
 Result<void> OutboxDatabase::commit() {

@@ -2,6 +2,7 @@
 /// The outbox's file: rows with checksums, ranges given up, and where the hub stands.
 #pragma once
 
+#include "agent/outbox/config.hpp"
 #include "agent/outbox/high_water_mark.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
@@ -48,6 +49,12 @@ struct StoredRow {
   std::string payload;
 };
 
+/// How much may be kept, and what gives way.
+struct Bound {
+  std::uint64_t bytes_max = ~std::uint64_t{0};
+  AtBound policy = AtBound::drop_oldest;
+};
+
 /// One writer's view of the file. Every changing function belongs to the transaction between
 /// begin() and commit(); the first failure among them is commit()'s. Threads: one object is used
 /// from one thread at a time.
@@ -65,15 +72,16 @@ class OutboxDatabase {
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
 
   void begin();
-  /// Gives the records the next sequence numbers.
-  void append(std::span<const OutboxRecord> records);
+  /// Gives the records the next sequence numbers. drop_newest: summaries beyond the bound become
+  /// losses; how many.
+  std::uint64_t append(std::span<const OutboxRecord> records, const Bound& bound = {});
   /// Gives `count` sequence numbers to records that were never stored.
   void append_loss(std::uint64_t count, wire::LossReason reason);
   /// Forgets everything up to `seq`, which the hub has; keeps the hash of the record at it.
   void forget_through(std::uint64_t seq);
   void adopt(std::uint64_t epoch, std::uint64_t watermark);
-  /// Deletes the oldest summaries, then the oldest of any class, until `bytes_max` hold. How many.
-  std::uint64_t make_room(std::uint64_t bytes_max);
+  /// Deletes what the policy says until the bound holds. How many.
+  std::uint64_t make_room(const Bound& bound);
   /// The rows are durable when it returns; they may be sent only after write_mark(). Errors: limit
   /// (disk full; nothing since begin() has happened), corrupt, io: whether it happened shows only
   /// when the database is opened anew: never retry on the same object.
@@ -95,7 +103,12 @@ class OutboxDatabase {
   void insert(std::uint64_t seq, wire::RecordClass record_class, std::int64_t time_us,
               std::uint32_t crc, std::string_view payload);
   void lose(LossRange range);
-  std::uint64_t drop_oldest(bool summaries_only, std::uint64_t bytes_max);
+  struct Dropped {
+    std::uint64_t seq = 0;
+    std::uint64_t bytes = 0;
+  };
+  std::uint64_t drop(const Bound& bound, bool summaries_only);
+  std::vector<Dropped> newest_or_oldest(AtBound policy, bool summaries_only, std::uint64_t bytes);
   void rollback();
 
   std::unique_ptr<sqlite::Connection> db_;

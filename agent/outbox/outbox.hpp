@@ -30,12 +30,15 @@ class Metrics;
 namespace lapwing::agent {
 
 struct OutboxFigures {
-  std::uint64_t records = 0;   ///< committed and not acknowledged
-  std::uint64_t bytes = 0;     ///< they take
-  std::uint64_t next_seq = 1;  ///< the next record gets it
+  std::uint64_t records = 0;    ///< committed and not acknowledged
+  std::uint64_t bytes = 0;      ///< they take
+  std::uint64_t bytes_max = 0;  ///< they may take; less while the disk is full
+  std::uint64_t next_seq = 1;   ///< the next record gets it
   std::uint64_t acked_seq = 0;
   std::uint64_t dropped_total = 0;  ///< given up since the start
+  std::uint64_t at_risk = 0;        ///< in memory, not committed: gone if the process is killed
   bool writable = true;             ///< false while commits fail
+  bool waiting = false;             ///< scoring waits for room (`block`, or a slow disk)
   std::string problem;              ///< why
 };
 
@@ -51,12 +54,15 @@ class Outbox {
   Outbox(const Outbox&) = delete;
   Outbox& operator=(const Outbox&) = delete;
 
-  /// Queues records to be committed, in order. Waits while the queue is full. While commits fail
-  /// (disk full) it does not wait: the oldest summaries in the queue are given up, then the newest
-  /// of what comes, anomalies last; counted, and a loss range. After stop(): dropped.
+  /// Queues records to be committed, in order. Waits while the queue is full. While commits fail it
+  /// does not wait: summaries are given up as OutboxConfig says, anomalies last; counted, and a
+  /// loss range. With AtBound::block it waits for the hub instead, whenever the outbox is full.
+  /// After stop(): dropped.
   void submit(std::vector<OutboxRecord> records);
   /// Returns when everything submitted before is committed (or given up).
   void flush();
+  /// A stop is coming: submit() waits no more, what still comes is stored beyond the bound.
+  void stop_waiting();
   /// Commits what is queued and ends the thread. Repeatable.
   void stop();
 

@@ -47,9 +47,12 @@ struct OutboxStatus {
   std::string problem;  ///< why not
   std::uint64_t records = 0;
   std::uint64_t bytes = 0;
+  std::uint64_t bytes_max = 0;  ///< less than configured while the disk is full
   std::uint64_t next_seq = 1;
   std::uint64_t acked_seq = 0;
   std::uint64_t dropped_total = 0;
+  std::uint64_t at_risk = 0;  ///< records in memory, not committed yet
+  bool waiting = false;       ///< scoring waits for room
 };
 
 struct UplinkStatus {

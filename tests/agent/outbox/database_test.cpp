@@ -208,7 +208,7 @@ TEST(OutboxDatabase, SummariesGoFirstAnomaliesLastAndEveryDropIsTold) {
   commit(*db);
   const std::uint64_t all = db->bytes();
   db->begin();
-  const auto dropped = db->make_room(all / 2);
+  const auto dropped = db->make_room({all / 2});
   commit(*db);
   EXPECT_GT(dropped, 490U);
   EXPECT_LE(db->bytes(), all / 2);
@@ -222,7 +222,7 @@ TEST(OutboxDatabase, SummariesGoFirstAnomaliesLastAndEveryDropIsTold) {
   EXPECT_TRUE(account.records.contains(999));
 
   db->begin();
-  db->make_room(20 * (200 + OutboxDatabase::kRowBytes));
+  db->make_room({20 * (200 + OutboxDatabase::kRowBytes)});
   commit(*db);
   account = read_all(folder.path(), 1, 1001);
   EXPECT_EQ(account.records.size() + account.lost_quota, 1000U);
@@ -242,7 +242,7 @@ TEST(OutboxDatabase, TheFileStaysBoundedWhileRecordsComeForEver) {
     db->begin();
     db->append(record_range(round * 1000, 990));
     db->append(record_range(round * 1000 + 990, 10, RecordClass::anomaly));
-    dropped += db->make_room(kBytesMax);
+    dropped += db->make_room({kBytesMax});
     commit(*db);
   }
   EXPECT_LE(db->bytes(), kBytesMax);
@@ -310,7 +310,7 @@ TEST_P(DamagedOutbox, DeliversEveryRecordIntactOrTellsItLost) {
   for (int i = 0; i < 4; ++i) append(*writer, 1 + i * kRecords / 4, kRecords / 4);
   writer->begin();
   writer->forget_through(kForgotten);
-  writer->make_room(writer->bytes() - 10'000);
+  writer->make_room({writer->bytes() - 10'000});
   commit(*writer);
   if (damage.file == "outbox.db") {  // everything in the main file
     writer.reset();
