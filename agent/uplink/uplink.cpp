@@ -320,10 +320,17 @@ class Uplink::Impl {
   }
 
   sync::Actions perform(const sync::SendLive& send) {
-    auto entries = outbox_.read(send.from_seq, send.records_max, send.bytes_max);
-    if (!entries || entries->empty()) return {};
-    const auto count = static_cast<double>(entries->size());
-    if (publish(wire::Channel::report, batch_of(std::move(*entries)))) meters_.live.add(count);
+    for (std::uint64_t from = send.from_seq; from <= send.through;) {
+      auto entries = outbox_.read(from, send.records_max, send.bytes_max);
+      if (!entries || entries->empty()) break;
+      from = entries->back().seq_last + 1;
+      std::size_t bytes = 0;
+      for (const auto& entry : *entries) bytes += entry.payload.size();
+      const auto count = static_cast<double>(entries->size());
+      if (!publish(wire::Channel::report, batch_of(std::move(*entries)))) break;
+      meters_.live.add(count);
+      agent_.sent_live(bytes, ticks_now());
+    }
     return {};
   }
 

@@ -123,9 +123,10 @@ Actions Agent::committed(std::uint64_t next_seq, Ticks now) {
   send_more(actions, now);
   // Only what the batches under way do not reach is worth a copy.
   if (backlog() > limits_.live_backlog && first_new > sent_through_ + records_max_) {
-    const std::uint64_t newest =
-        next_seq_ > records_max_ ? std::max(first_new, next_seq_ - records_max_) : first_new;
-    actions.push_back(SendLive{newest, records_max_, bytes_max_});
+    const std::uint64_t most = std::uint64_t{records_max_} * limits_.batches_in_flight_max;
+    const std::uint64_t newest = next_seq_ > most ? std::max(first_new, next_seq_ - most) : 1;
+    actions.push_back(
+        SendLive{std::max(newest, first_new), next_seq_ - 1, records_max_, bytes_max_});
   }
   return actions;
 }
@@ -141,12 +142,17 @@ Actions Agent::sent(std::uint64_t through, std::size_t bytes, Ticks now) {
   if (in_flight_.empty()) arm(actions, answer_deadline(now));
   sent_through_ = through;
   in_flight_.push_back(through);
-  if (limits_.pace_bytes_per_second > 0) {
-    const auto cost = static_cast<std::int64_t>(bytes * 1'000'000 / limits_.pace_bytes_per_second);
-    paced_until_ = std::max(paced_until_, now) + Micros(cost);
-  }
+  keep_pace(bytes, now);
   send_more(actions, now);
   return actions;
+}
+
+void Agent::sent_live(std::size_t bytes, Ticks now) { keep_pace(bytes, now); }
+
+void Agent::keep_pace(std::size_t bytes, Ticks now) {
+  if (limits_.pace_bytes_per_second == 0) return;
+  const auto cost = static_cast<std::int64_t>(bytes * 1'000'000 / limits_.pace_bytes_per_second);
+  paced_until_ = std::max(paced_until_, now) + Micros(cost);
 }
 
 Actions Agent::timer(Ticks now) {

@@ -40,9 +40,11 @@ struct SendBatch {
   std::uint32_t records_max = 0;
   std::uint32_t bytes_max = 0;
 };
-/// Send entries from `from_seq` on on up/report; nothing is reported back.
+/// Send entries `from_seq`..`through` on up/report, in as many messages as it takes, then call
+/// Agent::sent_live.
 struct SendLive {
   std::uint64_t from_seq = 0;
+  std::uint64_t through = 0;
   std::uint32_t records_max = 0;
   std::uint32_t bytes_max = 0;
 };
@@ -102,6 +104,8 @@ class Agent {
   /// A SendBatch was carried out: entries up to `through` left in `bytes` of payload. `through`
   /// below its from_seq: nothing could be read or sent; it is tried again later.
   Actions sent(std::uint64_t through, std::size_t bytes, Ticks now);
+  /// A SendLive was carried out: the backlog waits for what it took of the pace.
+  void sent_live(std::size_t bytes, Ticks now);
   Actions timer(Ticks now);
 
   [[nodiscard]] std::uint64_t watermark() const noexcept { return watermark_; }
@@ -119,6 +123,7 @@ class Agent {
   void advance(Actions& actions, std::uint64_t watermark);
   void arm(Actions& actions, Ticks at);
   Ticks answer_deadline(Ticks now);
+  void keep_pace(std::size_t bytes, Ticks now);
 
   AgentLimits limits_;
   std::mt19937_64 random_;

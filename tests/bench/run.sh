@@ -4,6 +4,7 @@
 # tests: nothing else should run on the machine meanwhile.
 #
 #   tests/bench/run.sh [FIGURE…]    decode detect size memory cpu intake delay hub; all by default
+#   tests/bench/run.sh outage [--hours N] [--rate N]    a day without the hub: restart, draining; needs 22 GB of disk
 #
 # LAPWING_BUILD names the build directory (default build/release).
 set -euo pipefail
@@ -11,6 +12,11 @@ cd "$(dirname "$0")/../.."
 build=${LAPWING_BUILD:-build/release}
 [ -f "$build/build.ninja" ] || cmake --preset release -B "$build" >/dev/null
 case "$*" in
+  outage*)
+    cmake --build "$build" --target lapwing-agent lapwing-hub bench_backlog >/dev/null
+    shift
+    exec python3 tests/bench/outage.py --build "$build" "$@"
+    ;;
   decode | detect) targets=("bench_$1") ;; # programs of their own
   *) targets=(lapwing-agent lapwing-hub bench) ;;
 esac

@@ -16,6 +16,7 @@ from stack import Part, Stack, free_port, wait_for  # noqa: E402
 
 AGENT = """
 [agent]
+name = "{name}"
 data_dir = "{data}"
 
 [engine]
@@ -39,7 +40,7 @@ listen = "127.0.0.1:{status_port}"
 name = "site"
 kind = "mqtt"
 broker = "mqtt://127.0.0.1:{site_port}"
-topics = ["load/#"]
+topics = [{topics}]
 qos = 0
 format = "json"
 
@@ -56,8 +57,9 @@ KEEP_ALL = {"LAPWING__STORE__LEDGER_ROWS_PER_DEVICE": "1000000000"}  # every key
 class Fleet:
     """Use as a context manager."""
 
-    def __init__(self, rate=200, topics=20, keep=False):
+    def __init__(self, rate=200, topics=20, keep=False, env=None):
         self.stack = Stack(keep=keep)
+        self.env = {**KEEP_ALL, **(env or {})}  # of the hub
         self.rate, self.topics = rate, topics
         self.edges = []
         self._load = None
@@ -66,7 +68,7 @@ class Fleet:
     def __enter__(self):
         try:
             self.stack.start_site_broker()
-            self.stack.start_hub(KEEP_ALL)
+            self.stack.start_hub(self.env)
             self.start_load()
         except BaseException:
             self.__exit__()
@@ -104,10 +106,11 @@ class Fleet:
 class Edge:
     """One device: its folder, its agent's process, and who watches over its records from outside.
 
-    mqtt_port: where the uplink connects (a proxy's port, say); uplink, more: TOML for the agent; env: for its process.
+    mqtt_port: where the uplink connects (a proxy's port, say); uplink, more: TOML for the agent; env: for its process;
+    topics: it takes at the site's broker.
     """
 
-    def __init__(self, fleet, name, identity, mqtt_port=None, uplink="", more="", env=None):
+    def __init__(self, fleet, name, identity, mqtt_port=None, uplink="", more="", env=None, topics=("load/#",)):
         self.fleet, self.name, self.identity = fleet, name, identity
         stack = fleet.stack
         self.dir = stack.dir / f"edge-{name}"
@@ -115,7 +118,8 @@ class Edge:
         self.data = self.dir / "data"
         self.data.mkdir()
         self.status_port = free_port()
-        self.options = {"mqtt_port": mqtt_port or stack.mqtt_port, "uplink": uplink, "more": more}
+        self.options = {"mqtt_port": mqtt_port or stack.mqtt_port, "uplink": uplink, "more": more,
+                        "topics": ", ".join(f'"{topic}"' for topic in topics)}
         self.config = self.dir / "agent.toml"
         self.write_config()
         self.part = Part(f"agent-{name}", [stack.bin / "lapwing-agent", "run", "--config", self.config], self.dir, self.ready, env)
@@ -125,7 +129,7 @@ class Edge:
 
     def write_config(self, **changes):
         self.options.update(changes)
-        self.config.write_text(AGENT.format(data=self.data, identity=self.identity, status_port=self.status_port,
+        self.config.write_text(AGENT.format(name=self.name, data=self.data, identity=self.identity, status_port=self.status_port,
                                             site_port=self.fleet.stack.site_port, **self.options))
 
     def ready(self):

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Injects faults into real processes and prints one table row a case. Usage:
 #   tests/faults/run.sh [CASE...] [--runs N] [--seed S]   see --help for the cases
+#   tests/faults/run.sh soak [--minutes N] [--rate N]     hours under load, meant for programs built with the asan preset
 # LAPWING_BIN names a folder with built programs; without it the release preset is built first.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -10,4 +11,8 @@ if [ -z "${LAPWING_BIN:-}" ]; then
   cmake --build --preset release --target lapwing-agent lapwing-hub
 fi
 export PYTHONDONTWRITEBYTECODE=1
+if [ "${1:-}" = soak ]; then
+  shift
+  exec python3 tests/faults/soak.py "$@"
+fi
 exec python3 tests/faults/main.py "$@"

@@ -123,8 +123,11 @@ sync::Actions Device::perform(const sync::SendBatch& send) {
 }
 
 sync::Actions Device::perform(const sync::SendLive& send) {
-  auto entries = disk_.read(send.from_seq, visible_, send.records_max);
-  if (!entries.empty() && link_) {
+  for (std::uint64_t from = send.from_seq; from <= send.through && link_;) {
+    auto entries = disk_.read(from, visible_, send.records_max);
+    if (entries.empty()) break;
+    from = entries.back().seq_last + 1;
+    agent_->sent_live(entries.size() * 100, world_.now());
     publish(LiveCopy{wire::RecordBatch{agent_->epoch(), link_->id, std::move(entries)}});
   }
   return {};

@@ -319,15 +319,18 @@ TEST_F(SyncAgent, IsQuietWhileQuarantinedAndAsksSeldom) {
 
 TEST_F(SyncAgent, SendsNewRecordsLiveOnlyBehindABacklog) {
   limits_.live_backlog = 100;
-  limits_.batches_in_flight_max = 1;
+  limits_.batches_in_flight_max = 3;
   next_seq_ = 51;
   auto agent = make({1, 0, next_seq_});
   stream(agent, 1, 0);
   EXPECT_FALSE(has<SendLive>(agent.committed(61, at_))) << "they will go in a moment";
   const auto live = all<SendLive>(agent.committed(203, at_));
   ASSERT_EQ(live.size(), 1U);
-  EXPECT_EQ(live[0].from_seq, 193U) << "the newest of them, one batch at most";
+  EXPECT_EQ(live[0].from_seq, 173U) << "the newest, as many as batches may be under way";
   EXPECT_EQ(all<SendLive>(agent.committed(205, at_)).at(0).from_seq, 203U);
+  const auto burst = all<SendLive>(agent.committed(230, at_)).at(0);
+  EXPECT_EQ(burst.from_seq, 205U) << "more than one message takes";
+  EXPECT_EQ(burst.through, 229U);
 }
 
 TEST_F(SyncAgent, KeepsThePace) {
