@@ -26,6 +26,7 @@ const std::vector<Entry>& entries() {
       {{Method::get, "/api/v1/devices/{device}", "read", {}}, &get_device},
       {{Method::post, "/api/v1/devices/{device}/revoke", "admin", {}}, &revoke_device},
       {{Method::post, "/api/v1/devices/{device}/release", "admin", {}}, &release_device},
+      {{Method::get, "/api/v1/devices/{device}/losses", "read", {"limit", "cursor"}}, &list_losses},
       {{Method::get, "/api/v1/devices/{device}/streams", "read", {"limit", "cursor"}},
        &list_streams},
       {{Method::get,

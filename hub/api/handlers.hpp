@@ -34,6 +34,7 @@ http::Response list_devices(const Desk& desk, const Call& call);
 http::Response get_device(const Desk& desk, const Call& call);
 http::Response revoke_device(const Desk& desk, const Call& call);
 http::Response release_device(const Desk& desk, const Call& call);
+http::Response list_losses(const Desk& desk, const Call& call);
 http::Response list_streams(const Desk& desk, const Call& call);
 http::Response get_history(const Desk& desk, const Call& call);
 http::Response list_anomalies(const Desk& desk, const Call& call);

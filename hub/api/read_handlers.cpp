@@ -75,6 +75,12 @@ Response release_device(const Desk& desk, const Call& call) {
                        desk.parts.store.release_quarantine(device_of(call)));
 }
 
+Response list_losses(const Desk& desk, const Call& call) {
+  return list_page(call, [&](const PageRequest& page) {
+    return desk.parts.store.losses(device_of(call), page);
+  });
+}
+
 Response list_streams(const Desk& desk, const Call& call) {
   return list_page(call, [&](const PageRequest& page) {
     return desk.parts.store.streams(device_of(call), page);
@@ -89,8 +95,9 @@ Response get_history(const Desk& desk, const Call& call) {
                             .to = query.time("to"),
                             .limit = query.count("limit", 1'000, 10'000)};
   if (query.problem()) return refuse(call, *query.problem());
-  const auto points = desk.parts.store.history(device_of(call), wanted);
-  return points ? fresh(call, history_json(wanted.stream, *points)) : refuse(call, points.error());
+  const auto history = desk.parts.store.history(device_of(call), wanted);
+  return history ? fresh(call, history_json(wanted.stream, *history))
+                 : refuse(call, history.error());
 }
 
 Response list_anomalies(const Desk& desk, const Call& call) {

@@ -28,6 +28,11 @@ Json tags(const std::vector<wire::Tag>& list) {
   return out;
 }
 
+template <std::size_t N>
+std::string_view word(const std::array<std::string_view, N>& words, std::size_t from_one) {
+  return from_one >= 1 && from_one <= N ? words[from_one - 1] : "unknown";
+}
+
 Json json(const DeviceRow& row) {
   static constexpr std::array<const char*, 3> kStatus{"offline", "online", "quarantined"};
   const auto& ledger = row.ledger;
@@ -55,6 +60,24 @@ Json json(const DeviceRow& row) {
           {"quarantined_total", row.quarantined_total}};
 }
 
+Json json(const LossRow& row) {
+  return {{"epoch", row.epoch},
+          {"seq_first", row.seq_first},
+          {"seq_last", row.seq_last},
+          {"reason", word(kLossReasons, static_cast<std::size_t>(row.reason))},
+          {"records", row.records},
+          {"from", time(row.from)},
+          {"to", time(row.to)},
+          {"received_at", to_rfc3339(row.received_at)}};
+}
+
+Json json(const Gap& gap) {
+  return {{"from", to_rfc3339(gap.from)},
+          {"to", to_rfc3339(gap.to)},
+          {"reason", word(kLossReasons, static_cast<std::size_t>(gap.reason))},
+          {"records", gap.records}};
+}
+
 Json json(const StreamRow& row) {
   return {{"stream", row.stream},
           {"watch", row.watch},
@@ -80,11 +103,6 @@ Json json(const HistoryPoint& point) {
           {"expected", number(point.band.expected)},
           {"lower", number(point.band.lower)},
           {"upper", number(point.band.upper)}};
-}
-
-template <std::size_t N>
-std::string_view word(const std::array<std::string_view, N>& words, std::size_t from_one) {
-  return from_one >= 1 && from_one <= N ? words[from_one - 1] : "unknown";
 }
 
 Json json(const AnomalyRow& row) {
@@ -160,6 +178,7 @@ std::string to_json(const DeviceRow& row) { return dump(json(row)); }
 std::string to_json(const AnomalyRow& row) { return dump(json(row)); }
 std::string to_json(const TokenRow& row) { return dump(json(row)); }
 std::string to_json(const Page<DeviceRow>& page) { return page_json(page); }
+std::string to_json(const Page<LossRow>& page) { return page_json(page); }
 std::string to_json(const Page<StreamRow>& page) { return page_json(page); }
 std::string to_json(const Page<AnomalyRow>& page) { return page_json(page); }
 std::string to_json(const Page<TokenRow>& page) { return page_json(page); }
@@ -173,10 +192,12 @@ std::string to_json(const FeedRow& row) {
   return dump(out);
 }
 
-std::string history_json(std::string_view stream, const std::vector<HistoryPoint>& points) {
-  auto list = Json::array();
-  for (const auto& point : points) list.push_back(json(point));
-  return dump({{"stream", stream}, {"points", std::move(list)}});
+std::string history_json(std::string_view stream, const History& history) {
+  auto points = Json::array();
+  for (const auto& point : history.points) points.push_back(json(point));
+  auto gaps = Json::array();
+  for (const auto& gap : history.gaps) gaps.push_back(json(gap));
+  return dump({{"stream", stream}, {"points", std::move(points)}, {"gaps", std::move(gaps)}});
 }
 
 }  // namespace lapwing::hub

@@ -18,6 +18,9 @@ inline constexpr std::array<std::string_view, 3> kSeverities{"minor", "major", "
 /// In the order of wire::Reason, from 1.
 inline constexpr std::array<std::string_view, 7> kReasons{"unusual", "out_of_range", "stuck", "gap",
                                                           "rate",    "not_a_number", "clock"};
+/// In the order of wire::LossReason, from 1.
+inline constexpr std::array<std::string_view, 4> kLossReasons{"quota", "corrupt", "vanished",
+                                                              "poison"};
 
 [[nodiscard]] std::string to_json(const DeviceRow& row);
 [[nodiscard]] std::string to_json(const AnomalyRow& row);
@@ -25,13 +28,13 @@ inline constexpr std::array<std::string_view, 7> kReasons{"unusual", "out_of_ran
 [[nodiscard]] std::string to_json(const FeedRow& row);
 [[nodiscard]] std::string to_json(const TokenRow& row);  ///< never the hash
 [[nodiscard]] std::string to_json(const Page<DeviceRow>& page);
+[[nodiscard]] std::string to_json(const Page<LossRow>& page);
 [[nodiscard]] std::string to_json(const Page<StreamRow>& page);
 [[nodiscard]] std::string to_json(const Page<AnomalyRow>& page);
 [[nodiscard]] std::string to_json(const Page<TokenRow>& page);
 [[nodiscard]] std::string to_json(const Page<AuditRow>& page);
 [[nodiscard]] std::string to_json(const Page<DeadLetterRow>& page);
-[[nodiscard]] std::string history_json(std::string_view stream,
-                                       const std::vector<HistoryPoint>& points);
+[[nodiscard]] std::string history_json(std::string_view stream, const History& history);
 [[nodiscard]] std::string anomaly_id(std::uint64_t id);
 
 }  // namespace lapwing::hub

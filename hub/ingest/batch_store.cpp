@@ -266,6 +266,18 @@ Result<void> BatchStore::store_entries(Round& round, const DeviceKey& key,
   std::vector<IncomingRecord> incoming;
   bodies.reserve(wanted.size());  // `incoming` points into it
   incoming.reserve(wanted.size());
+  const auto store_incoming = [&]() -> Result<void> {
+    if (incoming.empty()) return {};
+    const auto counts = round.transaction->store(key, batch.epoch, at, incoming);
+    if (!counts) return counts.error();
+    round.counts.stored += counts->stored;
+    round.counts.duplicates += counts->duplicates;
+    round.counts.lost += counts->lost;
+    round.counts.anomalies += counts->anomalies;
+    round.counts.summaries += counts->summaries;
+    incoming.clear();
+    return {};
+  };
   for (const auto index : wanted) {
     const auto& entry = batch.entries[index];
     const auto hash = wire::record_hash(entry.payload);
@@ -279,6 +291,8 @@ Result<void> BatchStore::store_entries(Round& round, const DeviceKey& key,
       // A loss record whose reason cannot be read: its range is accounted for all the same.
       bodies.emplace_back(wire::LossRecord{wire::LossReason::poison, entry.seq, entry.seq_last});
     } else {
+      // In the order of the numbers: when a record was lost is told by those around it.
+      if (auto stored = store_incoming(); !stored) return stored;
       ++round.dead_letters;
       log::warn("record cannot be read", {{"device", name(key)}, {"seq", entry.seq}, body.error()});
       auto kept = round.transaction->dead_letter(
@@ -290,15 +304,8 @@ Result<void> BatchStore::store_entries(Round& round, const DeviceKey& key,
     incoming.push_back(
         {entry.seq, entry.seq_last, wire::class_of(bodies.back()), hash, &bodies.back()});
   }
-  const auto counts = round.transaction->store(key, batch.epoch, at, incoming);
-  if (!counts) return counts.error();
   round.records += wanted.size();
-  round.counts.stored += counts->stored;
-  round.counts.duplicates += counts->duplicates;
-  round.counts.lost += counts->lost;
-  round.counts.anomalies += counts->anomalies;
-  round.counts.summaries += counts->summaries;
-  return {};
+  return store_incoming();
 }
 
 Result<void> BatchStore::status(Round& round, const DeviceKey& key, std::string_view body,

@@ -91,10 +91,12 @@ class IngestTransaction {
 
   /// Stores records of one epoch by key, each exactly once, and keeps anomalies, streams, history
   /// and feed in step. Holds for live copies and for batches in order alike; loss records account
-  /// for the keys of their range that the hub does not have.
+  /// for the keys of their range that the hub does not have. Records, losses and dead letters of
+  /// one batch are to be given in the order of their numbers: the windows of losses follow from it.
   virtual Result<StoredCounts> store(const DeviceKey& key, std::uint64_t epoch, Time received_at,
                                      std::span<const IncomingRecord> records) = 0;
-  /// Keeps what could not be read and, for a record, accounts it as lost by poison (once by key).
+  /// Keeps what could not be read and, for a record, accounts it as lost by poison (once by key,
+  /// not when it is lost already): a loss of one.
   virtual Result<void> dead_letter(const DeviceKey& key, const DeadLetter& letter) = 0;
 
   /// Every device said to be online, of all tenants, with its sync state, at most `limit`.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Score history: one stream's points, from a table that is ordered by minute before stream.
+#include "hub/store/gaps.hpp"
 #include "hub/store/sqlite_pages.hpp"
 #include "hub/store/sqlite_reads.hpp"
 #include "hub/store/sqlite_schema.hpp"
@@ -56,17 +57,19 @@ class HistoryWalk {
     }
   }
 
-  /// Points with begin < to, newest first.
-  void backward(std::int64_t to, std::size_t limit, std::vector<HistoryPoint>& out) {
+  /// Points with from <= begin < to, newest first.
+  void backward(std::int64_t from, std::int64_t to, std::size_t limit,
+                std::vector<HistoryPoint>& out) {
+    if (to <= from) return;
     auto minute = minute_of(to - 1);
-    while (!db_.failed() && out.size() < limit) {
+    while (!db_.failed() && out.size() < limit && minute >= minute_of(from)) {
       const auto found = seek(
           "SELECT minute, stream_no FROM history WHERE tenant_no=? AND device_no=?"
           " AND (minute, stream_no) <= (?, ?) ORDER BY minute DESC, stream_no DESC LIMIT 1",
           minute);
       if (!found) return;
       if (*found == At{minute, stream_}) {
-        read(kNewestFirst, minute, std::numeric_limits<std::int64_t>::min(), to, limit, out);
+        read(kNewestFirst, minute, from, to, limit, out);
         --minute;
       } else {
         minute = found->minute == minute ? minute - 1 : found->minute;
@@ -104,10 +107,43 @@ class HistoryWalk {
   std::int64_t stream_;
 };
 
+constexpr auto kEarliest = std::numeric_limits<std::int64_t>::min();
+/// How far beside the range its neighbours are looked for; bounds the walk through other streams.
+constexpr std::int64_t kNeighbourUs = Micros(std::chrono::hours(24)).count();
+
+/// What the query asks for, in microseconds.
+struct Range {
+  std::int64_t from = kEarliest;
+  std::int64_t to = kLast;
+  std::size_t limit = 0;
+};
+
+/// The gaps of `points` that meet the range. Reads losses only where there is a hole.
+std::vector<Gap> gaps_of(sqlite::Connection& db, const DeviceNumbers& device, HistoryWalk& walk,
+                         const Range& range, const std::vector<HistoryPoint>& points) {
+  std::vector<HistoryPoint> row;
+  if (range.from > kEarliest + kNeighbourUs) {
+    walk.backward(range.from - kNeighbourUs, range.from, 1, row);
+  }
+  row.insert(row.end(), points.begin(), points.end());
+  if (points.size() < range.limit && range.to < kLast - kNeighbourUs) {
+    walk.forward(range.to, range.to + kNeighbourUs, row.size() + 1, row);
+  }
+  const auto holes = find_holes(row);
+  if (holes.empty()) return {};
+  const auto step = holes.back().step.count();
+  const auto losses = losses_between(db, device, to_micros(holes.front().begin),
+                                     std::min(to_micros(holes.back().end), kLast - step) + step);
+  auto gaps = find_gaps(holes, losses);
+  std::erase_if(gaps, [&](const Gap& gap) {
+    return to_micros(gap.to) <= range.from || to_micros(gap.from) >= range.to;
+  });
+  return gaps;
+}
+
 }  // namespace
 
-Result<std::vector<HistoryPoint>> history(sqlite::Connection& db, const DeviceKey& key,
-                                          const HistoryQuery& query) {
+Result<History> history(sqlite::Connection& db, const DeviceKey& key, const HistoryQuery& query) {
   const auto numbers = device_numbers(db, key);
   if (!numbers) return numbers.error();
   std::optional<std::int64_t> stream;
@@ -120,18 +156,20 @@ Result<std::vector<HistoryPoint>> history(sqlite::Connection& db, const DeviceKe
   if (!stream) {
     return Error{Errc::not_found, "device " + key.device + " has no stream " + query.stream};
   }
-  const auto limit = std::clamp<std::size_t>(query.limit, 1, 10'000);
-  const auto to = query.to ? to_micros(*query.to) : kLast;
-  std::vector<HistoryPoint> points;
+  Range range{.limit = std::clamp<std::size_t>(query.limit, 1, 10'000)};
+  if (query.to) range.to = to_micros(*query.to);
+  History found;
   HistoryWalk walk(db, *numbers, *stream);
   if (query.from) {
-    walk.forward(to_micros(*query.from), to, limit, points);
-  } else if (to > std::numeric_limits<std::int64_t>::min()) {
-    walk.backward(to, limit, points);
-    std::reverse(points.begin(), points.end());
+    range.from = to_micros(*query.from);
+    walk.forward(range.from, range.to, range.limit, found.points);
+  } else {
+    walk.backward(kEarliest, range.to, range.limit, found.points);
+    std::reverse(found.points.begin(), found.points.end());
   }
+  found.gaps = gaps_of(db, *numbers, walk, range, found.points);
   if (db.failed()) return db.failure();
-  return points;
+  return found;
 }
 
 }  // namespace lapwing::hub::reads

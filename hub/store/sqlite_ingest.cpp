@@ -64,7 +64,7 @@ void SqliteIngest::read_device(const DeviceKey& key, DeviceWork& device, bool& f
   db_.rows(
       "SELECT tenant_no, device_no, revoked_at IS NOT NULL, sync, online, connection_id, stored,"
       " lost_quota, lost_corrupt, lost_vanished, lost_poison, epoch_base, epoch_produced,"
-      " epoch_accounted, streams, anomalies_open, quarantined FROM devices"
+      " epoch_accounted, streams, anomalies_open, record_us, open_loss_us FROM devices"
       " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND device = ?",
       [&](const sqlite::Row& row) {
         found = true;
@@ -87,6 +87,9 @@ void SqliteIngest::read_device(const DeviceKey& key, DeviceWork& device, bool& f
         device.epoch_accounted = row.count(13);
         device.streams = row.integer(14);
         device.anomalies_open = row.integer(15);
+        device.frontier = device.session.sync.watermark;
+        if (!row.is_null(16)) device.newest_us = row.integer(16);
+        if (!row.is_null(17)) device.open_loss_us = row.integer(17);
       },
       key.tenant, key.device);
 }
@@ -99,7 +102,9 @@ Result<void> SqliteIngest::save_sync(const DeviceKey& key, const sync::DeviceSyn
     device.epoch_base = watermark;
     device.epoch_produced = watermark;
     device.epoch_accounted = 0;
+    device.frontier = watermark;
   }
+  device.frontier = std::max(device.frontier, watermark);
   device.epoch_produced = std::max(device.epoch_produced, watermark);
   device.session.sync = state;
   device.sync_changed = true;
@@ -177,6 +182,7 @@ void SqliteIngest::store_record(Storing& s, const IncomingRecord& record) {
     store_loss(s, record, *loss);
     return;
   }
+  note_time(s, record);
   if (!take_key(s, record.seq, static_cast<int>(record.record_class), record.hash)) {
     ++s.counts.duplicates;
     return;
@@ -193,11 +199,12 @@ void SqliteIngest::store_record(Storing& s, const IncomingRecord& record) {
 void SqliteIngest::write_device(DeviceWork& device) {
   db_.run(
       "UPDATE devices SET stored=?, lost_quota=?, lost_corrupt=?, lost_vanished=?, lost_poison=?,"
-      " epoch_base=?, epoch_produced=?, epoch_accounted=?, streams=?, anomalies_open=?"
-      " WHERE tenant_no=? AND device_no=?",
+      " epoch_base=?, epoch_produced=?, epoch_accounted=?, streams=?, anomalies_open=?,"
+      " record_us=?, open_loss_us=? WHERE tenant_no=? AND device_no=?",
       device.stored, device.lost.quota, device.lost.corrupt, device.lost.vanished,
       device.lost.poison, device.epoch_base, device.epoch_produced, device.epoch_accounted,
-      device.streams, device.anomalies_open, device.tenant_no, device.device_no);
+      device.streams, device.anomalies_open, device.newest_us, device.open_loss_us,
+      device.tenant_no, device.device_no);
   if (device.sync_changed) {
     const auto& sync = device.session.sync;
     db_.run(

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
@@ -90,7 +91,12 @@ class SqliteIngest final : public IngestTransaction {
     std::uint64_t epoch_accounted = 0;
     std::int64_t streams = 0;
     std::int64_t anomalies_open = 0;
-    std::map<std::uint64_t, bool> has_losses;  ///< by epoch
+    std::map<std::uint64_t, std::uint64_t> lost_through;  ///< by epoch: the highest lost seq
+    std::uint64_t frontier = 0;  ///< up to here the epoch's records were seen in unbroken order
+    std::optional<std::int64_t> newest_us;  ///< time of the newest record in order, of any epoch
+    /// The earliest begin of a loss without an end (the least number: unknown); absent: there is
+    /// none.
+    std::optional<std::int64_t> open_loss_us;
     std::map<std::int64_t, StreamWork> stream_work;
     SqliteWriter::Streams* known_streams = nullptr;
   };
@@ -106,11 +112,25 @@ class SqliteIngest final : public IngestTransaction {
 
   DeviceWork& work(const DeviceKey& key);
   void read_device(const DeviceKey& key, DeviceWork& device, bool& found);
-  bool has_losses(DeviceWork& device, std::uint64_t epoch);
   bool take_key(Storing& s, std::uint64_t seq, int record_class, std::uint64_t hash);
-  bool recover_from_loss(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq);
   void store_record(Storing& s, const IncomingRecord& record);
+
+  struct KnownLoss {
+    std::uint64_t first = 0;
+    wire::LossReason reason = wire::LossReason::quota;
+  };
+  bool may_be_lost(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq);
+  std::optional<KnownLoss> find_loss(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq);
+  bool recover_from_loss(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq);
   void store_loss(Storing& s, const IncomingRecord& record, const wire::LossRecord& loss);
+  void add_loss(Storing& s, std::uint64_t first, std::uint64_t last, wire::LossReason reason,
+                std::uint64_t records);
+
+  static bool follows(Storing& s, std::uint64_t seq, std::uint64_t seq_last);
+  void note_time(Storing& s, const IncomingRecord& record);
+  void open_windows(Storing& s, std::uint64_t first, std::uint64_t last);
+  void close_windows(Storing& s, std::uint64_t seq, std::int64_t time_us);
+
   void store_anomaly(Storing& s, const IncomingRecord& record, const wire::AnomalyRecord& anomaly);
   void store_summary(Storing& s, const wire::SummaryRecord& summary);
   std::int64_t stream_number(DeviceWork& device, const std::string& stream,

@@ -143,12 +143,20 @@ Result<StoreTotals> totals(sqlite::Connection& db) {
   StoreTotals totals;
   db.rows(
       "SELECT count(*), coalesce(sum(online <> 0 AND quarantined = 0), 0),"
-      " coalesce(sum(quarantined <> 0), 0), coalesce(sum(anomalies_open), 0) FROM devices",
+      " coalesce(sum(quarantined <> 0), 0), coalesce(sum(anomalies_open), 0),"
+      " coalesce(sum(stored), 0), coalesce(sum(lost_quota), 0), coalesce(sum(lost_corrupt), 0),"
+      " coalesce(sum(lost_vanished), 0), coalesce(sum(lost_poison), 0),"
+      " coalesce(sum(max(0, epoch_produced - epoch_base - epoch_accounted)), 0) FROM devices",
       [&](const sqlite::Row& row) {
         totals.devices = row.count(0);
         totals.devices_online = row.count(1);
         totals.devices_quarantined = row.count(2);
         totals.anomalies_open = row.count(3);
+        totals.ledger.stored = row.count(4);
+        totals.ledger.lost = {row.count(5), row.count(6), row.count(7), row.count(8)};
+        totals.ledger.outstanding = row.count(9);
+        totals.ledger.produced =
+            totals.ledger.stored + totals.ledger.lost.total() + totals.ledger.outstanding;
       });
   db.rows("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
           [&](const sqlite::Row& row) { totals.bytes = row.count(0); });

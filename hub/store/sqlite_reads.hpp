@@ -28,8 +28,11 @@ Result<Page<DeviceRow>> devices(sqlite::Connection& db, std::string_view tenant,
                                 const PageRequest& page);
 Result<Page<StreamRow>> streams(sqlite::Connection& db, const DeviceKey& key,
                                 const PageRequest& page);
-Result<std::vector<HistoryPoint>> history(sqlite::Connection& db, const DeviceKey& key,
-                                          const HistoryQuery& query);
+Result<Page<LossRow>> losses(sqlite::Connection& db, const DeviceKey& key, const PageRequest& page);
+/// The device's losses whose window is known and meets from..to (microseconds), by its begin.
+std::vector<LossRow> losses_between(sqlite::Connection& db, const DeviceNumbers& device,
+                                    std::int64_t from, std::int64_t to);
+Result<History> history(sqlite::Connection& db, const DeviceKey& key, const HistoryQuery& query);
 Result<Page<AnomalyRow>> anomalies(sqlite::Connection& db, std::string_view tenant,
                                    const AnomalyFilter& filter, const PageRequest& page);
 Result<AnomalyRow> anomaly(sqlite::Connection& db, const DeviceKey& key, std::uint64_t id);

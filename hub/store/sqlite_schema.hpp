@@ -104,8 +104,30 @@ CREATE TABLE audit(
   PRIMARY KEY(tenant_no, number)) WITHOUT ROWID, STRICT;
 )sql";
 
+/// Losses know when they happened. A record that could not be read is a loss of one, so that the
+/// ranges of a device tell all that its account says is lost; of such ones `records` counts a key
+/// that the ledger holds. What was lost before this migration has no window: neither open nor
+/// ended.
+inline constexpr std::string_view kSqliteSchema2 = R"sql(
+ALTER TABLE losses ADD COLUMN from_us INTEGER;  -- time of the newest record before the range
+ALTER TABLE losses ADD COLUMN to_us INTEGER;    -- time of the first record after it
+ALTER TABLE losses ADD COLUMN open INTEGER NOT NULL DEFAULT 0;  -- no record after it yet
+CREATE INDEX losses_open ON losses(tenant_no, device_no) WHERE open = 1;
+-- Of the newest record in order; and the earliest from_us of an open loss (the least number: unknown).
+ALTER TABLE devices ADD COLUMN record_us INTEGER;
+ALTER TABLE devices ADD COLUMN open_loss_us INTEGER;
+UPDATE devices SET record_us = (SELECT max(last_time) FROM streams s
+  WHERE s.tenant_no = devices.tenant_no AND s.device_no = devices.device_no);
+INSERT INTO losses(tenant_no, device_no, epoch, seq_first, seq_last, reason, records, received_at)
+  SELECT l.tenant_no, d.device_no, l.epoch, l.seq, l.seq, 4, 1, min(l.received_at)
+  FROM dead_letters l JOIN devices d ON d.tenant_no = l.tenant_no AND d.device = l.device
+  WHERE l.epoch <> 0 AND NOT EXISTS (SELECT 1 FROM losses o WHERE o.tenant_no = l.tenant_no
+    AND o.device_no = d.device_no AND o.epoch = l.epoch AND l.seq BETWEEN o.seq_first AND o.seq_last)
+  GROUP BY l.tenant_no, d.device_no, l.epoch, l.seq;
+)sql";
+
 /// In order; the database's user_version counts those applied.
-inline constexpr std::array kSqliteMigrations{kSqliteSchema1};
+inline constexpr std::array kSqliteMigrations{kSqliteSchema1, kSqliteSchema2};
 
 /// The history key's minute of an instant in microseconds; rounds down before 1970 too.
 [[nodiscard]] constexpr std::int64_t minute_of(std::int64_t us) noexcept {

@@ -89,8 +89,10 @@ class SqliteStore final : public Store {
   Result<Page<StreamRow>> streams(const DeviceKey& key, const PageRequest& page) override {
     return readers_.lend([&](auto& db) { return reads::streams(db, key, page); });
   }
-  Result<std::vector<HistoryPoint>> history(const DeviceKey& key,
-                                            const HistoryQuery& query) override {
+  Result<Page<LossRow>> losses(const DeviceKey& key, const PageRequest& page) override {
+    return readers_.lend([&](auto& db) { return reads::losses(db, key, page); });
+  }
+  Result<History> history(const DeviceKey& key, const HistoryQuery& query) override {
     return readers_.lend([&](auto& db) { return reads::history(db, key, query); });
   }
   Result<Page<AnomalyRow>> anomalies(std::string_view tenant, const AnomalyFilter& filter,

@@ -183,13 +183,17 @@ class Trim {
     }
   }
 
+  /// Those above the watermark stay, of the current epoch: the account still needs them.
   void trim_losses(const Numbers& d) {
     step([&](sqlite::Connection& db) {
-      return db.run(
-          "DELETE FROM losses WHERE tenant_no=?1 AND device_no=?2 AND seq_last <= ?3 AND"
-          " (epoch, seq_first) <= (SELECT epoch, seq_first FROM losses WHERE tenant_no=?1 AND"
+      const auto rows = db.run(
+          "DELETE FROM losses WHERE tenant_no=?1 AND device_no=?2 AND (epoch < ?5 OR seq_last <= "
+          "?3)"
+          " AND (epoch, seq_first) <= (SELECT epoch, seq_first FROM losses WHERE tenant_no=?1 AND"
           " device_no=?2 ORDER BY epoch DESC, seq_first DESC LIMIT 1 OFFSET ?4)",
-          d.tenant_no, d.device_no, d.watermark, kLossRowsPerDevice);
+          d.tenant_no, d.device_no, d.watermark, kLossRowsPerDevice, d.epoch);
+      done_.losses += static_cast<std::uint64_t>(rows);
+      return rows;
     });
   }
 

@@ -73,6 +73,24 @@ struct Ledger {
   std::uint64_t outstanding = 0;  ///< produced as far as the hub was told, not yet here
 };
 
+/// A range of numbers of which records were lost, and when: after the device's newest record below
+/// the range and before the first one above it, in these records' own time (the end of a summary;
+/// of an anomaly, by its phase, onset, peak or end), not by anyone's clock. Only records in
+/// unbroken order count: a live copy neither begins nor ends a window. A record of a range that
+/// turns up later leaves the window as it is and takes itself out of `records`.
+struct LossRow {
+  std::uint64_t epoch = 0;
+  std::uint64_t seq_first = 0;
+  std::uint64_t seq_last = 0;
+  wire::LossReason reason = wire::LossReason::quota;
+  std::uint64_t records = 0;  ///< lost ones of the range, at least 1; others came as live copies
+  std::optional<Time> from;   ///< absent: nothing came before it, or an older version stored it
+  /// The time of the first record after it that is not older than `from`; absent: none came yet, or
+  /// an older version stored the loss. A record of a later epoch ends it too.
+  std::optional<Time> to;
+  Time received_at{};  ///< hub time
+};
+
 enum class DeviceStatus : std::uint8_t { offline, online, quarantined };
 
 /// One device, as lists show it.
@@ -137,6 +155,22 @@ struct HistoryQuery {
       from;                ///< inclusive, by `begin`; absent: the newest `limit` points up to `to`
   std::optional<Time> to;  ///< exclusive
   std::size_t limit = 1'000;  ///< points, brought inside [1, 10000]
+};
+
+/// A hole in a stream's history in which the device lost records. `records` are those of the losses
+/// that meet it, of all the device's streams: a loss does not say whose its records were.
+struct Gap {
+  Time from{};
+  Time to{};
+  wire::LossReason reason = wire::LossReason::quota;
+  std::uint64_t records = 0;
+  friend bool operator==(const Gap&, const Gap&) = default;
+};
+
+/// One stream's points, oldest first, and the gaps between them (see find_gaps), by `from`.
+struct History {
+  std::vector<HistoryPoint> points;
+  std::vector<Gap> gaps;
 };
 
 /// One anomaly, merged from its opened / updated / closed records: a record of a later phase, or of
@@ -232,6 +266,7 @@ struct StoreTotals {
   std::uint64_t devices_online = 0;
   std::uint64_t devices_quarantined = 0;
   std::uint64_t anomalies_open = 0;
+  Ledger ledger;            ///< the sum of all devices'
   std::uint64_t bytes = 0;  ///< on disk
 };
 
@@ -241,6 +276,7 @@ struct Trimmed {
   std::uint64_t anomalies = 0;
   std::uint64_t feed = 0;
   std::uint64_t ledger = 0;
+  std::uint64_t losses = 0;
   std::uint64_t dead_letters = 0;
   bool more = false;  ///< the call's bound was reached: call again
 };
@@ -270,13 +306,17 @@ class Store {
   /// By name.
   virtual Result<Page<DeviceRow>> devices(std::string_view tenant, const PageRequest& page) = 0;
   virtual Result<Ledger> ledger(const DeviceKey& key) = 0;  ///< not_found
+  /// By epoch and number, newest first. The newest 10,000 ranges of a device are kept; its account
+  /// counts older ones too. not_found: no such device.
+  virtual Result<Page<LossRow>> losses(const DeviceKey& key, const PageRequest& page) = 0;
 
   // --- streams, history, anomalies, feed ---------------------------------------------------------
   /// By stream, then watch. not_found: no such device.
   virtual Result<Page<StreamRow>> streams(const DeviceKey& key, const PageRequest& page) = 0;
-  /// Oldest first. not_found: no such device or stream.
-  virtual Result<std::vector<HistoryPoint>> history(const DeviceKey& key,
-                                                    const HistoryQuery& query) = 0;
+  /// Gaps are those that meet the range asked for, whole, also where they reach over its edge: the
+  /// points next to the range count, up to a day away. What follows a stream's newest point is no
+  /// gap until its next point came. not_found: no such device or stream.
+  virtual Result<History> history(const DeviceKey& key, const HistoryQuery& query) = 0;
   /// Newest onset first.
   virtual Result<Page<AnomalyRow>> anomalies(std::string_view tenant, const AnomalyFilter& filter,
                                              const PageRequest& page) = 0;

@@ -190,6 +190,41 @@ TEST_F(HubApi, ShowsWhatTheStoreKnows) {
   EXPECT_EQ(one["end"], nullptr);
 }
 
+TEST_F(HubApi, TellsWhatWasLostAndWhen) {
+  enrol("edge-1");
+  put("edge-1", {summary(0), summary(1), wire::LossRecord{wire::LossReason::quota, 1, 7}});
+  auto losses = body("/api/v1/devices/edge-1/losses")["items"];
+  ASSERT_EQ(losses.size(), 1U);
+  EXPECT_EQ(losses[0]["to"], nullptr) << "open";
+  put("edge-1", {summary(5), summary(6), wire::LossRecord{wire::LossReason::corrupt, 1, 1}});
+  const auto page = body("/api/v1/devices/edge-1/losses?limit=1");
+  EXPECT_EQ(page["items"][0]["reason"], "corrupt");
+  losses = body("/api/v1/devices/edge-1/losses?limit=1&cursor=" +
+                page["next_cursor"].get<std::string>())["items"];
+  ASSERT_EQ(losses.size(), 1U);
+  EXPECT_EQ(losses[0]["epoch"], 1);
+  EXPECT_EQ(losses[0]["seq_first"], 3);
+  EXPECT_EQ(losses[0]["seq_last"], 9);
+  EXPECT_EQ(losses[0]["reason"], "quota");
+  EXPECT_EQ(losses[0]["records"], 7);
+  EXPECT_EQ(losses[0]["from"], "2026-11-24T08:02:00.000000Z");
+  EXPECT_EQ(losses[0]["to"], "2026-11-24T08:06:00.000000Z");
+  const auto gaps = body("/api/v1/devices/edge-1/history?stream=plant/pump/vibration")["gaps"];
+  ASSERT_EQ(gaps.size(), 1U);
+  EXPECT_EQ(gaps[0], json({{"from", "2026-11-24T08:02:00.000000Z"},
+                           {"to", "2026-11-24T08:05:00.000000Z"},
+                           {"reason", "quota"},
+                           {"records", 7}}));
+  const auto device = body("/api/v1/devices/edge-1");
+  EXPECT_EQ(device["produced"], 12);
+  EXPECT_EQ(device["stored"], 4);
+  EXPECT_EQ(device["lost"], 8);
+  EXPECT_EQ(device["outstanding"], 0);
+  EXPECT_EQ(get("/api/v1/devices/none/losses").status, 404U);
+  EXPECT_EQ(get("/api/v1/devices/edge-1/losses?cursor=x").status, 400U);
+  EXPECT_EQ(get("/api/v1/devices/edge-1/losses", token({"read"}, "other")).status, 404U);
+}
+
 TEST_F(HubApi, TellsWhoDidWhatAndWhatCouldNotBeStored) {
   enrol("edge-1");
   const auto admin = token({"admin"});

@@ -11,6 +11,7 @@
 #include "shared/base/metrics.hpp"
 #include "shared/http/client.hpp"
 #include "shared/http/server.hpp"
+#include "shared/wire/codec.hpp"
 #include "tests/support/pki.hpp"
 #include "tests/support/process.hpp"
 
@@ -117,24 +118,30 @@ class HubFixture : public ::testing::Test {
             .tags = {{"site", "plant"}}};
   }
 
-  /// Stores records as ingest would, and wakes the feed.
+  /// Stores records in order as ingest would, and wakes the feed. Of a loss, the length of its
+  /// range counts; it takes the next numbers.
   void put(const std::string& device, const std::vector<wire::RecordBody>& bodies,
            const std::string& tenant = "acme") {
     const DeviceKey key{tenant, device};
     auto transaction = store_->begin_ingest().value();
-    ASSERT_TRUE(transaction->device(key));
+    auto state = transaction->device(key).value().sync;
+    state.epoch = 1;
+    ASSERT_TRUE(transaction->save_sync(key, state));
     std::vector<IncomingRecord> records;
     for (const auto& body : bodies) {
-      const auto seq = ++seq_[key];
-      const bool event = std::holds_alternative<wire::AnomalyRecord>(body);
-      records.push_back(
-          {.seq = seq,
-           .seq_last = seq,
-           .record_class = event ? wire::RecordClass::anomaly : wire::RecordClass::summary,
-           .hash = seq,
-           .body = &body});
+      const auto seq = seq_[key] + 1;
+      const auto* loss = std::get_if<wire::LossRecord>(&body);
+      const auto last = loss == nullptr ? seq : seq + loss->seq_last - loss->seq_first;
+      records.push_back({.seq = seq,
+                         .seq_last = last,
+                         .record_class = wire::class_of(body),
+                         .hash = seq,
+                         .body = &body});
+      seq_[key] = last;
     }
     ASSERT_TRUE(transaction->store(key, 1, now(), records));
+    state.watermark = seq_[key];
+    ASSERT_TRUE(transaction->save_sync(key, state));
     const auto newest = transaction->commit();
     ASSERT_TRUE(newest);
     feed_.grew(*newest);

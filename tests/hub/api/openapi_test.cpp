@@ -166,11 +166,16 @@ class OpenApiAnswers : public HubFixture {
 TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
   admin_ = token({"admin"});
   enrol("edge-1");
-  put("edge-1", {summary(0), summary(1), anomaly(1), anomaly(2), anomaly(2, wire::Phase::closed)});
+  put("edge-1", {summary(0), summary(1), wire::LossRecord{wire::LossReason::quota, 1, 3},
+                 summary(5), wire::LossRecord{wire::LossReason::corrupt, 1, 1}});
+  put("edge-1", {anomaly(1), anomaly(2), anomaly(2, wire::Phase::closed)});
   expect_get("/api/v1/devices", "/api/v1/devices");
   expect_get("/api/v1/devices", "/api/v1/devices?limit=0");
   expect_get("/api/v1/devices/{device}", "/api/v1/devices/edge-1");
   expect_get("/api/v1/devices/{device}", "/api/v1/devices/none");
+  expect_get("/api/v1/devices/{device}/losses", "/api/v1/devices/edge-1/losses");
+  expect_get("/api/v1/devices/{device}/losses", "/api/v1/devices/none/losses");
+  expect_get("/api/v1/devices/{device}/losses", "/api/v1/devices/edge-1/losses?limit=0");
   expect_get("/api/v1/devices/{device}/streams", "/api/v1/devices/edge-1/streams");
   expect_get("/api/v1/devices/{device}/history",
              "/api/v1/devices/edge-1/history?stream=plant%2Fpump%2Fvibration");
@@ -181,7 +186,7 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
     auto transaction = store_->begin_ingest().value();
     const DeviceKey key{"acme", "edge-1"};
     ASSERT_TRUE(transaction->device(key));
-    ASSERT_TRUE(transaction->dead_letter(key, {1, 1, 77, "not a record", "\x01z", now()}));
+    ASSERT_TRUE(transaction->dead_letter(key, {1, 99, 77, "not a record", "\x01z", now()}));
     ASSERT_TRUE(transaction->commit());
   }
   expect_get("/api/v1/dead-letters", "/api/v1/dead-letters");

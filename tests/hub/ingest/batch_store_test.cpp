@@ -75,12 +75,11 @@ class FailingStore final : public Store {
     return unused();
   }
   Result<Ledger> ledger(const DeviceKey&) override { return unused(); }
+  Result<Page<LossRow>> losses(const DeviceKey&, const PageRequest&) override { return unused(); }
   Result<Page<StreamRow>> streams(const DeviceKey&, const PageRequest&) override {
     return unused();
   }
-  Result<std::vector<HistoryPoint>> history(const DeviceKey&, const HistoryQuery&) override {
-    return unused();
-  }
+  Result<History> history(const DeviceKey&, const HistoryQuery&) override { return unused(); }
   Result<Page<AnomalyRow>> anomalies(std::string_view, const AnomalyFilter&,
                                      const PageRequest&) override {
     return unused();
@@ -252,7 +251,7 @@ TEST_F(BatchStoreTest, StoresAResentBatchOnceAndAcknowledgesAgain) {
   EXPECT_EQ(take({message(Channel::records, wire::encode(batch(1, 5)))}).acks.at(0).watermark, 5U);
   EXPECT_EQ(take({message(Channel::records, wire::encode(batch(3, 8)))}).acks.at(0).watermark, 8U);
   EXPECT_EQ(store_->ledger(key_)->stored, 8U);
-  EXPECT_EQ(store_->history(key_, {.stream = "a"})->size(), 8U);
+  EXPECT_EQ(store_->history(key_, {.stream = "a"})->points.size(), 8U);
 }
 
 TEST_F(BatchStoreTest, SendsTheDeviceBackWhenABatchIsMissing) {
@@ -297,6 +296,19 @@ TEST_F(BatchStoreTest, SetsAPoisonRecordAsideAndGoesOn) {
   ASSERT_EQ(letters->items.size(), 1U);
   EXPECT_EQ(letters->items[0].seq, 2U);
   EXPECT_EQ(letters->items[0].bytes, "no record at all");
+}
+
+TEST_F(BatchStoreTest, TellsWhenAPoisonRecordWasLost) {
+  greet();
+  auto b = batch(1, 5);
+  b.entries[2].payload = "no record at all";
+  take({message(Channel::records, wire::encode(b))});
+  const auto losses = store_->losses(key_, {});
+  ASSERT_EQ(losses->items.size(), 1U);
+  EXPECT_EQ(losses->items[0].seq_first, 3U);
+  EXPECT_EQ(losses->items[0].reason, wire::LossReason::poison);
+  EXPECT_EQ(losses->items[0].from, t0_ + std::chrono::seconds(3)) << "the end of record 2";
+  EXPECT_EQ(losses->items[0].to, t0_ + std::chrono::seconds(5)) << "the end of record 4";
 }
 
 TEST_F(BatchStoreTest, AccountsForARangeWhoseLossRecordCannotBeRead) {

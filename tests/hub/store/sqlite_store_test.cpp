@@ -4,11 +4,14 @@
 
 #include "hub/store/cursor.hpp"
 #include "hub/store/feed.hpp"
+#include "hub/store/sqlite_schema.hpp"
+#include "hub/store/sync_text.hpp"
 #include "shared/sqlite/connection.hpp"
 #include "tests/hub/store/store_contract.hpp"
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -68,6 +71,74 @@ TEST(SqliteStore, RefusesADatabaseOfANewerVersion) {
   const auto opened = open_sqlite_store(path);
   ASSERT_FALSE(opened);
   EXPECT_EQ(opened.error().code, Errc::unsupported);
+}
+
+/// What the first version left: a loss, and a record that could not be read.
+TEST(SqliteStore, TakesADatabaseOfTheFirstVersionOver) {
+  const FreshFolder folder;
+  const auto path = folder.path() / "hub.db";
+  const DeviceKey key{"acme", "press-1"};
+  const auto t0 = from_micros(1'790'000'000'000'000);
+  {
+    auto db = sqlite::Connection::open(path, {});
+    ASSERT_TRUE(db);
+    ASSERT_TRUE(sqlite::migrate(**db, std::array{kSqliteSchema1}));
+    sync::DeviceSyncState sync;
+    sync.epoch = 1;
+    sync.watermark = 9;
+    (*db)->run("INSERT INTO tenants VALUES(1, 'acme')");
+    (*db)->run(
+        "INSERT INTO devices(tenant_no, device_no, device, enrolled_at, certificate_serial, sync,"
+        " epoch, watermark, stored, lost_quota, lost_poison, epoch_produced, epoch_accounted,"
+        " streams) VALUES(1, 1, 'press-1', ?, '0a', ?, 1, 9, 5, 3, 1, 12, 9, 1)",
+        to_micros(t0), sync_text(sync));
+    (*db)->run("INSERT INTO losses VALUES(1, 1, 1, 4, 6, 1, 3, ?)", to_micros(t0));
+    for (const int number : {1, 2}) {  // the second is within the loss
+      (*db)->run("INSERT INTO dead_letters VALUES(1, ?, 'press-1', 1, ?, 'bad', x'00', ?)", number,
+                 number == 1 ? 8 : 5, to_micros(t0));
+    }
+    (*db)->run("INSERT INTO ledger VALUES(1, 1, 1, 8, 0, 77)");
+    (*db)->run(
+        "INSERT INTO streams(tenant_no, device_no, stream_no, stream, watch, last_time)"
+        " VALUES(1, 1, 1, 'a', 'w', ?)",
+        to_micros(t0));
+    for (const int i : {0, 1, 2, 9}) {
+      (*db)->run(
+          "INSERT INTO history(tenant_no, device_no, minute, stream_no, begin_us, end_us,"
+          " readings) VALUES(1, 1, ?, 1, ?, ?, 1)",
+          minute_of(to_micros(t0)) + i, to_micros(t0) + i * 60'000'000LL,
+          to_micros(t0) + (i + 1) * 60'000'000LL);
+    }
+    ASSERT_FALSE((*db)->failed()) << (*db)->failure().context;
+  }
+  auto opened = open_sqlite_store(path);
+  ASSERT_TRUE(opened) << opened.error().context;
+  auto& store = **opened;
+  EXPECT_EQ(store.ledger(key)->produced, 12U);
+  EXPECT_EQ(store.ledger(key)->lost, (Losses{3, 0, 0, 1}));
+  auto losses = store.losses(key, {})->items;
+  ASSERT_EQ(losses.size(), 2U);
+  EXPECT_EQ(losses[0].seq_first, 8U);
+  EXPECT_EQ(losses[0].reason, wire::LossReason::poison);
+  EXPECT_EQ(losses[1].records, 3U);
+  for (const auto& loss : losses) EXPECT_FALSE(loss.from || loss.to) << "nobody wrote it down";
+  EXPECT_TRUE(store.history(key, {.stream = "a"})->gaps.empty()) << "and nothing is made up";
+  {
+    auto transaction = store.begin_ingest().value();
+    ASSERT_TRUE(transaction->device(key));
+    const wire::RecordBody lost = wire::LossRecord{wire::LossReason::quota, 10, 11};
+    const wire::RecordBody after = wire::SummaryRecord{.stream = "a", .watch = "w", .end = t0};
+    const std::array<IncomingRecord, 2> records{
+        IncomingRecord{10, 11, wire::RecordClass::loss, 1, &lost},
+        IncomingRecord{12, 12, wire::RecordClass::summary, 2, &after}};
+    ASSERT_TRUE(transaction->store(key, 1, t0, records));
+    ASSERT_TRUE(transaction->commit());
+  }
+  losses = store.losses(key, {})->items;
+  ASSERT_EQ(losses.size(), 3U);
+  EXPECT_EQ(losses[0].from, t0) << "the newest summary there was";
+  EXPECT_EQ(losses[0].to, t0);
+  EXPECT_FALSE(losses[1].to || losses[2].to) << "old ones stay as they are";
 }
 
 TEST(SqliteStore, NamesThePlaceItCannotOpen) {

@@ -96,6 +96,19 @@ StoredCounts StoreContract::put(const DeviceKey& key, std::uint64_t epoch,
   return counts;
 }
 
+std::vector<LossRow> StoreContract::losses() {
+  std::vector<LossRow> all;
+  PageRequest page{.limit = 1'000};
+  while (true) {
+    const auto got = store_->losses(key_, page);
+    EXPECT_TRUE(got);
+    if (!got) return all;
+    all.insert(all.end(), got->items.begin(), got->items.end());
+    if (!got->next_cursor) return all;
+    page.cursor = *got->next_cursor;
+  }
+}
+
 void StoreContract::expect_ledger(const DeviceKey& key, std::uint64_t produced,
                                   std::uint64_t stored, std::uint64_t lost,
                                   std::uint64_t outstanding) {
@@ -105,6 +118,10 @@ void StoreContract::expect_ledger(const DeviceKey& key, std::uint64_t produced,
   EXPECT_EQ(l.lost.total(), lost);
   EXPECT_EQ(l.outstanding, outstanding);
   EXPECT_EQ(l.produced, l.stored + l.lost.total() + l.outstanding);
+  if (key != key_) return;
+  std::uint64_t listed = 0;
+  for (const auto& one : losses()) listed += one.records;
+  EXPECT_EQ(listed, lost);
 }
 
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StoreContract);
@@ -120,7 +137,7 @@ TEST_P(StoreContract, TenantsDoNotSeeEachOther) {
   EXPECT_EQ(store_->device(theirs)->epoch, 4U);
   EXPECT_EQ(store_->devices(kTenant, {})->items.size(), 1U);
   EXPECT_EQ(store_->streams(key_, {})->items[0].last_value, 1);
-  EXPECT_EQ(store_->history(theirs, {.stream = "a"})->at(0).value_mean, 2);
+  EXPECT_EQ(store_->history(theirs, {.stream = "a"})->points.at(0).value_mean, 2);
   EXPECT_EQ(store_->anomalies(kTenant, {}, {})->items.size(), 1U);
   EXPECT_EQ(store_->anomaly(key_, 5)->record.phase, wire::Phase::opened);
   EXPECT_EQ(store_->anomaly(theirs, 5)->record.phase, wire::Phase::closed);

@@ -83,7 +83,10 @@ class StoreContract : public testing::TestWithParam<StoreEngine> {
     EXPECT_TRUE(got);
     return got ? *got : Ledger{};
   }
-  /// produced, stored, lost, outstanding; and that they add up.
+  /// All of them, newest first.
+  std::vector<LossRow> losses();
+  /// produced, stored, lost, outstanding; that they add up, and that the list of losses tells all
+  /// that is lost.
   void expect_ledger(const DeviceKey& key, std::uint64_t produced, std::uint64_t stored,
                      std::uint64_t lost, std::uint64_t outstanding);
 

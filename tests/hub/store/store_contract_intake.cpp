@@ -24,7 +24,7 @@ TEST_P(StoreContract, StoresEachKeyOnce) {
   EXPECT_EQ(again.stored, 0U);
   EXPECT_EQ(again.duplicates, 2U);
   expect_ledger(key_, 2, 2, 0, 0);
-  EXPECT_EQ(store_->history(key_, {.stream = "a"})->size(), 1U);
+  EXPECT_EQ(store_->history(key_, {.stream = "a"})->points.size(), 1U);
 }
 
 TEST_P(StoreContract, KeepsNothingWithoutCommit) {

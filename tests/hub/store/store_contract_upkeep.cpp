@@ -103,7 +103,7 @@ TEST_P(StoreContract, TrimsWhatRetentionNoLongerKeeps) {
   ASSERT_TRUE(trimmed) << trimmed.error().context;
   EXPECT_FALSE(trimmed->more);
   EXPECT_EQ(trimmed->history, 5U);
-  EXPECT_EQ(store_->history(key_, {.stream = "a"})->size(), 5U);
+  EXPECT_EQ(store_->history(key_, {.stream = "a"})->points.size(), 5U);
   EXPECT_EQ(trimmed->anomalies, 3U);
   EXPECT_EQ(store_->anomalies(kTenant, {}, {})->items.size(), 3U) << "open ones stay";
   EXPECT_EQ(trimmed->feed, 3U);
@@ -138,10 +138,10 @@ TEST_P(StoreContract, BoundsHistoryByRows) {
   }
   put(key_, 1, records, 300);
   ASSERT_TRUE(store_->trim(t0_ + minutes(300)));
-  const auto left = store_->history(key_, {.stream = "a"});
-  EXPECT_LE(left->size(), 100U);
-  EXPECT_GE(left->size(), 40U);
-  EXPECT_EQ(left->back().begin, t0_ + minutes(300)) << "the newest stay";
+  const auto left = store_->history(key_, {.stream = "a"})->points;
+  EXPECT_LE(left.size(), 100U);
+  EXPECT_GE(left.size(), 40U);
+  EXPECT_EQ(left.back().begin, t0_ + minutes(300)) << "the newest stay";
 }
 
 }  // namespace lapwing::hub

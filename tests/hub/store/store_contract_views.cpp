@@ -210,9 +210,9 @@ TEST_P(StoreContract, TellsHistoryOldestFirst) {
     const auto got = store_->history(key_, query);
     EXPECT_TRUE(got);
     if (!got) return out;
-    EXPECT_TRUE(std::is_sorted(got->begin(), got->end(),
+    EXPECT_TRUE(std::is_sorted(got->points.begin(), got->points.end(),
                                [](const auto& l, const auto& r) { return l.begin < r.begin; }));
-    for (const auto& point : *got) out.push_back(static_cast<int>(point.value_mean));
+    for (const auto& point : got->points) out.push_back(static_cast<int>(point.value_mean));
     return out;
   };
   EXPECT_EQ(values({.stream = "a"}).size(), 50U);
@@ -226,7 +226,7 @@ TEST_P(StoreContract, TellsHistoryOldestFirst) {
             (std::vector{29, 30}))
       << "across the silence";
   EXPECT_EQ(store_->history(key_, {.stream = "z"}).error().code, Errc::not_found);
-  const auto point = store_->history(key_, {.stream = "a", .limit = 1})->at(0);
+  const auto point = store_->history(key_, {.stream = "a", .limit = 1})->points.at(0);
   EXPECT_EQ(point.readings, 10U);
   EXPECT_EQ(point.value_min, 48);
   EXPECT_EQ(point.value_max, 50);
@@ -240,15 +240,17 @@ TEST_P(StoreContract, SurvivesTimesFromWrongClocks) {
       {summary(1, "a", from_micros(-5'000'000)), summary(2, "a", from_micros(0)),
        summary(3, "a", from_micros(4'102'444'800'000'000)), summary(4, "a", t0_)},
       4);
-  EXPECT_EQ(store_->history(key_, {.stream = "a"})->size(), 4U);
+  EXPECT_EQ(store_->history(key_, {.stream = "a"})->points.size(), 4U);
   EXPECT_EQ(
       store_->history(key_, {.stream = "a", .from = from_micros(-6'000'000), .to = from_micros(1)})
-          ->size(),
+          ->points.size(),
       2U);
-  EXPECT_EQ(store_->history(key_, {.stream = "a", .from = Time::min(), .to = Time::max()})->size(),
-            4U);
-  EXPECT_EQ(store_->history(key_, {.stream = "a", .from = Time::max(), .to = Time::min()})->size(),
-            0U);
+  EXPECT_EQ(
+      store_->history(key_, {.stream = "a", .from = Time::min(), .to = Time::max()})->points.size(),
+      4U);
+  EXPECT_EQ(
+      store_->history(key_, {.stream = "a", .from = Time::max(), .to = Time::min()})->points.size(),
+      0U);
 }
 
 TEST_P(StoreContract, KeepsTwoWatchesOfOneStreamApart) {
@@ -257,8 +259,9 @@ TEST_P(StoreContract, KeepsTwoWatchesOfOneStreamApart) {
        summary(3, "a", t0_ + minutes(1), 3, "slow")},
       3);
   EXPECT_EQ(store_->streams(key_, {})->items.size(), 2U);
-  EXPECT_EQ(store_->history(key_, {.stream = "a", .watch = "fast"})->size(), 1U);
-  EXPECT_EQ(store_->history(key_, {.stream = "a"})->size(), 2U) << "the watch that reported last";
+  EXPECT_EQ(store_->history(key_, {.stream = "a", .watch = "fast"})->points.size(), 1U);
+  EXPECT_EQ(store_->history(key_, {.stream = "a"})->points.size(), 2U)
+      << "the watch that reported last";
 }
 
 }  // namespace lapwing::hub

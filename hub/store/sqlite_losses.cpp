@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+/// The part of the ingest transaction that keeps losses: ranges of numbers. When they fell is next
+/// door.
+#include "hub/store/sqlite_ingest.hpp"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace lapwing::hub {
+namespace {
+
+std::uint64_t& of_reason(Losses& losses, wire::LossReason reason) {
+  switch (reason) {
+    case wire::LossReason::corrupt:
+      return losses.corrupt;
+    case wire::LossReason::vanished:
+      return losses.vanished;
+    case wire::LossReason::poison:
+      return losses.poison;
+    case wire::LossReason::quota:
+      break;
+  }
+  return losses.quota;
+}
+
+}  // namespace
+
+/// Whether a loss range of the epoch may hold `seq`; asks the database once for each epoch.
+bool SqliteIngest::may_be_lost(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq) {
+  const auto [at, fresh] = device.lost_through.try_emplace(epoch, 0);
+  if (fresh) {
+    db_.rows(
+        "SELECT seq_last FROM losses WHERE tenant_no=? AND device_no=? AND epoch=?"
+        " ORDER BY seq_first DESC LIMIT 1",
+        [&at = at](const sqlite::Row& row) { at->second = row.count(0); }, device.tenant_no,
+        device.device_no, epoch);
+  }
+  return seq <= at->second;
+}
+
+/// The range that holds `seq` and of which records are lost.
+std::optional<SqliteIngest::KnownLoss> SqliteIngest::find_loss(DeviceWork& device,
+                                                               std::uint64_t epoch,
+                                                               std::uint64_t seq) {
+  std::optional<KnownLoss> found;
+  if (!may_be_lost(device, epoch, seq)) return found;
+  db_.rows(
+      "SELECT seq_first, reason, seq_last >= ? AND records > 0 FROM losses WHERE tenant_no=?"
+      " AND device_no=? AND epoch=? AND seq_first <= ? ORDER BY seq_first DESC LIMIT 1",
+      [&](const sqlite::Row& row) {
+        if (row.integer(2) == 0) return;
+        found = KnownLoss{row.count(0), static_cast<wire::LossReason>(row.integer(1))};
+      },
+      seq, device.tenant_no, device.device_no, epoch, seq);
+  return found;
+}
+
+/// A record said to be lost has come after all: it moves from lost to stored.
+bool SqliteIngest::recover_from_loss(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq) {
+  const auto loss = find_loss(device, epoch, seq);
+  if (!loss) return false;
+  db_.run(
+      "UPDATE losses SET records = records - 1"
+      " WHERE tenant_no=? AND device_no=? AND epoch=? AND seq_first=?",
+      device.tenant_no, device.device_no, epoch, loss->first);
+  auto& lost = of_reason(device.lost, loss->reason);
+  lost -= std::min<std::uint64_t>(lost, 1);
+  return true;
+}
+
+void SqliteIngest::add_loss(Storing& s, std::uint64_t first, std::uint64_t last,
+                            wire::LossReason reason, std::uint64_t records) {
+  db_.run(
+      "INSERT INTO losses(tenant_no, device_no, epoch, seq_first, seq_last, reason, records,"
+      " received_at) VALUES(?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
+      s.device.tenant_no, s.device.device_no, s.epoch, first, last, static_cast<int>(reason),
+      records, to_micros(s.received_at));
+  auto& through = s.device.lost_through[s.epoch];
+  through = std::max(through, last);
+}
+
+/// Accounts for the keys of the range that are neither stored nor accounted as lost already.
+void SqliteIngest::store_loss(Storing& s, const IncomingRecord& record,
+                              const wire::LossRecord& loss) {
+  auto& device = s.device;
+  const auto& sync = device.session.sync;
+  auto from = record.seq;
+  if (s.epoch == sync.epoch) from = std::max(from, sync.watermark + 1);
+  const auto first_new = from;
+  std::uint64_t lost = 0;
+  const auto take = [&](std::uint64_t first, std::uint64_t last) {
+    if (first > last) return;
+    std::uint64_t here = 0;
+    db_.rows(
+        "SELECT count(*) FROM ledger WHERE tenant_no=? AND device_no=? AND epoch=?"
+        " AND seq BETWEEN ? AND ?",
+        [&](const sqlite::Row& row) { here = row.count(0); }, device.tenant_no, device.device_no,
+        s.epoch, first, last);
+    const auto missing = last - first + 1 - here;
+    lost += missing;
+    add_loss(s, first, last, loss.reason, missing);
+  };
+  std::vector<std::pair<std::uint64_t, std::uint64_t>> known;
+  db_.rows(
+      "SELECT seq_first, seq_last FROM losses WHERE tenant_no=? AND device_no=? AND epoch=?"
+      " AND seq_last >= ? AND seq_first <= ? ORDER BY seq_first",
+      [&](const sqlite::Row& row) { known.emplace_back(row.count(0), row.count(1)); },
+      device.tenant_no, device.device_no, s.epoch, from, record.seq_last);
+  for (const auto& [first, last] : known) {
+    if (first > 0) take(from, first - 1);
+    from = std::max(from, last + 1);
+  }
+  take(from, record.seq_last);
+  if (follows(s, record.seq, record.seq_last)) open_windows(s, first_new, record.seq_last);
+  if (lost == 0) {
+    ++s.counts.duplicates;
+    return;
+  }
+  of_reason(device.lost, loss.reason) += lost;
+  s.counts.lost += lost;
+  if (s.epoch == sync.epoch) {
+    device.epoch_accounted += lost;
+    device.epoch_produced = std::max(device.epoch_produced, record.seq_last);
+  }
+}
+
+}  // namespace lapwing::hub
