@@ -64,6 +64,7 @@ Ingest::Ingest(const IngestConfig& config, mqtt::Options broker, Store& store, F
       devices_online_(metrics.gauge("hub_devices_online", "Devices connected")),
       devices_quarantined_(metrics.gauge("hub_devices_quarantined", "Devices in quarantine")),
       anomalies_open_(metrics.gauge("hub_anomalies_open", "Anomalies that have not ended")),
+      ledger_(metrics),
       store_bytes_(metrics.gauge("hub_store_bytes", "Size of the database")),
       broker_connected_(metrics.gauge("hub_broker_connected", "1 while ingest hears the broker")) {
   client_.subscribe({{std::string(wire::kUpFilter), 1}});
@@ -161,6 +162,7 @@ void Ingest::upkeep() {
     devices_online_.set(static_cast<double>(totals->devices_online));
     devices_quarantined_.set(static_cast<double>(totals->devices_quarantined));
     anomalies_open_.set(static_cast<double>(totals->anomalies_open));
+    ledger_.show(totals->ledger);
     store_bytes_.set(static_cast<double>(totals->bytes));
   }
   if (!store_works_) probe();

@@ -4,6 +4,7 @@
 
 #include "hub/ingest/batch_store.hpp"
 #include "hub/ingest/config.hpp"
+#include "hub/ingest/ledger_gauges.hpp"
 #include "hub/ingest/queue.hpp"
 #include "hub/store/feed.hpp"
 #include "hub/store/store.hpp"
@@ -71,6 +72,7 @@ class Ingest {
   Gauge& devices_online_;
   Gauge& devices_quarantined_;
   Gauge& anomalies_open_;
+  LedgerGauges ledger_;
   Gauge& store_bytes_;
   Gauge& broker_connected_;
 };

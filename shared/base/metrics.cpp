@@ -31,6 +31,7 @@ void Histogram::observe(double value) {
 
 struct Metrics::State {
   prometheus::Registry registry{prometheus::Registry::InsertBehavior::Merge};
+  Mutex telling;  ///< held while the text is made, and while figures that belong together change
   Mutex mutex;
   // Keyed by the library's object, which is one per name and labels.
   std::map<void*, Counter> counters LAPWING_GUARDED_BY(mutex);
@@ -84,7 +85,13 @@ Histogram& Metrics::histogram(std::string_view name, std::string_view help,
   return state_->histograms.emplace(inner, Histogram(inner)).first->second;
 }
 
+void Metrics::together(const std::function<void()>& change) {
+  const MutexLock lock(state_->telling);
+  change();
+}
+
 std::string Metrics::text() const {
+  const MutexLock lock(state_->telling);
   return prometheus::TextSerializer().Serialize(state_->registry.Collect());
 }
 

@@ -2,6 +2,7 @@
 /// Counters, gauges and histograms in the Prometheus exposition format (prometheus-cpp inside).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -66,6 +67,10 @@ class Metrics {
   Gauge& gauge(std::string_view name, std::string_view help, const Labels& labels = {});
   Histogram& histogram(std::string_view name, std::string_view help, std::vector<double> buckets,
                        const Labels& labels = {});
+
+  /// Runs `change`; an answer of text() has all that it sets or nothing of it. For figures that
+  /// must add up. Cost: text() waits for it; set gauges, do nothing else.
+  void together(const std::function<void()>& change);
 
   /// Everything in the text exposition format, version 0.0.4.
   [[nodiscard]] std::string text() const;

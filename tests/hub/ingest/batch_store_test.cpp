@@ -2,6 +2,7 @@
 /// Ingest's decisions and storing, without a broker: messages in, answers out.
 #include "hub/ingest/batch_store.hpp"
 
+#include "hub/ingest/ledger_gauges.hpp"
 #include "hub/store/sqlite_store.hpp"
 #include "shared/wire/codec.hpp"
 
@@ -296,6 +297,47 @@ TEST_F(BatchStoreTest, SetsAPoisonRecordAsideAndGoesOn) {
   ASSERT_EQ(letters->items.size(), 1U);
   EXPECT_EQ(letters->items[0].seq, 2U);
   EXPECT_EQ(letters->items[0].bytes, "no record at all");
+}
+
+TEST_F(BatchStoreTest, MetricsTellTheAccountAndItAddsUp) {
+  LedgerGauges gauges(metrics_);
+  const auto value = [&](const std::string& name, const std::string& reason = "") {
+    return metrics_
+        .gauge(name, "", reason.empty() ? Metrics::Labels{} : Metrics::Labels{{"reason", reason}})
+        .value();
+  };
+  const auto expect = [&](double stored, const Losses& lost, double outstanding) {
+    gauges.show(store_->totals()->ledger);
+    EXPECT_EQ(value("hub_ledger_stored"), stored);
+    EXPECT_EQ(value("hub_ledger_lost", "quota"), lost.quota);
+    EXPECT_EQ(value("hub_ledger_lost", "corrupt"), lost.corrupt);
+    EXPECT_EQ(value("hub_ledger_lost", "vanished"), lost.vanished);
+    EXPECT_EQ(value("hub_ledger_lost", "poison"), lost.poison);
+    EXPECT_EQ(value("hub_ledger_outstanding"), outstanding);
+    EXPECT_EQ(value("hub_ledger_produced"),
+              stored + static_cast<double>(lost.total()) + outstanding);
+  };
+  expect(0, {}, 0);
+  auto h = hello();
+  h.next_seq = 21;
+  take({message(Channel::hello, wire::encode(h))});
+  expect(0, {}, 20);
+  auto b = batch(1, 3);
+  b.entries[1].payload = "no record at all";
+  b.entries.push_back({4, 9, wire::RecordClass::loss,
+                       wire::encode_record(wire::LossRecord{wire::LossReason::quota, 4, 9})});
+  take({message(Channel::records, wire::encode(b))});
+  expect(2, {6, 0, 0, 1}, 11);
+  take({message(Channel::report, wire::encode(batch(18, 20)))});
+  expect(5, {6, 0, 0, 1}, 8);
+  h.connection_id = "c2";
+  h.database_id = "db2";  // the outbox was lost: a new epoch, from number 1
+  h.epoch = 0;
+  h.next_seq = 5;
+  EXPECT_EQ(take({message(Channel::hello, wire::encode(h))}).welcomes.at(0).epoch, 2U);
+  expect(5, {6, 0, 0, 1}, 4);
+  take({message(Channel::records, wire::encode(batch(1, 4, 2, "c2")))});
+  expect(9, {6, 0, 0, 1}, 0);
 }
 
 TEST_F(BatchStoreTest, TellsWhenAPoisonRecordWasLost) {

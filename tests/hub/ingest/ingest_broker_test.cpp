@@ -204,6 +204,7 @@ TEST_F(IngestOnABroker, StoresAcknowledgesAndWakesTheFeed) {
   EXPECT_EQ(ack->watermark, 10U);
   EXPECT_EQ(store_->ledger(key_)->stored, 10U);
   EXPECT_TRUE(eventually([&] { return newest == store_->feed_bounds("acme")->newest; }));
+  EXPECT_TRUE(eventually([&] { return metrics_.gauge("hub_ledger_produced", "").value() == 10; }));
 }
 
 TEST_F(IngestOnABroker, ADeviceThatIsCutOffGoesOfflineByItsWill) {

@@ -17,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -140,6 +141,31 @@ TEST(Metrics, AreCountedFromManyThreads) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_DOUBLE_EQ(metrics.counter("shared_total", "Shared").value(), 4000);
+}
+
+TEST(Metrics, FiguresThatBelongTogetherAreToldTogether) {
+  Metrics metrics;
+  auto& whole = metrics.gauge("whole", "Whole");
+  auto& part = metrics.gauge("part", "Part");
+  std::atomic<bool> done{false};
+  std::thread writer([&] {
+    for (int i = 1; i <= 20'000; ++i) {
+      metrics.together([&] {
+        whole.set(i);
+        part.set(i);
+      });
+    }
+    done = true;
+  });
+  const auto value = [](const std::string& text, const std::string& name) {
+    const auto line = "\n" + name + " ";
+    return std::stod(text.substr(text.find(line) + line.size()));
+  };
+  while (!done) {
+    const auto text = metrics.text();
+    ASSERT_EQ(value(text, "lapwing_whole"), value(text, "lapwing_part"));
+  }
+  writer.join();
 }
 
 TEST(Steps, StopTheStartedOnesInReverseAfterAFailure) {
