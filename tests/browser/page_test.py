@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Opens the page of a running demo in headless Chromium: the fleet, a stream's chart, a live anomaly arriving; on a
-phone's width too. Saves the pictures that the README shows."""
+"""Opens the page of a running demo in headless Chromium: the fleet, a stream's chart, a live anomaly arriving, what was
+lost; on a phone's width too. Saves the pictures that the README shows."""
 import argparse
 import json
 import os
@@ -18,6 +18,39 @@ const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.hei
 let ink = 0;
 for (let i = 3; i < data.length; i += 4) if (data[i] > 200) ink++;
 return ink;
+"""
+
+
+# From here on the page hears of a hub whose device lost records: of the stream's points the middle third.
+LOSE_RECORDS = """
+const real = window.fetch;
+window.fetch = async (path, options) => {
+  const response = await real(path, options);
+  const which = String(path).match(/\\/(history|losses)(?:[?]|$)/)?.[1];
+  if (!which || !response.ok) return response;
+  const body = await response.json();
+  if (which === "losses") {
+    const loss = { epoch: 1, received_at: "2026-11-24T09:00:00Z" };
+    body.items = [
+      { ...loss, seq_first: 90, seq_last: 90, reason: "corrupt", records: 1, from: "2026-11-24T08:30:00Z", to: null },
+      { ...loss, seq_first: 12, seq_last: 23, reason: "quota", records: 12, from: "2026-11-24T08:00:00Z",
+        to: "2026-11-24T08:10:00Z" }];
+  } else {
+    const third = Math.floor(body.points.length / 3);
+    const gone = body.points.splice(third, third);
+    body.gaps = [{ from: gone[0].begin, to: gone.at(-1).end, reason: "quota", records: 1234 }];
+  }
+  return new Response(JSON.stringify(body), { headers: { "Content-Type": "application/json" } });
+};
+"""
+
+# Pixels as faint as a tint: of bands, anomalies and gaps.
+CANVAS_TINT = """
+const canvas = document.querySelector("#chart canvas");
+const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+let tint = 0;
+for (let i = 3; i < data.length; i += 4) if (data[i] > 0 && data[i] < 60) tint++;
+return tint;
 """
 
 
@@ -78,6 +111,30 @@ def main():
             assert name in browser.run("return document.querySelector('h1').innerText"), "the stream's name is the title"
             browser.picture(pictures / "stream.png")
 
+        def the_account_adds_up():
+            browser.run(f"location.hash = '#/devices/{device}'")
+            browser.wait(lambda: browser.run("return !!document.querySelector('#ledger')"), 20, "the account")
+            terms = browser.run("return [...document.querySelectorAll('#ledger b')].map((b) => b.textContent)")
+            produced, stored, lost, outstanding = [int(term.replace(",", "")) for term in terms]
+            assert produced == stored + lost + outstanding, terms
+            assert stored > 0, terms
+            assert not browser.run("return document.querySelector('#losses')"), "losses are shown where nothing was lost"
+
+        def shows_losses_and_gaps():
+            browser.run("location.hash = arguments[0]", f"#/devices/{device}/streams/factory%2Fdemo%2Fpump1%2Fvibration")
+            browser.wait(lambda: browser.run(CANVAS_INK) > 2000, 20, "a drawn chart")
+            assert not browser.run("return document.querySelector('#stream-gaps').textContent"), "a gap without a loss"
+            tint = browser.run(CANVAS_TINT)
+            browser.run(LOSE_RECORDS)
+            browser.wait(lambda: "records lost: quota, 1,234 records" in
+                         browser.run("return document.querySelector('#stream-gaps').innerText"), 20, "the gap's words")
+            browser.wait(lambda: browser.run(CANVAS_TINT) > tint + 5000, 20, "a hatched part of the chart")
+            browser.run(f"location.hash = '#/devices/{device}'")
+            rows = browser.wait(lambda: browser.run("return [...document.querySelectorAll('#losses tbody tr')]"
+                                                    ".map((row) => row.innerText)"), 20, "the losses")
+            assert len(rows) == 2 and rows[0].startswith("corrupt") and "since" in rows[0], rows
+            assert rows[1].startswith("quota") and "12" in rows[1], rows
+
         def fits_a_phone():
             browser.resize(412, 900)
             for place in ["#/", f"#/devices/{device}", "#/anomalies"]:
@@ -101,6 +158,8 @@ def main():
                                 ("a live anomaly arrives without reloading", a_live_anomaly_arrives),
                                 ("lists a device's streams", lists_the_streams),
                                 ("draws a stream with its anomalies", draws_a_stream),
+                                ("shows a device's account, which adds up", the_account_adds_up),
+                                ("shows losses, and the gaps they left", shows_losses_and_gaps),
                                 ("fits a phone's width", fits_a_phone),
                                 ("loads nothing from another address", loads_nothing_from_elsewhere),
                                 ("runs without script errors", has_no_script_errors)]:

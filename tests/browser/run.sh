@@ -15,7 +15,7 @@ done
 packaging/install-packages.sh browser
 
 scratch=$(mktemp -d)
-packaging/demo.sh --seconds 120 --info "$scratch/info" >"$scratch/demo.log" 2>&1 &
+packaging/demo.sh --seconds 150 --info "$scratch/info" >"$scratch/demo.log" 2>&1 &
 demo=$!
 stop() {
   kill -TERM "$demo" 2>/dev/null || true

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fleet: all devices; and one device: its ledger and streams.
+// The fleet: all devices; and one device: its account, streams and losses.
 import { get } from "./api.js";
 import { ago, band, el, number, streamLink } from "./format.js";
+import { equation, lossTable } from "./losses.js";
 
 const kRefreshMs = 3000;
+const kLosses = 5; // shown at first
 
 /** Calls `draw` now and every few seconds until the view is left; a failed refresh keeps what is shown. */
 async function refresh(draw, signal) {
@@ -50,8 +52,8 @@ export async function showFleet(view, { signal }) {
   }, signal);
 }
 
-function figure(title, value, bad = false) {
-  return el("div", { class: "figure" }, el("span", { class: "muted" }, title), el("b", { class: bad ? "bad" : "" }, value));
+function figure(title, value) {
+  return el("div", { class: "figure" }, el("span", { class: "muted" }, title), el("b", {}, value));
 }
 
 function streamRow(device, stream) {
@@ -70,29 +72,40 @@ export async function showDevice(view, { device, signal }) {
   const filter = el("input", { type: "search", placeholder: "Filter streams", "aria-label": "Filter streams" });
   const head = el("div", {});
   const body = el("tbody", {});
+  const lossBox = el("div", {});
   let streams = [];
+  let losses = kLosses;
+  let told = ""; // what `lossBox` shows: drawn anew when it changes, so that its button keeps the focus
   const fill = () => {
     const wanted = filter.value.toLowerCase();
     const rows = streams.filter((stream) => stream.stream.toLowerCase().includes(wanted));
     body.replaceChildren(...rows.map((stream) => streamRow(device, stream)));
   };
   filter.addEventListener("input", fill);
-  await refresh(async () => {
-    const [state, list] = await Promise.all([get(path), get(`${path}/streams`, { limit: 1000 })]);
+  const showMore = () => {
+    losses = Math.min(1000, losses * 5);
+    draw().catch(() => {});
+  };
+  const draw = async () => {
+    const [state, list, lost] = await Promise.all([
+      get(path), get(`${path}/streams`, { limit: 1000 }), get(`${path}/losses`, { limit: losses })]);
     if (signal.aborted) return;
     streams = list.items;
     head.replaceChildren(
       el("h1", {}, el("span", { class: `dot ${state.status}` }), device),
       el("div", { class: "figures" },
-        figure("Status", state.status), figure("Last seen", ago(state.last_seen)), figure("Streams", number(state.streams)),
-        figure("Produced", number(state.produced)), figure("Stored", number(state.stored)),
-        figure("Outstanding", number(state.outstanding)), figure("Lost", number(state.lost), state.lost > 0)));
+        figure("Status", state.status), figure("Last seen", ago(state.last_seen)), figure("Streams", number(state.streams))),
+      equation(state));
+    const text = JSON.stringify(lost);
+    if (text !== told) lossBox.replaceChildren(lossTable(lost, showMore) ?? "");
+    told = text;
     fill();
     if (!view.contains(head)) {
-      view.replaceChildren(head, filter, el("div", { class: "scroll" }, el("table", { id: "streams" },
+      view.replaceChildren(head, lossBox, filter, el("div", { class: "scroll" }, el("table", { id: "streams" },
         el("thead", {}, el("tr", {}, el("th", {}, "Stream"), el("th", { class: "num" }, "Value"),
           el("th", { class: "num wide" }, "Expected"), el("th", { class: "num" }, "Score"),
           el("th", { class: "num" }, "Open"), el("th", { class: "wide" }, "Last reading"))), body)));
     }
-  }, signal);
+  };
+  await refresh(draw, signal);
 }

@@ -20,6 +20,9 @@ export function number(value) {
   return value.toLocaleString(undefined, { maximumSignificantDigits: 5 });
 }
 
+/** A number of things, exactly: figures that add up must add up on the screen too. */
+export const count = (value) => value.toLocaleString();
+
 export function band(item) {
   if (item.lower === null || item.lower === undefined) return "–";
   return `${number(item.lower)} … ${number(item.upper)}`;

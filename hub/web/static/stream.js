@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One stream: value with its expected band and shaded anomalies, the score below, the anomalies as a list.
+// One stream: value with its expected band, shaded anomalies and hatched gaps, the score below, both as lists.
 import { get } from "./api.js";
 import { anomalyItem, clock, el, number, timeMarks } from "./format.js";
+import { gapItem, hatch, parted } from "./losses.js";
 
 const kRanges = { "5 min": 300, "1 h": 3600, "24 h": 86400, "7 d": 604800 };
 const kPoints = 2000;
@@ -9,7 +10,7 @@ const kRefreshMs = 2000;
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const seconds = (text) => new Date(text) / 1000;
-const column = (points, name) => points.map((point) => point[name]);
+const column = (points, name) => points.map((point) => point[name] ?? null);
 
 /** uPlot plugin: shades the time of each anomaly behind the lines. `spans()` gives [[from, to], …] in seconds. */
 function shade(spans) {
@@ -35,7 +36,7 @@ function axes() {
   return [{ ...common, space: 80, values: (plot, marks, axis, space, step) => timeMarks(marks, step) }, { ...common, size: 64, values: (_, ticks) => ticks.map(number) }];
 }
 
-function plots(box, spans, limits) {
+function plots(box, spans, gaps, limits) {
   const width = () => Math.max(280, box.clientWidth);
   const x = { time: true, range: limits };
   const shown = (_, value) => number(value);
@@ -43,7 +44,7 @@ function plots(box, spans, limits) {
   const cursor = { sync: { key: "stream" } };
   const thin = { width: 1, points: { show: false }, value: shown };
   const value = new uPlot({
-    width: width(), height: 300, cursor, plugins: [shade(spans)], axes: axes(),
+    width: width(), height: 300, cursor, plugins: [shade(spans), hatch(gaps, true)], axes: axes(),
     scales: { x },
     series: [time,
       { label: "upper", stroke: colour("--band-line"), ...thin },
@@ -53,7 +54,7 @@ function plots(box, spans, limits) {
     bands: [{ series: [1, 2], fill: colour("--band") }],
   }, [[], [], [], [], []], box);
   const score = new uPlot({
-    width: width(), height: 140, cursor, plugins: [shade(spans)], axes: axes(),
+    width: width(), height: 140, cursor, plugins: [shade(spans), hatch(gaps, false)], axes: axes(),
     scales: { x, y: { range: (_, low, high) => [0, Math.max(1.5, high ?? 0)] } },
     series: [time,
       { label: "score", stroke: colour("--score"), ...thin, width: 1.4, fill: colour("--score-fill") },
@@ -71,9 +72,11 @@ export async function showStream(view, { device, stream, signal, onAnomaly }) {
   const path = `devices/${encodeURIComponent(device)}`;
   const box = el("div", { id: "chart" });
   const list = el("ol", { id: "stream-anomalies" });
+  const gapList = el("ol", { id: "stream-gaps" });
   const empty = el("p", { class: "muted", hidden: true }, "No readings in this range yet.");
   let range = kRanges["5 min"];
   let anomalies = [];
+  let gaps = [];
   const spans = () => anomalies.map((item) => [seconds(item.onset), item.end ? seconds(item.end) : Date.now() / 1000]);
 
   const buttons = Object.entries(kRanges).map(([label, length]) => el("button", {
@@ -88,10 +91,10 @@ export async function showStream(view, { device, stream, signal, onAnomaly }) {
   view.replaceChildren(
     el("p", { class: "crumbs" }, el("a", { href: `#/devices/${encodeURIComponent(device)}` }, device), " /"),
     el("h1", { class: "stream-name" }, stream), el("div", { class: "filters" }, ...buttons), empty,
-    el("div", { class: "chart" }, box), el("h2", {}, "Anomalies"), list);
+    el("div", { class: "chart" }, box, gapList), el("h2", {}, "Anomalies"), list);
   let oldest = 0; // of what is shown: a young stream fills the chart instead of its right edge
   const limits = () => [Math.max(Date.now() / 1000 - range, oldest), Date.now() / 1000];
-  const chart = plots(box, spans, limits);
+  const chart = plots(box, spans, () => gaps, limits);
   signal.addEventListener("abort", () => chart.stop());
 
   async function draw() {
@@ -101,10 +104,12 @@ export async function showStream(view, { device, stream, signal, onAnomaly }) {
       get("anomalies", { device, stream, limit: 50 })]);
     if (signal.aborted) return;
     anomalies = found.items;
-    const points = history.points;
-    empty.hidden = points.length > 0;
+    gaps = history.gaps;
+    empty.hidden = history.points.length > 0;
+    const points = parted(history.points, gaps);
     const x = points.map((point) => seconds(point.end));
-    oldest = x.length > 0 ? x[0] : 0;
+    oldest = x.length > 0 ? Math.min(x[0], ...gaps.map((gap) => seconds(gap.from))) : 0;
+    gapList.replaceChildren(...gaps.map(gapItem));
     chart.value.setData([x, column(points, "upper"), column(points, "lower"), column(points, "expected"), column(points, "value_mean")]);
     chart.score.setData([x, column(points, "score_max"), x.map(() => 1)]);
     list.replaceChildren(...(anomalies.length ? anomalies.map(anomalyItem) : [el("li", { class: "muted" }, "None.")]));
