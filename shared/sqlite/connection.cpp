@@ -40,13 +40,27 @@ struct Connection::Impl {
       statements;
   sqlite3_stmt* current = nullptr;
   int bind_status = SQLITE_OK;
+  int checkpoint_pages = 0;
+
+  /// In the place of SQLite's own checkpoints, which keep every failure to themselves. Of a sync
+  /// that failed whoever commits must know: what it was to write may be gone, so it is not tried
+  /// again; the database is opened anew. Else the log stays, and the next commit tries again.
+  static int checkpoint(void* self, sqlite3* db, const char* schema, int pages) {
+    if (pages < static_cast<Impl*>(self)->checkpoint_pages) return SQLITE_OK;
+    const int status =
+        sqlite3_wal_checkpoint_v2(db, schema, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    return status == SQLITE_IOERR_FSYNC ? status : SQLITE_OK;
+  }
 
   [[nodiscard]] Error error(std::string_view doing) const {
-    const int code = sqlite3_errcode(database.get()) & 0xff;
+    const int extended = sqlite3_extended_errcode(database.get());
+    const int code = extended & 0xff;
     // Not every full disk or refusal comes as its own code: the system's word is asked for too.
     const bool outside = code == SQLITE_IOERR || code == SQLITE_CANTOPEN;
     const int system = outside ? sqlite3_system_errno(database.get()) : 0;
-    const bool full = code == SQLITE_FULL || system == ENOSPC || system == EDQUOT;
+    // A sync that finds no room leaves open what happened, as every sync that fails.
+    const bool sync = extended == SQLITE_IOERR_FSYNC || extended == SQLITE_IOERR_DIR_FSYNC;
+    const bool full = code == SQLITE_FULL || (!sync && (system == ENOSPC || system == EDQUOT));
     const bool denied = code == SQLITE_READONLY || code == SQLITE_PERM || system == EACCES ||
                         system == EPERM || system == EROFS;
     const auto kind = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? Errc::corrupt
@@ -122,7 +136,8 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::filesystem::path
   } else {
     set("journal_mode", "wal");
     set("synchronous", "2");  // FULL: an acknowledged record survives a power cut
-    set("wal_autocheckpoint", std::to_string(options.checkpoint_pages));
+    db.impl_->checkpoint_pages = options.checkpoint_pages;
+    sqlite3_wal_hook(database, &Impl::checkpoint, db.impl_.get());
     set("journal_size_limit", "67108864");
     set("secure_delete", options.secure_delete ? "1" : "0");
     if (options.file_bytes_max > 0) {

@@ -328,6 +328,38 @@ INSTANTIATE_TEST_SUITE_P(Faults, FaultAtEveryCall,
                            return "TornSync";
                          });
 
+// What a failed sync was to write may be gone, also where SQLite moves the log into the file after
+// a commit: the database is opened anew, and each record is there once.
+TEST_F(OutboxTest, NoFailedSyncGoesUnnoticedCheckpointsIncluded) {
+  FaultyVfs::install();
+  const auto failures = [this] {
+    return metrics_.counter("outbox_commit_failures_total", "").value();
+  };
+  constexpr int kRecords = 5000;
+  int fired = 0;
+  for (int nth = 1; nth <= 5; ++nth) {
+    SCOPED_TRACE("sync " + std::to_string(nth));
+    const TempDir folder;
+    auto opened = Outbox::open(config_, folder.path(), metrics_);
+    ASSERT_TRUE(opened);
+    const auto outbox = std::move(*opened);
+    std::vector<OutboxRecord> records;  // one commit, more than the log is to hold
+    for (int i = 1; i <= kRecords; ++i) records.push_back(record(i, RecordClass::summary, 1000));
+    const double before = failures();
+    FaultyVfs::arm(Fault::sync, nth);
+    outbox->submit(std::move(records));
+    ASSERT_TRUE(lapwing::testing::eventually([&] {
+      outbox->flush();
+      return outbox->figures().writable && outbox->position().next_seq > kRecords;
+    }));
+    EXPECT_EQ(failures() - before, FaultyVfs::fired());
+    fired += FaultyVfs::fired();
+    FaultyVfs::disarm();
+    EXPECT_EQ(read_all(*outbox).records.size(), static_cast<std::size_t>(kRecords));
+  }
+  EXPECT_GE(fired, 3) << "of the commit, and of the checkpoint's log and file";
+}
+
 TEST_F(OutboxTest, ADamagedDatabaseIsReplacedWhileItRuns) {
   auto outbox = open();
   for (int i = 0; i < 2000; i += 100) outbox->submit(record_range(i, 100));
