@@ -2,7 +2,9 @@
 """A hub with its broker, a site broker with load, and as many agents as the cases need; all real processes."""
 import os
 import pathlib
+import random
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -12,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging" / "demo"))
 
 from oracle import HubView, OutboxOracle  # noqa: E402
-from stack import Part, Stack, free_port, wait_for  # noqa: E402
+from stack import Part, Stack, wait_for  # noqa: E402
 
 AGENT = """
 [agent]
@@ -52,6 +54,26 @@ warmup = 60
 {more}
 """
 KEEP_ALL = {"LAPWING__STORE__LEDGER_ROWS_PER_DEVICE": "1000000000"}  # every key stays for the comparison
+
+
+PORTS = set()  # given out
+
+
+def quiet_port():
+    """A free one that the kernel does not give to clients meanwhile: an edge may need it again for hours."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as text:
+        first = int(text.read().split()[0])
+    while True:
+        port = random.randrange(max(1024, first - 16384), first)
+        if port in PORTS:
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+                PORTS.add(port)
+                return port
+            except OSError:
+                continue
 
 
 class Fleet:
@@ -107,19 +129,19 @@ class Edge:
     """One device: its folder, its agent's process, and who watches over its records from outside.
 
     mqtt_port: where the uplink connects (a proxy's port, say); uplink, more: TOML for the agent; env: for its process;
-    topics: it takes at the site's broker.
+    topics: of its source, as in TOML.
     """
 
-    def __init__(self, fleet, name, identity, mqtt_port=None, uplink="", more="", env=None, topics=("load/#",)):
+    def __init__(self, fleet, name, identity, mqtt_port=None, uplink="", more="", env=None, topics='"load/#"'):
         self.fleet, self.name, self.identity = fleet, name, identity
         stack = fleet.stack
         self.dir = stack.dir / f"edge-{name}"
         self.dir.mkdir()
         self.data = self.dir / "data"
         self.data.mkdir()
-        self.status_port = free_port()
-        self.options = {"mqtt_port": mqtt_port or stack.mqtt_port, "uplink": uplink, "more": more,
-                        "topics": ", ".join(f'"{topic}"' for topic in topics)}
+        self.status_port = quiet_port()
+        self.options = {"mqtt_port": mqtt_port or stack.mqtt_port, "site_port": stack.site_port, "uplink": uplink,
+                        "more": more, "topics": topics}
         self.config = self.dir / "agent.toml"
         self.write_config()
         self.part = Part(f"agent-{name}", [stack.bin / "lapwing-agent", "run", "--config", self.config], self.dir, self.ready, env)
@@ -129,8 +151,8 @@ class Edge:
 
     def write_config(self, **changes):
         self.options.update(changes)
-        self.config.write_text(AGENT.format(name=self.name, data=self.data, identity=self.identity, status_port=self.status_port,
-                                            site_port=self.fleet.stack.site_port, **self.options))
+        self.config.write_text(AGENT.format(name=self.name, data=self.data, identity=self.identity,
+                                            status_port=self.status_port, **self.options))
 
     def ready(self):
         try:

@@ -7,6 +7,7 @@ another. At the end the load stops, all drains, and the oracle (oracle.py) compa
 if nothing was lost, duplicated, altered or reordered, and every recovery came in time.
 """
 import argparse
+import concurrent.futures
 import importlib
 import random
 import sys
@@ -45,17 +46,17 @@ def attempt(trial, say):
         trial.edge.start()
         trial.edge.wait_moved_on()
         trial.run(say)
+        trial.edge.stop()  # until all have run: the others have the machine
+        trial.edge.oracle.pause()
     except Exception as error:  # the other cases go on
         trial.error = error
         trial.problem(f"run {trial.done + 1}: {error}")
 
 
-def perform(trials, say):
-    threads = [threading.Thread(target=attempt, args=(trial, say), daemon=True) for trial in trials]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+def perform(trials, agents, say):
+    """So many at a time."""
+    with concurrent.futures.ThreadPoolExecutor(agents) as pool:
+        list(pool.map(lambda trial: attempt(trial, say), trials))
 
 
 def settle(fleet, trials):
@@ -71,7 +72,7 @@ def settle(fleet, trials):
                 edge.drain()
             next_seq = edge.next_seq()
             edge.oracle.pause()
-            accounts[edge.name] = compare(edge.oracle.seen, next_seq, edge.hub)
+            accounts[edge.name] = compare(edge.oracle, next_seq, edge.hub)
         except (TimeoutError, RuntimeError) as error:
             trial.problem(str(error))
         edge.close()
@@ -129,11 +130,10 @@ def play(fleet, cases, options):
               for case in cases}
     progress = Progress([trial for some in trials.values() for trial in some])
     beside = [trial for case in cases if not case.alone for trial in trials[case.name]]
-    for first in range(0, len(beside), options.agents):
-        perform(beside[first:first + options.agents], progress.say)
+    perform(beside, options.agents, progress.say)
     for case in cases:
         if case.alone:
-            perform(trials[case.name], progress.say)
+            perform(trials[case.name], options.agents, progress.say)
     accounts = settle(fleet, progress.trials)
     rows = [row_of(case, trials[case.name], accounts) for case in cases]
     for trial in progress.trials:

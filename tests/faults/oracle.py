@@ -27,8 +27,11 @@ def record_hash(payload):
 
 
 def row_is_sound(seq, record_class, time_us, crc, payload):
-    head = struct.pack("<QqB", seq, time_us, record_class)
-    return zlib.crc32(payload, zlib.crc32(head)) == crc
+    try:
+        head = struct.pack("<QqB", seq, time_us, record_class)
+    except struct.error:  # a damaged file may hold anything
+        return False
+    return isinstance(payload, bytes) and zlib.crc32(payload, zlib.crc32(head)) == crc
 
 
 def high_water_mark(folder):
@@ -46,23 +49,39 @@ def high_water_mark(folder):
     return newest[1]
 
 
+def file_number(path):
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
+
+
 class OutboxOracle:
-    """A thread that copies what the agent commits. `seen` is seq -> hashes of the sound rows that had that number."""
+    """A thread that copies what the agent commits. `seen` is seq -> hashes of the sound rows that had that number;
+    `destroyed` likewise: of them, those that went with a disk before they could be delivered."""
 
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.seen = collections.defaultdict(set)
+        self.destroyed = collections.defaultdict(set)
         self.next_seq = 1  # as far as it was seen
-        self._db, self._last = None, 0
+        self._db, self._last, self._file = None, 0, None
         self._lock = threading.Lock()
         self._paused = True
+        self._awake = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _look(self):
+        path = self.folder / "outbox.db"
+        if self._db is not None and self._file != file_number(path):  # a healed one took its place
+            self._close()
+            self._last = 0
         if self._db is None:
-            self._db = open_read_only(self.folder / "outbox.db")
+            self._file = file_number(path)
+            self._db = open_read_only(path)
+            self._db.text_factory = bytes
         mark = high_water_mark(self.folder)
         self.next_seq = max(self.next_seq, mark)
         rows = self._db.execute("SELECT seq, class, time_us, crc, payload FROM records WHERE seq > ? AND seq < ? ORDER BY seq",
@@ -78,7 +97,7 @@ class OutboxOracle:
         self._db = None
 
     def _run(self):
-        while not self._stop.is_set():
+        while self._awake.wait() and not self._stop.is_set():
             with self._lock:
                 if not self._paused:
                     try:
@@ -98,16 +117,29 @@ class OutboxOracle:
                     pass
             self._close()
             self._paused = True
+            self._awake.clear()
 
-    def resume(self, from_seq=None):
-        """from_seq: numbers from there on may come again (another history: a clone, a restored backup)."""
+    def resume(self):
         with self._lock:
-            if from_seq is not None:
-                self._last = min(self._last, from_seq - 1)
             self._paused = False
+            self._awake.set()
+
+    def again(self, from_seq=1):
+        """The rows from there on are looked at once more when it resumes: the disk may not give back what was there."""
+        with self._lock:
+            self._last = min(self._last, from_seq - 1)
+
+    def branch(self, from_seq, stored):
+        """Another history begins: numbers from there on come again. Of the old one the hub has all up to `stored`."""
+        with self._lock:
+            self._last = min(self._last, from_seq - 1)
+            for seq, values in self.seen.items():
+                if seq >= from_seq and seq > stored:
+                    self.destroyed[seq] |= values
 
     def finish(self):
         self._stop.set()
+        self._awake.set()
         self._thread.join()
 
 
@@ -157,6 +189,11 @@ class HubView:
         return self.rows("SELECT ledger.epoch, seq, class, hash FROM ledger JOIN devices USING (tenant_no, device_no)"
                          " WHERE device = ?", self.device)
 
+    def lost(self, *reasons):
+        """Records accounted for as lost for these reasons."""
+        columns = " + ".join(f"lost_{reason}" for reason in reasons or ("quota", "corrupt", "vanished", "poison"))
+        return (self.one(f"SELECT {columns} FROM devices WHERE device = ?", self.device) or (0,))[0]
+
     def losses(self):
         """(epoch, seq_first, seq_last)."""
         return self.rows("SELECT losses.epoch, seq_first, seq_last FROM losses JOIN devices USING (tenant_no, device_no)"
@@ -189,26 +226,28 @@ class Cover:
         return seq in self.numbers
 
 
-def compare(seen, next_seq, hub):
-    """`seen`: see OutboxOracle. Everything below next_seq was promised."""
+def compare(oracle, next_seq, hub):
+    """Everything below next_seq was promised, by the newest history; what was seen of others as well."""
     account = Account(records=next_seq - 1)
     rows = hub.ledger()
     by_seq = collections.defaultdict(set)
     for _, seq, _, value in rows:
         by_seq[seq].add(value)
     told = Cover((first, last) for _, first, last in hub.losses())
-    for seq in range(1, next_seq):
-        if not by_seq.get(seq) and seq not in told:
-            account.lost += 1
-        for value in seen.get(seq, ()):
+    account.lost = sum(1 for seq in range(1, next_seq) if not by_seq.get(seq) and seq not in told)
+    for seq, values in oracle.seen.items():
+        for value in values - oracle.destroyed.get(seq, set()):
             account.checked += 1
             if value not in by_seq.get(seq, ()) and seq not in told:
                 account.altered += 1
     stored, account.told, outstanding, account.epochs = hub.one(
         "SELECT stored, lost_quota + lost_corrupt + lost_vanished + lost_poison,"
         " epoch_produced - epoch_base - epoch_accounted, epoch FROM devices WHERE device = ?", hub.device)
-    again = collections.Counter((epoch, value) for epoch, _, _, value in rows)
+    # Only summaries: a killed agent restores an older state of its detectors, and may close an anomaly once more.
+    again = collections.Counter((epoch, value) for epoch, _, record_class, value in rows if record_class == 2)
     account.duplicated = abs(stored - len(rows)) + sum(count - 1 for count in again.values())
+    if stored != len(rows):
+        account.problems.append(f"the hub counts {stored} records stored, its ledger has {len(rows)}")
     summaries = len({row[3] for row in rows if row[2] == 2})
     points = hub.one("SELECT count(*) FROM history JOIN devices USING (tenant_no, device_no) WHERE device = ?", hub.device)[0]
     account.reordered = hub.one(
@@ -217,9 +256,11 @@ def compare(seen, next_seq, hub):
         " s.device_no AND h.stream_no = s.stream_no)", hub.device)[0]
     if points != summaries:
         account.problems.append(f"{summaries} summaries arrived, but the history has {points} points")
+    if account.checked + account.told < account.records / 4:
+        account.problems.append(f"only {account.checked} of {account.records} records were seen and compared")
     if outstanding:
         account.problems.append(f"{outstanding} records are outstanding after draining")
-    beyond = sum(1 for seq in by_seq if seq >= next_seq)
+    beyond = sum(1 for seq in by_seq if seq >= max(next_seq, oracle.next_seq))
     if beyond:
         account.problems.append(f"{beyond} records at the hub were never committed by the agent")
     return account

@@ -20,7 +20,7 @@ from oracle import compare
 # Freed memory is kept for a while to find its use; a little of that is enough, or it is all that one sees grow.
 ASAN = {"ASAN_OPTIONS": "quarantine_size_mb=8:detect_stack_use_after_return=0:malloc_context_size=8"}
 REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
-RESTLESS = [f"load/{n}" for n in range(10)]
+RESTLESS = ", ".join(f'"load/{n}"' for n in range(10))
 
 
 def resident_mib(part):
