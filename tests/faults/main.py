@@ -18,7 +18,7 @@ from case import Trial
 from fleet import Fleet
 from oracle import compare
 
-MODULES = ("processes",)
+MODULES = ("processes", "disk", "hub_disk")
 
 
 def all_cases():

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${LAPWING_BIN:-}" ]; then
   cmake --preset release >/dev/null
-  cmake --build --preset release --target lapwing-agent lapwing-hub
+  cmake --build --preset release --target lapwing-agent lapwing-hub faulty_disk
 fi
 export PYTHONDONTWRITEBYTECODE=1
 if [ "${1:-}" = soak ]; then
