@@ -111,7 +111,7 @@ class Soak:
             edge.drain(300)
             next_seq = edge.next_seq()
             edge.oracle.pause()
-            account = compare(edge.oracle.seen, next_seq, edge.hub)
+            account = compare(edge.oracle, next_seq, edge.hub)
             print(f"{edge.name}: {account.records:,} records, {account.checked:,} compared, lost {account.lost}, duplicated "
                   f"{account.duplicated}, altered {account.altered}, reordered {account.reordered}, told lost {account.told}")
             if account.lost or account.duplicated or account.altered or account.reordered or account.told or account.epochs != 1:
