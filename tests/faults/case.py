@@ -22,6 +22,23 @@ class Case:
     epochs: bool = False  # a new epoch may be granted
 
 
+class Samples:
+    """Many measurements as one of a trial's notes: sums are unions, and it prints as median/99 %/worst."""
+
+    def __init__(self, values=()):
+        self.values = list(values)
+
+    def __radd__(self, other):
+        return self if other == 0 else NotImplemented
+
+    def __add__(self, other):
+        return Samples(self.values + other.values)
+
+    def __format__(self, form):
+        ordered = sorted(self.values)
+        return "/".join(format(ordered[min(len(ordered) - 1, int(share * len(ordered)))], ".3g") for share in (0.5, 0.99, 1))
+
+
 class Trial:
     """A case on one edge: what inject() works with."""
 
@@ -36,6 +53,9 @@ class Trial:
 
     def count(self, name, amount=1):
         self.notes[name] = self.notes.get(name, 0) + amount
+
+    def sample(self, name, value):
+        self.notes.setdefault(name, Samples()).values.append(value)
 
     def problem(self, text):
         self.problems.append(f"{self.case.name}: {text}")

@@ -124,6 +124,12 @@ class Fleet:
             self.edges.append(edge)
             return edge
 
+    def identity(self, name):
+        """The folder of a device that is enrolled and has no agent."""
+        with self._enrolling:
+            self.stack.enrol(name)
+            return self.stack.identity
+
 
 class Edge:
     """One device: its folder, its agent's process, and who watches over its records from outside.
