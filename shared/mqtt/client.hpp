@@ -47,7 +47,7 @@ struct Options {
   std::optional<Tls> tls;
   std::string username;
   std::optional<Secret<std::string>> password;
-  Micros keep_alive = std::chrono::seconds(30);
+  Micros keep_alive = std::chrono::seconds(30);  ///< a dead connection is lost after 1.5 times this
   Micros connect_timeout = std::chrono::seconds(10);
   bool clean_start = true;
   Micros session_expiry{0};       ///< MQTT 5; how long the broker keeps the session without us

@@ -217,7 +217,8 @@ Result<bool> Connection::connect(const std::optional<Will>& will) {
 
   MQTTAsync_connectOptions connect = MQTTAsync_connectOptions_initializer;
   if (v5) connect = MQTTAsync_connectOptions_initializer5;
-  connect.keepAliveInterval = seconds_of(options_.keep_alive, 1);
+  // The library asks after so long without a word and gives up 1.5 times that later: 2.5 in all.
+  connect.keepAliveInterval = seconds_of(options_.keep_alive / 2, 1);
   connect.connectTimeout = seconds_of(options_.connect_timeout, 1);
   connect.maxInflight = inflight_of(options_);
   connect.automaticReconnect = 0;

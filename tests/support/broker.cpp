@@ -97,6 +97,8 @@ bool Broker::start() {
 void Broker::stop() { end(SIGTERM); }
 void Broker::kill() { end(SIGKILL); }
 
+void Broker::freeze() const { ::kill(process_, SIGSTOP); }
+
 void Broker::end(int signal) {
   if (process_ < 0) return;
   ::kill(process_, signal);

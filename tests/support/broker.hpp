@@ -29,6 +29,8 @@ class Broker {
   void stop();
   /// SIGKILL.
   void kill();
+  /// SIGSTOP: its connections stay and it says nothing more, as one that vanished.
+  void freeze() const;
 
   [[nodiscard]] std::uint16_t port() const { return port_; }
   [[nodiscard]] const std::filesystem::path& folder() const { return folder_; }

@@ -192,6 +192,20 @@ TEST_P(BothVersions, KilledBrokerThatReturnsIsSubscribedAgain) {
   EXPECT_EQ(peer.client().counters().losses, 3U);
 }
 
+// The library alone takes 2.5 times the keep-alive.
+TEST_P(BothVersions, BrokerThatFallsSilentIsLostWithinOneAndAHalfKeepAlives) {
+  Broker broker;
+  ASSERT_TRUE(broker.start());
+  auto options = to(broker.port(), "a", GetParam());
+  options.keep_alive = 2s;
+  Peer peer(options, {{"t", 1}});
+  ASSERT_TRUE(peer.connects());
+  broker.freeze();
+  const auto since = std::chrono::steady_clock::now();
+  ASSERT_TRUE(peer.fails(1));
+  EXPECT_LT(std::chrono::steady_clock::now() - since, 3s + 1s);  // 1 s for a busy machine
+}
+
 TEST_P(BothVersions, PublishWithoutAConnectionIsRefusedAtOnceAndNotKept) {
   Broker broker;
   Peer peer(to(broker.port(), "a", GetParam()), {{"t", 1}});
