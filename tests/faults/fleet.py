@@ -53,7 +53,25 @@ alarms_per_week = 1000
 warmup = 60
 {more}
 """
-KEEP_ALL = {"LAPWING__STORE__LEDGER_ROWS_PER_DEVICE": "1000000000"}  # every key stays for the comparison
+KEEP_ALL = {"LAPWING__STORE__LEDGER_ROWS_PER_DEVICE": "1000000000",  # every key stays for the comparison
+            "LAPWING__INGEST__TRIM_EVERY": "1d"}  # and every point, of whatever year
+
+
+class Ports:
+    """Free ports that stay so while nothing listens: below those that the kernel gives to outgoing connections."""
+    _lock, _next = threading.Lock(), random.SystemRandom().randrange(12000, 30000)
+
+    @classmethod
+    def one(cls):
+        with cls._lock:
+            while True:
+                cls._next += 1
+                with socket.socket() as probe:
+                    try:
+                        probe.bind(("127.0.0.1", cls._next))
+                        return cls._next
+                    except OSError:
+                        pass
 
 
 PORTS = set()  # given out

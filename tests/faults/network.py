@@ -53,13 +53,12 @@ def prepare_half_open(trial):
     trial.idle = edge.name.endswith(("-3", "-6"))
     if not trial.idle:
         return
-    edge.write_config(topics=f'"quiet/{edge.name}"')
+    edge.write_config(topics=f'"quiet/{edge.name}"', more='[[watch]]\nname = "quiet"\nstreams = ["quiet/#"]\n')
 
     def speak_and_wait(seconds=60):
         """In the place of wait_moved_on(): this agent has a record only when something is said to it."""
         before = edge.next_seq()
-        while edge.next_seq() == before:
-            say_something(trial)
+        wait_for(lambda: say_something(trial) or edge.next_seq() > before, seconds, f"{edge.name}: a record")
         wait_for(lambda: edge.hub.watermark()[1] >= before, seconds, f"{edge.name}: record {before} at the hub")
     edge.wait_moved_on = speak_and_wait
 
