@@ -102,7 +102,8 @@ STEPS = (
     ("slew", lambda trial: (trial.clock.set(0, 0.2), time.sleep(1), trial.clock.set(0.2, -0.2), time.sleep(1))),
     ("forward 10 y", lambda trial: jump(trial, 10 * YEAR)),
     ("back 10 y", lambda trial: jump(trial, -10 * YEAR)),
-    ("boot in 1970", lambda trial: boot(trial, 10)),
+    # Not twice at one instant: of two points of a stream that begin together, the hub's history keeps the first.
+    ("boot in 1970", lambda trial: boot(trial, trial.random.uniform(10, 1e6))),
     ("boot in 2040", lambda trial: boot(trial, 70 * YEAR)),
 )
 

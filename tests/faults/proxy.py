@@ -185,7 +185,7 @@ class Proxy:
             while not way.open and not link.swallowed:
                 await asyncio.sleep(LOOK)
             end = sink()
-            if link.swallowed or end is None:
+            if link.swallowed or end is None or end.transport.is_closing():
                 if not data:
                     return
                 continue
