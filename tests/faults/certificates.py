@@ -54,10 +54,11 @@ class Forge:
         """(certificate, key)."""
         key, request, made = (self.dir / f"{name}.{end}" for end in ("key", "csr", "pem"))
         openssl("req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-                "/CN=" + common_name.replace("/", "\\/"), "-addext", f"subjectAltName=DNS:{host}", "-keyout", key, "-out", request)
+                "/CN=" + common_name.replace("/", "\\/"), "-addext", f"subjectAltName=DNS:{host}", "-keyout", key,
+                "-out", request)
         ca = (self.dir / "other.pem", self.dir / "other.key") if other else (self.hub_dir / "ca.pem", self.hub_dir / "ca.key")
-        openssl("ca", "-batch", "-notext", "-config", self.dir / "ca.conf", "-cert", ca[0], "-keyfile", ca[1], "-startdate", start,
-                "-enddate", end, "-in", request, "-out", made)
+        openssl("ca", "-batch", "-notext", "-config", self.dir / "ca.conf", "-cert", ca[0], "-keyfile", ca[1],
+                "-startdate", start, "-enddate", end, "-in", request, "-out", made)
         return made, key
 
 
@@ -198,8 +199,7 @@ def revoked(trial):
     wait_for(lambda: "revoked" in edge.status()["uplink"]["problem"], 10, f"{edge.name}: told that it is revoked")
     trial.count("revoked")
     edge.stop()
-    with trial.fleet._enrolling:
-        token = stack.fetch("/api/v1/enrolments", {"device": edge.name, "expires_in_s": 600})["token"]
+    token = stack.fetch("/api/v1/enrolments", {"device": edge.name, "expires_in_s": 600})["token"]
     made = subprocess.run([stack.bin / "lapwing-agent", "enrol", "--hub", stack.url, "--token", token, "--dir", edge.identity,
                            "--replace"], capture_output=True, text=True, check=False, env={**os.environ, **edge.part.env})
     if made.returncode:
@@ -218,4 +218,5 @@ def certificates(trial):
     trial.beside.wait_moved_on(10)
 
 
-CASES = [Case("certificates", "19", 24, "expired, of another authority, of another host, revoked", certificates, prepare, edges=3)]
+CASES = [Case("certificates", "19", 24, "expired, of another authority, of another host, revoked", certificates, prepare,
+              edges=3)]

@@ -18,7 +18,7 @@ from case import Trial
 from fleet import Fleet
 from oracle import compare
 
-MODULES = ("processes", "disk", "corruption", "copies", "hub_disk", "network", "replays", "certificates", "clocks", "hostile", "slow")
+MODULES = ("processes", "disk", "corruption", "copies", "hub_disk", "network", "replays", "certificates", "clocks", "hostile", "slow", "poison", "oversized")
 
 
 def all_cases():

@@ -87,15 +87,16 @@ def half_open(trial):
         trial.sample("offline at hub s", offline)
         if offline > 1.5 * KEEP_ALIVE + 6:  # the broker looks at keep-alives every 5 seconds
             trial.problem(f"run {trial.done + 1}: the hub showed the device online for {offline:.1f} s")
-        proxy.reset()  # the dead ends are gone when the way is there again
     proxy.mend()
+    if whole:
+        proxy.reset()  # with the way come the RSTs for what it had swallowed
     trial.recovered(time.monotonic(), 40)
     if not edge.hub.online():
         trial.problem("the hub shows a device offline that is back")
 
 
 def slow_link(trial):
-    """2.4 kbit/s, a round trip of 2 s, 90 % of the segments stall, in turn, with a new connection under way; then all is well."""
+    """2.4 kbit/s, a round trip of 2 s, 90 % of the segments stall, in turn, with a new connection between; then all is well."""
     edge, proxy = trial.edge, trial.proxy
     mode = ("2.4 kbit/s", "2 s round trip", "90 % stalls")[turn(trial) % 3]
     figures = ("sent", "acked")

@@ -90,7 +90,7 @@ class Watch(threading.Thread):
 
 
 def late_will(trial):
-    """The agent has a new connection; the wills of its earlier ones fire. In every tenth run the newest fires, and must count."""
+    """The agent has a new connection; the wills of its earlier ones fire. In every tenth run the newest fires and counts."""
     edge, tap = trial.edge, trial.proxy
     if trial.done % 10 == 9:
         will_that_counts(trial)
