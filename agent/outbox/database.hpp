@@ -136,6 +136,15 @@ class OutboxReader {
   /// rows that fail their checksum become loss entries beside them. Errors: io, corrupt.
   Result<std::vector<wire::RecordEntry>> read(std::uint64_t from_seq, std::uint64_t before_seq,
                                               std::uint32_t records_max, std::uint64_t bytes_max);
+  /// What there is at `seq`; for one given up, also the newest readable row before it and above
+  /// `after`. Errors: io, corrupt.
+  struct RecordAt {
+    enum class State : std::uint8_t { readable, given_up, damaged } state = State::damaged;
+    std::uint64_t hash = 0;       ///< readable: wire::record_hash of it
+    std::uint64_t below_seq = 0;  ///< given_up; 0: there is none
+    std::uint64_t below_hash = 0;
+  };
+  Result<RecordAt> at(std::uint64_t seq, std::uint64_t after);
   /// Rows that failed their checksum so far.
   [[nodiscard]] std::uint64_t corrupt_rows_total() const noexcept { return corrupt_rows_total_; }
   /// The database's own idea of the position (the high-water mark may be ahead).

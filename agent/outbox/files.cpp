@@ -157,6 +157,12 @@ Result<void> OutboxFiles::reopen() {
   return {};
 }
 
+Result<OutboxReader::RecordAt> OutboxFiles::at(std::uint64_t seq, std::uint64_t after) {
+  const std::lock_guard lock(reader_mutex_);
+  if (!reader_) return Error{Errc::io, "the outbox is being opened anew"};
+  return reader_->at(seq, after);
+}
+
 Result<std::vector<wire::RecordEntry>> OutboxFiles::read(std::uint64_t from_seq,
                                                          std::uint64_t before_seq,
                                                          std::uint32_t records_max,

@@ -72,6 +72,8 @@ class OutboxFiles {
   /// See OutboxReader::read. Errors: io (they are being opened anew), corrupt.
   Result<std::vector<wire::RecordEntry>> read(std::uint64_t from_seq, std::uint64_t before_seq,
                                               std::uint32_t records_max, std::uint64_t bytes_max);
+  /// See OutboxReader::at. Errors: as read().
+  Result<OutboxReader::RecordAt> at(std::uint64_t seq, std::uint64_t after);
 
  private:
   /// A commit whose outcome shows only when the database is opened anew.

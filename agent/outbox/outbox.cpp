@@ -115,12 +115,19 @@ class Outbox::Impl {
   Result<std::vector<wire::RecordEntry>> read(std::uint64_t from_seq, std::uint32_t records_max,
                                               std::uint64_t bytes_max) {
     auto entries = files_->read(from_seq, position().next_seq, records_max, bytes_max);
-    if (!entries && entries.error().code == Errc::corrupt) {
-      const std::lock_guard lock(mutex_);
-      heal_wanted_ = true;
-      work_.notify_one();
-    }
+    if (!entries) heal_if_damaged(entries.error());
     return entries;
+  }
+
+  Result<std::optional<OutboxReader::RecordAt>> at(std::uint64_t seq) {
+    const HighWaterMark mark = position();
+    if (seq <= mark.acked_seq || seq >= mark.next_seq) {
+      return std::optional<OutboxReader::RecordAt>();
+    }
+    auto found = files_->at(seq, mark.acked_seq);
+    if (found) return std::optional(*found);
+    heal_if_damaged(found.error());
+    return std::move(found).error();
   }
 
   void forget_through(std::uint64_t seq) {
@@ -143,6 +150,13 @@ class Outbox::Impl {
   }
 
  private:
+  void heal_if_damaged(const Error& error) {
+    if (error.code != Errc::corrupt) return;
+    const std::lock_guard lock(mutex_);
+    heal_wanted_ = true;
+    work_.notify_one();
+  }
+
   /// Scoring waits: for the next commit, or (`block`) for the hub to take something.
   bool must_wait() const {
     if (stopping_ || !waits_) return false;
@@ -337,6 +351,9 @@ Result<std::vector<wire::RecordEntry>> Outbox::read(std::uint64_t from_seq,
                                                     std::uint32_t records_max,
                                                     std::uint64_t bytes_max) {
   return impl_->read(from_seq, records_max, bytes_max);
+}
+Result<std::optional<OutboxReader::RecordAt>> Outbox::at(std::uint64_t seq) {
+  return impl_->at(seq);
 }
 void Outbox::forget_through(std::uint64_t seq) { impl_->forget_through(seq); }
 Result<void> Outbox::adopt(std::uint64_t epoch, std::uint64_t watermark) {

@@ -21,6 +21,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace lapwing {
@@ -76,6 +77,8 @@ class Outbox {
   /// Committed entries from `from_seq` on; see OutboxReader::read.
   Result<std::vector<wire::RecordEntry>> read(std::uint64_t from_seq, std::uint32_t records_max,
                                               std::uint64_t bytes_max);
+  /// What there is at a number that waits; nullopt for one that does not. See OutboxReader::at.
+  Result<std::optional<OutboxReader::RecordAt>> at(std::uint64_t seq);
   /// The hub has everything up to `seq`: forgotten with one of the next commits.
   void forget_through(std::uint64_t seq);
   /// Durable when it returns.

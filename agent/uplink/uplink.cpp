@@ -248,11 +248,11 @@ class Uplink::Impl {
 
   void handle(wire::Welcome& welcome) {
     const bool was = agent_.streaming();
-    const auto own_hash = hash_at(welcome.known_seq);
-    if (!own_hash) {  // it cannot be told apart from another's: the hello is repeated
-      return log::warn("outbox cannot be read, the hub's welcome waits", {own_hash.error()});
+    const auto own = own_at(welcome.known_seq);
+    if (!own) {  // it cannot be told apart from another's: the hello is repeated
+      return log::warn("outbox cannot be read, the hub's welcome waits", {own.error()});
     }
-    carry_out(agent_.welcomed(welcome, *own_hash, ticks_now()));
+    carry_out(agent_.welcomed(welcome, *own, ticks_now()));
     if (was || !agent_.streaming()) return;
     if (!welcome.reason.empty()) log::warn("hub: " + welcome.reason);
     log::info("uplink streams", {{"epoch", agent_.epoch()},
@@ -262,15 +262,19 @@ class Uplink::Impl {
     send_status(true);
   }
 
-  /// As sync::Agent::welcomed wants it.
-  Result<std::optional<std::uint64_t>> hash_at(std::uint64_t seq) {
-    const HighWaterMark mark = outbox_.position();
-    if (seq <= mark.acked_seq || seq >= mark.next_seq) return std::optional<std::uint64_t>();
-    const auto entries = outbox_.read(seq, 1, 1);
-    if (!entries) return entries.error();
-    const bool there = !entries->empty() && entries->front().seq == seq &&
-                       entries->front().record_class != wire::RecordClass::loss;
-    return std::optional(there ? wire::record_hash(entries->front().payload) : 0);
+  Result<sync::OwnRecord> own_at(std::uint64_t seq) {
+    using Own = sync::OwnRecord::State;
+    using Kept = OutboxReader::RecordAt::State;
+    const auto found = outbox_.at(seq);
+    if (!found) return found.error();
+    if (!*found) return sync::OwnRecord{};
+    const OutboxReader::RecordAt& at = **found;
+    return sync::OwnRecord{.state = at.state == Kept::readable   ? Own::readable
+                                    : at.state == Kept::given_up ? Own::given_up
+                                                                 : Own::damaged,
+                           .hash = at.hash,
+                           .below_seq = at.below_seq,
+                           .below_hash = at.below_hash};
   }
 
   void handle(wire::Ack& ack) { carry_out(agent_.acked(ack, ticks_now())); }
@@ -297,6 +301,8 @@ class Uplink::Impl {
     hello.agent_version = version_;
     hello.sent = now();
     hello.forked = greeting.forked;
+    hello.check_seq = greeting.check_seq;
+    hello.check_hash = greeting.check_hash;
     publish(wire::Channel::hello, wire::encode(hello));
     return {};
   }
@@ -321,7 +327,8 @@ class Uplink::Impl {
   }
 
   sync::Actions perform(const sync::SendLive& send) {
-    for (std::uint64_t from = send.from_seq; from <= send.through;) {
+    std::uint64_t from = send.from_seq;
+    for (std::size_t i = 0; i < send.messages_max && from <= send.through; ++i) {
       auto entries = outbox_.read(from, send.records_max, send.bytes_max);
       if (!entries || entries->empty()) break;
       from = entries->back().seq_last + 1;

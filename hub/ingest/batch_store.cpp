@@ -25,7 +25,8 @@ Error unusable(std::string what) { return {Errc::bad_input, std::move(what)}; }
 
 /// Checked once here, so that nothing below meets numbers that do not fit the database.
 bool sane(const wire::Hello& hello) {
-  return hello.epoch < kSeqMax && hello.next_seq < kSeqMax && hello.acked_seq < hello.next_seq;
+  return hello.epoch < kSeqMax && hello.next_seq < kSeqMax && hello.acked_seq < hello.next_seq &&
+         hello.check_seq < hello.next_seq;
 }
 
 bool sane(const wire::RecordBatch& batch) {
@@ -190,7 +191,9 @@ Result<void> BatchStore::hello(Round& round, const DeviceKey& key, std::string_v
   const auto newest =
       round.transaction->record_hash(key, session->sync.epoch, sync::newest_seq(session->sync));
   if (!newest) return newest.error();
-  auto decision = sync::on_hello(session->sync, *hello, {*hash, *newest},
+  const auto checked = round.transaction->record_hash(key, session->sync.epoch, hello->check_seq);
+  if (!checked) return checked.error();
+  auto decision = sync::on_hello(session->sync, *hello, {*hash, *newest, *checked},
                                  {config_.batch_records_max, config_.batch_bytes_max}, at);
   if (auto saved = round.transaction->save_sync(key, decision.state); !saved) return saved;
   if (!decision.answer) return {};

@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace lapwing::sync {
+namespace {
+
+constexpr std::uint32_t kBatchBytesMin = 1024;  // however slow the link is
+
+}  // namespace
 
 Agent::Agent(const AgentLimits& limits, const Position& position, std::uint64_t seed)
     : limits_(limits),
@@ -14,12 +19,16 @@ Agent::Agent(const AgentLimits& limits, const Position& position, std::uint64_t 
       next_seq_(position.next_seq),
       sent_through_(position.acked_seq),
       records_max_(limits.batch_records_max),
-      bytes_max_(limits.batch_bytes_max) {}
+      bytes_max_(limits.batch_bytes_max),
+      window_(limits.batches_in_flight_max),
+      records_now_(records_max_),
+      bytes_now_(bytes_max_) {}
 
 Actions Agent::connected(std::string connection_id, Ticks now) {
   Actions actions;
   connection_id_ = std::move(connection_id);
   timeouts_ = 0;
+  check_seq_ = check_hash_ = 0;
   greet(actions, now);
   return actions;
 }
@@ -31,8 +40,7 @@ Actions Agent::disconnected() {
   return {};
 }
 
-Actions Agent::welcomed(const wire::Welcome& welcome, std::optional<std::uint64_t> own_hash,
-                        Ticks now) {
+Actions Agent::welcomed(const wire::Welcome& welcome, const OwnRecord& own, Ticks now) {
   Actions actions;
   if (phase_ == Phase::offline || welcome.connection_id != connection_id_) return actions;
   if (welcome.outcome == wire::HelloOutcome::quarantined ||
@@ -55,10 +63,7 @@ Actions Agent::welcomed(const wire::Welcome& welcome, std::optional<std::uint64_
     actions.push_back(Reconnect{"the hub's welcome does not fit this outbox"});
     return actions;
   }
-  if (same && (forked_ || (own_hash && *own_hash != welcome.known_hash))) {
-    if (!std::exchange(forked_, true)) greet(actions, now);
-    return actions;
-  }
+  if (same && !compare(actions, welcome, own, now)) return actions;
   timeouts_ = 0;
   if (welcome.batch_records_max > 0) {
     records_max_ = std::min(limits_.batch_records_max, welcome.batch_records_max);
@@ -66,6 +71,8 @@ Actions Agent::welcomed(const wire::Welcome& welcome, std::optional<std::uint64_
   if (welcome.batch_bytes_max > 0) {
     bytes_max_ = std::min(limits_.batch_bytes_max, welcome.batch_bytes_max);
   }
+  records_now_ = std::min(records_now_, records_max_);
+  bytes_now_ = std::min(bytes_now_, bytes_max_);
   if (same) {
     advance(actions, welcome.watermark);
   } else {
@@ -83,6 +90,35 @@ Actions Agent::welcomed(const wire::Welcome& welcome, std::optional<std::uint64_
   return actions;
 }
 
+/// Whether the hub's history is this one. If not, or not known yet, a hello is on its way.
+bool Agent::compare(Actions& actions, const wire::Welcome& welcome, const OwnRecord& own,
+                    Ticks now) {
+  bool differs = forked_;
+  switch (own.state) {
+    case OwnRecord::State::absent:
+      break;
+    case OwnRecord::State::readable:
+      differs = differs || own.hash != welcome.known_hash;
+      break;
+    case OwnRecord::State::damaged:
+      differs = differs || welcome.known_hash != 0;
+      break;
+    case OwnRecord::State::given_up:
+      if (differs || welcome.known_hash == 0 || own.below_seq == 0 ||
+          welcome.checked_seq == own.below_seq) {
+        break;
+      }
+      if (check_seq_ != own.below_seq) {  // else it was asked; this is the answer from before
+        check_seq_ = own.below_seq;
+        check_hash_ = own.below_hash;
+        greet(actions, now);
+      }
+      return false;
+  }
+  if (differs && !std::exchange(forked_, true)) greet(actions, now);
+  return !differs;
+}
+
 Actions Agent::acked(const wire::Ack& ack, Ticks now) {
   Actions actions;
   if (phase_ != Phase::streaming || ack.connection_id != connection_id_) return actions;
@@ -97,6 +133,8 @@ Actions Agent::acked(const wire::Ack& ack, Ticks now) {
   const bool news = ack.watermark > watermark_;
   if (news) {
     timeouts_ = 0;
+    grow();
+    live_credit_ = std::min(live_credit_ + 1, limits_.batches_in_flight_max);
     advance(actions, ack.watermark);
     while (!in_flight_.empty() && in_flight_.front() <= watermark_) in_flight_.pop_front();
     sent_through_ = std::max(sent_through_, watermark_);
@@ -122,11 +160,12 @@ Actions Agent::committed(std::uint64_t next_seq, Ticks now) {
   if (phase_ != Phase::streaming || next_seq_ == first_new) return actions;
   send_more(actions, now);
   // Only what the batches under way do not reach is worth a copy.
-  if (backlog() > limits_.live_backlog && first_new > sent_through_ + records_max_) {
-    const std::uint64_t most = std::uint64_t{records_max_} * limits_.batches_in_flight_max;
-    const std::uint64_t newest = next_seq_ > most ? std::max(first_new, next_seq_ - most) : 1;
-    actions.push_back(
-        SendLive{std::max(newest, first_new), next_seq_ - 1, records_max_, bytes_max_});
+  if (live_credit_ > 0 && backlog() > limits_.live_backlog &&
+      first_new > sent_through_ + records_now_) {
+    const std::uint64_t most = std::uint64_t{records_now_} * live_credit_;
+    const std::uint64_t newest = next_seq_ > most ? next_seq_ - most : 1;
+    actions.push_back(SendLive{std::max(newest, first_new), next_seq_ - 1, live_credit_,
+                               records_now_, bytes_now_});
   }
   return actions;
 }
@@ -147,7 +186,10 @@ Actions Agent::sent(std::uint64_t through, std::size_t bytes, Ticks now) {
   return actions;
 }
 
-void Agent::sent_live(std::size_t bytes, Ticks now) { keep_pace(bytes, now); }
+void Agent::sent_live(std::size_t bytes, Ticks now) {
+  live_credit_ -= std::min<std::size_t>(live_credit_, 1);
+  keep_pace(bytes, now);
+}
 
 void Agent::keep_pace(std::size_t bytes, Ticks now) {
   if (limits_.pace_bytes_per_second == 0) return;
@@ -177,6 +219,7 @@ Actions Agent::timer(Ticks now) {
       } else if (++timeouts_ > limits_.timeouts_max) {
         actions.push_back(Reconnect{"the hub does not acknowledge"});
       } else {
+        shrink();
         go_back(actions, now);
       }
       break;
@@ -188,13 +231,12 @@ void Agent::greet(Actions& actions, Ticks now) {
   phase_ = Phase::greeting;
   in_flight_.clear();
   sending_ = false;
-  actions.push_back(SendHello{forked_});
+  actions.push_back(SendHello{forked_, check_seq_, check_hash_});
   arm(actions, answer_deadline(now));
 }
 
 void Agent::send_more(Actions& actions, Ticks now) {
-  if (sending_ || in_flight_.size() >= limits_.batches_in_flight_max ||
-      sent_through_ + 1 >= next_seq_) {
+  if (sending_ || in_flight_.size() >= window_ || sent_through_ + 1 >= next_seq_) {
     return;
   }
   if (now < paced_until_) {
@@ -202,7 +244,7 @@ void Agent::send_more(Actions& actions, Ticks now) {
     return;
   }
   sending_ = true;
-  actions.push_back(SendBatch{sent_through_ + 1, records_max_, bytes_max_});
+  actions.push_back(SendBatch{sent_through_ + 1, records_now_, bytes_now_});
 }
 
 void Agent::go_back(Actions& actions, Ticks now) {
@@ -212,6 +254,25 @@ void Agent::go_back(Actions& actions, Ticks now) {
   sent_through_ = watermark_;
   send_more(actions, now);
   if (sending_) arm(actions, answer_deadline(now));  // else it is paced, and armed for that
+}
+
+/// Too much was under way for what the link takes: fewer batches, then smaller ones.
+void Agent::shrink() {
+  if (window_ > 1) {
+    window_ /= 2;
+    return;
+  }
+  records_now_ = std::max(1U, records_now_ / 2);
+  bytes_now_ = std::max(std::min(kBatchBytesMin, bytes_max_), bytes_now_ / 2);
+}
+
+void Agent::grow() {
+  if (records_now_ < records_max_ || bytes_now_ < bytes_max_) {
+    records_now_ = std::min(records_max_, records_now_ + records_now_ / 8 + 1);
+    bytes_now_ = std::min(bytes_max_, bytes_now_ + bytes_now_ / 8 + 1);
+  } else if (window_ < limits_.batches_in_flight_max) {
+    ++window_;
+  }
 }
 
 void Agent::advance(Actions& actions, std::uint64_t watermark) {

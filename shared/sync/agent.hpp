@@ -33,6 +33,20 @@ struct AgentLimits {
 /// Send a Hello; the shell fills in who we are.
 struct SendHello {
   bool forked = false;
+  std::uint64_t check_seq = 0;  ///< the hub is to compare its record there; 0: none
+  std::uint64_t check_hash = 0;
+};
+/// What the outbox has at a number, and below it among those not acknowledged.
+struct OwnRecord {
+  enum class State : std::uint8_t {
+    absent,    ///< the number is not waiting here
+    readable,  ///< `hash` is the record's
+    given_up,  ///< dropped at the quota, or never stored
+    damaged,   ///< it was there, and cannot be read
+  } state = State::absent;
+  std::uint64_t hash = 0;
+  std::uint64_t below_seq = 0;  ///< given_up: the newest readable record before it; 0: none
+  std::uint64_t below_hash = 0;
 };
 /// Read entries from the outbox, send them on up/records, then call Agent::sent.
 struct SendBatch {
@@ -40,11 +54,12 @@ struct SendBatch {
   std::uint32_t records_max = 0;
   std::uint32_t bytes_max = 0;
 };
-/// Send entries `from_seq`..`through` on up/report, in as many messages as it takes, then call
-/// Agent::sent_live.
+/// Send entries `from_seq`..`through` on up/report, in at most `messages_max` messages; for each,
+/// call Agent::sent_live.
 struct SendLive {
   std::uint64_t from_seq = 0;
   std::uint64_t through = 0;
+  std::size_t messages_max = 0;
   std::uint32_t records_max = 0;
   std::uint32_t bytes_max = 0;
 };
@@ -93,18 +108,17 @@ class Agent {
 
   Actions connected(std::string connection_id, Ticks now);
   Actions disconnected();
-  /// `own_hash`: of the outbox's record at welcome.known_seq; 0: that number is waiting, but holds
-  /// a loss, as the hub's 0 does; nullopt: the number is not waiting here. When it is not the
-  /// hub's, the outbox has gone another way since (restored, cloned), or cannot show that it has
-  /// not: a new epoch is asked for.
-  Actions welcomed(const wire::Welcome& welcome, std::optional<std::uint64_t> own_hash, Ticks now);
+  /// `own`: at welcome.known_seq. When it is not what the hub has, the outbox has gone another way
+  /// since (restored, cloned), or is damaged there and cannot show that it has not: a new epoch is
+  /// asked for. Where the outbox gave the record up, the one before it is compared.
+  Actions welcomed(const wire::Welcome& welcome, const OwnRecord& own, Ticks now);
   Actions acked(const wire::Ack& ack, Ticks now);
   /// Records up to next_seq - 1 are durable in the outbox.
   Actions committed(std::uint64_t next_seq, Ticks now);
   /// A SendBatch was carried out: entries up to `through` left in `bytes` of payload. `through`
   /// below its from_seq: nothing could be read or sent; it is tried again later.
   Actions sent(std::uint64_t through, std::size_t bytes, Ticks now);
-  /// A SendLive was carried out: the backlog waits for what it took of the pace.
+  /// A message of a SendLive has left: the backlog waits for what it took of the pace.
   void sent_live(std::size_t bytes, Ticks now);
   Actions timer(Ticks now);
 
@@ -113,6 +127,9 @@ class Agent {
   [[nodiscard]] std::uint64_t backlog() const noexcept { return next_seq_ - 1 - watermark_; }
   [[nodiscard]] bool streaming() const noexcept { return phase_ == Phase::streaming; }
   [[nodiscard]] std::uint64_t resends() const noexcept { return resends_; }
+  /// Batches that may be under way, and records in each: less than the limits on a slow link.
+  [[nodiscard]] std::size_t window() const noexcept { return window_; }
+  [[nodiscard]] std::uint32_t batch_records() const noexcept { return records_now_; }
 
  private:
   enum class Phase : std::uint8_t { offline, greeting, streaming, halted };
@@ -124,6 +141,9 @@ class Agent {
   void arm(Actions& actions, Ticks at);
   Ticks answer_deadline(Ticks now);
   void keep_pace(std::size_t bytes, Ticks now);
+  bool compare(Actions& actions, const wire::Welcome& welcome, const OwnRecord& own, Ticks now);
+  void shrink();
+  void grow();
 
   AgentLimits limits_;
   std::mt19937_64 random_;
@@ -135,9 +155,16 @@ class Agent {
   std::uint64_t sent_through_;
   std::uint32_t records_max_;
   std::uint32_t bytes_max_;
+  // What the link takes: less after each timeout, more with each acknowledgement.
+  std::size_t window_;
+  std::uint32_t records_now_;
+  std::uint32_t bytes_now_;
+  std::size_t live_credit_ = 1;          ///< live messages until the next acknowledgement
   std::deque<std::uint64_t> in_flight_;  ///< last seq of each batch not acknowledged
   bool forked_ = false;                  ///< until a new epoch is granted
-  bool sending_ = false;                 ///< a SendBatch is being carried out
+  std::uint64_t check_seq_ = 0;          ///< the hub was asked to compare its record there
+  std::uint64_t check_hash_ = 0;
+  bool sending_ = false;  ///< a SendBatch is being carried out
   Ticks paced_until_{};
   std::uint32_t timeouts_ = 0;
   std::optional<std::uint64_t> went_back_at_;  ///< watermark at which a repeated ack sent us back

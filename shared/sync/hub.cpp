@@ -26,6 +26,9 @@ std::string difference(const DeviceSyncState& state, const wire::Hello& hello,
   if (hello.forked) {
     return "its records are not those it had delivered: was its outbox restored from a backup?";
   }
+  if (hello.check_seq > 0 && stored.at_check.value_or(0) != hello.check_hash) {
+    return "its record " + std::to_string(hello.check_seq) + " is not the one the hub has";
+  }
   if (hello.next_seq <= newest_seq(state) && !repeated(state, hello)) {
     return "it is behind what it had delivered: was its outbox restored from a backup?";
   }
@@ -41,13 +44,15 @@ bool superseded(const DeviceSyncState& state, const wire::Hello& hello) {
          state.superseded.end();
 }
 
-/// A hello that was under way while a newer one was answered: of a connection that another has
-/// followed, or of a process that ended, from before what was delivered since. The latter may be
-/// wrong, so a process that lives is heard on its next connection.
+/// A hello of a connection that another has followed: an echo. Who lives speaks on a new one next.
+bool of_left_connection(const DeviceSyncState& state, const wire::Hello& hello) {
+  return std::find(state.left.begin(), state.left.end(), hello.connection_id) != state.left.end();
+}
+
+/// A hello that was under way while a newer one was answered: of an older connection, or of a
+/// process that ended, from before what was delivered since. The latter may be wrong, so a process
+/// that lives is heard on its next connection.
 bool overtaken(const DeviceSyncState& state, const wire::Hello& hello) {
-  if (std::find(state.left.begin(), state.left.end(), hello.connection_id) != state.left.end()) {
-    return true;
-  }
   if (hello.instance_id == state.instance_id) {
     const auto said = connection_number(hello.connection_id);
     const auto known = connection_number(state.connection_id);
@@ -118,8 +123,11 @@ HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
   welcome.batch_bytes_max = limits.bytes_max;
   welcome.sent = now;
 
-  const bool late = overtaken(state, hello);
-  if (next.quarantine.empty() && two_copies(next, hello, late, now)) {
+  const bool echo = of_left_connection(state, hello);
+  const bool late = echo || overtaken(state, hello);
+  if (echo) {
+    if (hello.instance_id != next.instance_id) next.unheard = hello.connection_id;
+  } else if (next.quarantine.empty() && two_copies(next, hello, late, now)) {
     next.quarantine = "two live copies of this device speak in turn (instances " +
                       hello.instance_id + " and " + state.instance_id +
                       "): was its disk cloned? Enrol one of them anew, then release the device";
@@ -155,6 +163,7 @@ HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
       welcome.watermark = next.watermark;
       welcome.known_seq = newest_seq(state);
       welcome.known_hash = stored.at_newest.value_or(0);
+      welcome.checked_seq = hello.check_seq;
       return decision;
     }
     next.epoch = std::max(state.epoch, hello.epoch) + 1;

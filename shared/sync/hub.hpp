@@ -69,6 +69,7 @@ struct HelloDecision {
 struct StoredHashes {
   std::optional<std::uint64_t> at_acked;   ///< at hello.acked_seq
   std::optional<std::uint64_t> at_newest;  ///< at newest_seq(state)
+  std::optional<std::uint64_t> at_check;   ///< at hello.check_seq
 };
 /// `now` is the hub's wall clock.
 [[nodiscard]] HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,

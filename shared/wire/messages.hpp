@@ -145,7 +145,9 @@ struct Hello {
   std::uint64_t acked_hash = 0;  ///< of the record at acked_seq; 0: none, or not known any more
   std::string agent_version;
   Time sent{};
-  bool forked = false;  ///< a welcome's known_hash was not that of the record at known_seq
+  bool forked = false;          ///< a welcome's known_hash was not that of the record at known_seq
+  std::uint64_t check_seq = 0;  ///< the hub is to compare its record there; 0: none
+  std::uint64_t check_hash = 0;
 };
 
 enum class HelloOutcome : std::uint8_t {
@@ -164,8 +166,9 @@ struct Welcome {
   std::uint32_t batch_bytes_max = 0;
   std::string reason;  ///< for people; empty on resume
   Time sent{};
-  std::uint64_t known_seq = 0;   ///< resume: the highest seq the hub holds, live copies included
-  std::uint64_t known_hash = 0;  ///< of the record there; 0: it stands as lost
+  std::uint64_t known_seq = 0;    ///< resume: the highest seq the hub holds, live copies included
+  std::uint64_t known_hash = 0;   ///< of the record there; 0: it stands as lost
+  std::uint64_t checked_seq = 0;  ///< resume: the hello's check_seq, whose hash is the hub's
 };
 
 /// The hub has committed everything of `epoch` up to and including `watermark`.

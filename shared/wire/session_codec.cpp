@@ -41,7 +41,8 @@ std::string encode(const Hello& hello) {
   const auto message = fbs::CreateHelloDirect(
       builder, kMessageVersion, hello.connection_id.c_str(), hello.instance_id.c_str(),
       hello.database_id.c_str(), hello.epoch, hello.next_seq, hello.acked_seq, hello.acked_hash,
-      hello.agent_version.c_str(), to_micros(hello.sent), hello.forked);
+      hello.agent_version.c_str(), to_micros(hello.sent), hello.forked, hello.check_seq,
+      hello.check_hash);
   return finish(builder, fbs::SessionMessage::Hello, message);
 }
 
@@ -51,7 +52,7 @@ std::string encode(const Welcome& welcome) {
       builder, kMessageVersion, welcome.connection_id.c_str(),
       static_cast<std::uint8_t>(welcome.outcome), welcome.epoch, welcome.watermark,
       welcome.batch_records_max, welcome.batch_bytes_max, welcome.reason.c_str(),
-      to_micros(welcome.sent), welcome.known_seq, welcome.known_hash);
+      to_micros(welcome.sent), welcome.known_seq, welcome.known_hash, welcome.checked_seq);
   return finish(builder, fbs::SessionMessage::Welcome, message);
 }
 
@@ -85,6 +86,8 @@ Result<Hello> decode_hello(std::string_view bytes) {
     message.agent_version = texts.name(table.agent_version(), "agent version");
     message.sent = from_micros(table.sent_us());
     message.forked = table.forked();
+    message.check_seq = table.check_seq();
+    message.check_hash = table.check_hash();
     return message;
   });
   if (hello && (hello->next_seq == 0 || hello->acked_seq >= hello->next_seq)) {
@@ -107,6 +110,7 @@ Result<Welcome> decode_welcome(std::string_view bytes) {
         message.sent = from_micros(table.sent_us());
         message.known_seq = table.known_seq();
         message.known_hash = table.known_hash();
+        message.checked_seq = table.checked_seq();
         return message;
       });
   if (welcome &&

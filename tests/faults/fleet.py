@@ -57,23 +57,6 @@ KEEP_ALL = {"LAPWING__STORE__LEDGER_ROWS_PER_DEVICE": "1000000000",  # every key
             "LAPWING__INGEST__TRIM_EVERY": "1d"}  # and every point, of whatever year
 
 
-class Ports:
-    """Free ports that stay so while nothing listens: below those that the kernel gives to outgoing connections."""
-    _lock, _next = threading.Lock(), random.SystemRandom().randrange(12000, 30000)
-
-    @classmethod
-    def one(cls):
-        with cls._lock:
-            while True:
-                cls._next += 1
-                with socket.socket() as probe:
-                    try:
-                        probe.bind(("127.0.0.1", cls._next))
-                        return cls._next
-                    except OSError:
-                        pass
-
-
 PORTS = set()  # given out
 
 
@@ -98,7 +81,8 @@ class Fleet:
     """Use as a context manager."""
 
     def __init__(self, rate=200, topics=20, keep=False, env=None):
-        self.stack = Stack(keep=keep)
+        self.stack = Stack(keep=keep, http_port=quiet_port())
+        self.stack.site_port, self.stack.mqtt_port = quiet_port(), quiet_port()
         self.env = {**KEEP_ALL, **(env or {})}  # of the hub
         self.rate, self.topics = rate, topics
         self.edges = []

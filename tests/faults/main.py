@@ -18,7 +18,8 @@ from case import Trial
 from fleet import Fleet
 from oracle import compare
 
-MODULES = ("processes", "disk", "corruption", "copies", "hub_disk", "network", "replays", "certificates", "clocks", "hostile", "slow", "poison", "oversized")
+MODULES = ("processes", "disk", "corruption", "copies", "hub_disk", "network", "replays", "certificates", "clocks", "poison",
+           "oversized", "slow")
 
 
 def all_cases():

@@ -36,17 +36,22 @@ def row_is_sound(seq, record_class, time_us, crc, payload):
 
 def high_water_mark(folder):
     """next_seq of the newest sound slot of outbox.hwm; 1 when there is none."""
-    newest = (0, 1)
+    return read_mark(folder)[1]
+
+
+def read_mark(folder):
+    """(acked_seq, next_seq) of the newest sound slot of outbox.hwm; (0, 1) when there is none."""
+    newest = (0, 0, 1)
     try:
         data = (pathlib.Path(folder) / "outbox.hwm").read_bytes()
     except OSError:
-        return 1
+        return newest[1:]
     for at in (0, 512):
         slot = data[at:at + 512]
         if len(slot) == 512 and slot[:8] == b"LWHWM001" and zlib.crc32(slot[:504]) == struct.unpack("<Q", slot[504:])[0]:
-            generation, _, _, _, next_seq = struct.unpack("<5Q", slot[40:80])
-            newest = max(newest, (generation, next_seq))
-    return newest[1]
+            generation, _, acked_seq, _, next_seq = struct.unpack("<5Q", slot[40:80])
+            newest = max(newest, (generation, acked_seq, next_seq))
+    return newest[1:]
 
 
 def file_number(path):

@@ -110,6 +110,25 @@ std::optional<std::uint64_t> Disk::hash_at(std::uint64_t seq) const {
   return hash_of(row->second.content);
 }
 
+sync::OwnRecord Disk::own_at(std::uint64_t seq) const {
+  using State = sync::OwnRecord::State;
+  if (const auto hash = hash_at(seq)) return {.state = State::readable, .hash = *hash};
+  const auto entries = read(seq, seq + 1, 1);
+  if (entries.empty() ||
+      entries[0].payload != std::to_string(static_cast<int>(wire::LossReason::quota))) {
+    return {.state = State::damaged};
+  }
+  sync::OwnRecord own{.state = State::given_up};
+  for (auto row = rows_.lower_bound(seq); row != rows_.begin();) {
+    if ((--row)->first <= position_.acked_seq) break;
+    if (!row->second.readable) continue;
+    own.below_seq = row->first;
+    own.below_hash = hash_of(row->second.content);
+    break;
+  }
+  return own;
+}
+
 std::vector<Content> Disk::undo(std::size_t commits) {
   std::vector<Content> gone;
   for (; commits > 0 && !log_.empty(); --commits) {

@@ -3,6 +3,7 @@
 /// agent/outbox keeps them, and the ways in which both go bad.
 #pragma once
 
+#include "shared/sync/agent.hpp"
 #include "shared/wire/messages.hpp"
 #include "tests/simulate/random.hpp"
 
@@ -57,6 +58,7 @@ class Disk {
   [[nodiscard]] std::vector<wire::RecordEntry> read(std::uint64_t from, std::uint64_t before,
                                                     std::uint32_t records_max) const;
   [[nodiscard]] std::optional<std::uint64_t> hash_at(std::uint64_t seq) const;
+  [[nodiscard]] sync::OwnRecord own_at(std::uint64_t seq) const;
 
   /// The newest commits are gone from the log. Returns the contents that are gone with them.
   std::vector<Content> undo(std::size_t commits);

@@ -147,16 +147,18 @@ void Replica::handle(std::size_t name, const wire::Hello& hello, std::vector<Ans
   const bool trusting = world_.is(Mutant::trust_restored);
   const auto at_acked = rows.hash(rows.sync.epoch, hello.acked_seq);
   const auto at_newest = rows.hash(rows.sync.epoch, sync::newest_seq(rows.sync));
+  const auto at_check = rows.hash(rows.sync.epoch, hello.check_seq);
   wire::Hello said = hello;
   if (trusting) {
     said.next_seq = std::max(said.next_seq, sync::newest_seq(rows.sync) + 1);
     said.forked = false;
   }
-  const auto decision =
-      sync::on_hello(rows.sync, said,
-                     trusting ? sync::StoredHashes{}
-                              : sync::StoredHashes{.at_acked = at_acked, .at_newest = at_newest},
-                     {}, wall());
+  const auto decision = sync::on_hello(
+      rows.sync, said,
+      trusting
+          ? sync::StoredHashes{}
+          : sync::StoredHashes{.at_acked = at_acked, .at_newest = at_newest, .at_check = at_check},
+      {}, wall());
   const bool was_quarantined = !rows.sync.quarantine.empty();
   if (decision.state.epoch > std::max<std::uint64_t>(rows.sync.epoch, 1)) ++world_.outcome().epochs;
   rows.save(decision.state);

@@ -71,10 +71,10 @@ void Device::hear(const std::shared_ptr<Link>& link, const Down& message) {
     return;
   }
   const auto& welcome = std::get<wire::Welcome>(message);
-  std::optional<std::uint64_t> own;
+  sync::OwnRecord own;
   if (welcome.known_seq > disk_.position().acked_seq && welcome.known_seq < visible_ &&
       !world_.is(Mutant::trust_restored)) {
-    own = disk_.hash_at(welcome.known_seq).value_or(0);
+    own = disk_.own_at(welcome.known_seq);
   }
   if (world_.is(Mutant::trust_restored) && welcome.watermark >= visible_) {
     wire::Welcome cut = welcome;
@@ -107,7 +107,9 @@ sync::Actions Device::perform(const sync::SendHello& greeting) {
                       .next_seq = visible_,
                       .acked_seq = at.acked_seq,
                       .acked_hash = at.acked_hash,
-                      .forked = greeting.forked});
+                      .forked = greeting.forked,
+                      .check_seq = greeting.check_seq,
+                      .check_hash = greeting.check_hash});
   return {};
 }
 
@@ -123,7 +125,8 @@ sync::Actions Device::perform(const sync::SendBatch& send) {
 }
 
 sync::Actions Device::perform(const sync::SendLive& send) {
-  for (std::uint64_t from = send.from_seq; from <= send.through && link_;) {
+  std::uint64_t from = send.from_seq;
+  for (std::size_t i = 0; i < send.messages_max && from <= send.through && link_; ++i) {
     auto entries = disk_.read(from, visible_, send.records_max);
     if (entries.empty()) break;
     from = entries.back().seq_last + 1;

@@ -156,6 +156,11 @@ TEST_F(BoundedOutbox, DropNewestKeepsTheBeginningAndEveryAnomaly) {
     }
   }
   EXPECT_FALSE(account.records.contains(9500));
+  const auto given_up = *outbox->at(9500);
+  ASSERT_TRUE(given_up);
+  EXPECT_EQ(given_up->state, OutboxReader::RecordAt::State::given_up);
+  EXPECT_EQ(given_up->below_seq, 9000U) << "the anomaly before it";
+  EXPECT_EQ(given_up->below_hash, wire::record_hash(account.records.at(9000)));
   EXPECT_EQ(metrics_.counter("outbox_records_dropped_total", "").value(),
             static_cast<double>(figures.dropped_total));
 }

@@ -28,6 +28,10 @@ bool has(const Actions& actions) {
   return !all<T>(actions).empty();
 }
 
+OwnRecord readable(std::uint64_t hash) {
+  return {.state = OwnRecord::State::readable, .hash = hash};
+}
+
 class SyncAgent : public testing::Test {
  protected:
   explicit SyncAgent() { limits_.batch_records_max = 10; }
@@ -49,7 +53,7 @@ class SyncAgent : public testing::Test {
   Actions stream(Agent& agent, std::uint64_t epoch, std::uint64_t watermark) {
     agent.connected("c", at_);
     return send(agent, agent.welcomed(welcome(wire::HelloOutcome::resume, epoch, watermark),
-                                      std::nullopt, at_));
+                                      OwnRecord{}, at_));
   }
 
   /// Carries SendBatch out, 10 records each, until no more is asked for.
@@ -83,7 +87,7 @@ TEST_F(SyncAgent, KeepsANewEpochBeforeAnythingIsSent) {
   auto agent = make({0, 0, 6});
   agent.connected("c", at_);
   const auto actions =
-      agent.welcomed(welcome(wire::HelloOutcome::new_epoch, 1, 0), std::nullopt, at_);
+      agent.welcomed(welcome(wire::HelloOutcome::new_epoch, 1, 0), OwnRecord{}, at_);
   ASSERT_GE(actions.size(), 2U);
   EXPECT_TRUE(std::holds_alternative<AdoptEpoch>(actions[0]));
   ASSERT_EQ(all<SendBatch>(actions).size(), 1U);
@@ -95,7 +99,7 @@ TEST_F(SyncAgent, ResumesAfterTheHubsWatermark) {
   next_seq_ = 21;
   auto agent = make({3, 5, next_seq_});
   agent.connected("c", at_);
-  const auto actions = agent.welcomed(welcome(wire::HelloOutcome::resume, 3, 8), std::nullopt, at_);
+  const auto actions = agent.welcomed(welcome(wire::HelloOutcome::resume, 3, 8), OwnRecord{}, at_);
   ASSERT_TRUE(has<DeleteThrough>(actions));
   EXPECT_EQ(all<DeleteThrough>(actions)[0].seq, 8U);
   EXPECT_EQ(all<SendBatch>(actions)[0].from_seq, 9U);
@@ -237,7 +241,7 @@ TEST_F(SyncAgent, ConnectsAnewWhenTheHubDoesNotKnowTheConnection) {
   agent.connected("d", at_);
   auto answer = welcome(wire::HelloOutcome::resume, 1, 20);
   answer.connection_id = "d";
-  const auto actions = agent.welcomed(answer, std::nullopt, at_);
+  const auto actions = agent.welcomed(answer, OwnRecord{}, at_);
   EXPECT_EQ(all<SendBatch>(actions).at(0).from_seq, 21U);
 }
 
@@ -249,7 +253,7 @@ TEST_F(SyncAgent, IgnoresAWelcomeThatWasOvertaken) {
   agent.disconnected();
   agent.connected("c", at_);
   for (const auto outcome : {wire::HelloOutcome::resume, wire::HelloOutcome::new_epoch}) {
-    EXPECT_TRUE(agent.welcomed(welcome(outcome, 1, 0), std::nullopt, at_).empty());
+    EXPECT_TRUE(agent.welcomed(welcome(outcome, 1, 0), OwnRecord{}, at_).empty());
   }
   EXPECT_EQ(agent.watermark(), 30U);
 }
@@ -260,59 +264,83 @@ TEST_F(SyncAgent, AsksForANewEpochWhenItsRecordIsNotTheHubs) {
   auto answer = welcome(wire::HelloOutcome::resume, 1, 20);
   answer.known_seq = 20;
   answer.known_hash = 77;
-  auto actions = agent.welcomed(answer, 78, at_);
+  auto actions = agent.welcomed(answer, readable(78), at_);
   ASSERT_EQ(all<SendHello>(actions).size(), 1U);
   EXPECT_TRUE(all<SendHello>(actions)[0].forked);
   EXPECT_FALSE(has<SendBatch>(actions));
-  EXPECT_TRUE(agent.welcomed(answer, 78, at_).empty()) << "the first welcome, doubled";
-  actions = agent.welcomed(welcome(wire::HelloOutcome::new_epoch, 2, 5), std::nullopt, at_);
+  EXPECT_TRUE(agent.welcomed(answer, readable(78), at_).empty()) << "the first welcome, doubled";
+  actions = agent.welcomed(welcome(wire::HelloOutcome::new_epoch, 2, 5), OwnRecord{}, at_);
   EXPECT_EQ(all<SendBatch>(actions).at(0).from_seq, 6U);
   auto same = make({1, 5, 51});
   same.connected("c", at_);
-  EXPECT_TRUE(has<SendBatch>(same.welcomed(answer, 77, at_)));
+  EXPECT_TRUE(has<SendBatch>(same.welcomed(answer, readable(77), at_)));
 }
 
 TEST_F(SyncAgent, AsksForANewEpochWhenItCannotShowThatItsRecordIsTheHubs) {
   auto answer = welcome(wire::HelloOutcome::resume, 1, 20);
   answer.known_seq = 20;
-  const auto forks = [&](std::uint64_t own_hash) {
+  const auto forks = [&](const OwnRecord& own) {
     auto agent = make({1, 5, 51});
     agent.connected("c", at_);
-    const auto hellos = all<SendHello>(agent.welcomed(answer, own_hash, at_));
+    const auto hellos = all<SendHello>(agent.welcomed(answer, own, at_));
     return hellos.size() == 1 && hellos[0].forked;
   };
+  const OwnRecord damaged{.state = OwnRecord::State::damaged};
   answer.known_hash = 77;
-  EXPECT_TRUE(forks(0)) << "its row is damaged: the hub's may be a clone's";
+  EXPECT_TRUE(forks(damaged)) << "the hub's may be a clone's";
   answer.known_hash = 0;
-  EXPECT_TRUE(forks(77)) << "the hub holds a loss there: a clone's row may have been damaged";
-  EXPECT_FALSE(forks(0)) << "a loss on both sides";
+  EXPECT_TRUE(forks(readable(77))) << "the hub holds a loss: a clone's row may have been damaged";
+  EXPECT_FALSE(forks(damaged)) << "a loss on both sides";
+}
+
+TEST_F(SyncAgent, WhereItGaveTheRecordUpTheOneBeforeIsCompared) {
+  auto answer = welcome(wire::HelloOutcome::resume, 1, 20);
+  answer.known_seq = 20;
+  answer.known_hash = 77;
+  OwnRecord own{.state = OwnRecord::State::given_up};
+  auto empty = make({1, 5, 51});
+  empty.connected("c", at_);
+  EXPECT_TRUE(has<SendBatch>(empty.welcomed(answer, own, at_))) << "nothing is left to lose";
+
+  own.below_seq = 12;
+  own.below_hash = 99;
+  auto agent = make({1, 5, 51});
+  agent.connected("c", at_);
+  const auto hellos = all<SendHello>(agent.welcomed(answer, own, at_));
+  ASSERT_EQ(hellos.size(), 1U);
+  EXPECT_FALSE(hellos[0].forked);
+  EXPECT_EQ(hellos[0].check_seq, 12U);
+  EXPECT_EQ(hellos[0].check_hash, 99U);
+  EXPECT_TRUE(agent.welcomed(answer, own, at_).empty()) << "the first welcome, doubled";
+  answer.checked_seq = 12;
+  EXPECT_TRUE(has<SendBatch>(agent.welcomed(answer, own, at_))) << "the hub's is the same";
 }
 
 TEST_F(SyncAgent, LeavesAConnectionWhoseWelcomeDoesNotFit) {
   auto beyond = make({1, 0, 5});
   beyond.connected("c", at_);
-  EXPECT_TRUE(has<Reconnect>(
-      beyond.welcomed(welcome(wire::HelloOutcome::resume, 1, 5), std::nullopt, at_)));
+  EXPECT_TRUE(
+      has<Reconnect>(beyond.welcomed(welcome(wire::HelloOutcome::resume, 1, 5), OwnRecord{}, at_)));
   auto other = make({1, 0, 5});
   other.connected("c", at_);
   EXPECT_TRUE(
-      has<Reconnect>(other.welcomed(welcome(wire::HelloOutcome::resume, 7, 0), std::nullopt, at_)));
+      has<Reconnect>(other.welcomed(welcome(wire::HelloOutcome::resume, 7, 0), OwnRecord{}, at_)));
   EXPECT_TRUE(has<Reconnect>(
-      other.welcomed(welcome(wire::HelloOutcome::new_epoch, 0, 0), std::nullopt, at_)));
+      other.welcomed(welcome(wire::HelloOutcome::new_epoch, 0, 0), OwnRecord{}, at_)));
 }
 
 TEST_F(SyncAgent, IsQuietWhileQuarantinedAndAsksSeldom) {
   next_seq_ = 51;
   auto agent = make({1, 0, next_seq_});
   agent.connected("c", at_);
-  auto actions = agent.welcomed(welcome(wire::HelloOutcome::quarantined, 0, 0), std::nullopt, at_);
+  auto actions = agent.welcomed(welcome(wire::HelloOutcome::quarantined, 0, 0), OwnRecord{}, at_);
   ASSERT_TRUE(has<Halted>(actions));
   EXPECT_EQ(all<ArmTimer>(actions).back().at, at_ + limits_.halted_retry);
   EXPECT_TRUE(agent.committed(100, at_).empty());
   at_ = all<ArmTimer>(actions).back().at;
   EXPECT_TRUE(has<SendHello>(agent.timer(at_)));
   next_seq_ = 100;
-  actions = agent.welcomed(welcome(wire::HelloOutcome::new_epoch, 2, 0), std::nullopt, at_);
+  actions = agent.welcomed(welcome(wire::HelloOutcome::new_epoch, 2, 0), OwnRecord{}, at_);
   EXPECT_TRUE(has<AdoptEpoch>(actions)) << "released by an operator";
   EXPECT_TRUE(has<SendBatch>(actions));
 }
@@ -326,11 +354,42 @@ TEST_F(SyncAgent, SendsNewRecordsLiveOnlyBehindABacklog) {
   EXPECT_FALSE(has<SendLive>(agent.committed(61, at_))) << "they will go in a moment";
   const auto live = all<SendLive>(agent.committed(203, at_));
   ASSERT_EQ(live.size(), 1U);
-  EXPECT_EQ(live[0].from_seq, 173U) << "the newest, as many as batches may be under way";
-  EXPECT_EQ(all<SendLive>(agent.committed(205, at_)).at(0).from_seq, 203U);
-  const auto burst = all<SendLive>(agent.committed(230, at_)).at(0);
-  EXPECT_EQ(burst.from_seq, 205U) << "more than one message takes";
-  EXPECT_EQ(burst.through, 229U);
+  EXPECT_EQ(live[0].from_seq, 193U) << "the newest of them, one message at first";
+  agent.sent_live(1000, at_);
+  EXPECT_FALSE(has<SendLive>(agent.committed(205, at_))) << "nothing was acknowledged since";
+  for (const std::uint64_t watermark : {10, 20, 30, 40}) {
+    agent.acked({.epoch = 1, .watermark = watermark, .connection_id = "c"}, at_);
+  }
+  const auto burst = all<SendLive>(agent.committed(305, at_)).at(0);
+  EXPECT_EQ(burst.messages_max, 3U) << "as many as batches may be under way";
+  EXPECT_EQ(burst.from_seq, 275U);
+  EXPECT_EQ(burst.through, 304U);
+}
+
+TEST_F(SyncAgent, OnALinkThatIsTooSlowItSendsLessAtATimeAndMoreWhenItCan) {
+  limits_.timeouts_max = 100;
+  next_seq_ = 100'001;
+  auto agent = make({1, 0, next_seq_});
+  auto actions = stream(agent, 1, 0);
+  const auto time_out = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      at_ += limits_.answer_timeout_max * 2;
+      actions = send(agent, agent.timer(at_));
+    }
+  };
+  time_out(3);
+  EXPECT_EQ(agent.window(), 1U);
+  EXPECT_EQ(agent.batch_records(), 10U);
+  time_out(10);
+  EXPECT_EQ(agent.batch_records(), 1U);
+  EXPECT_EQ(all<SendBatch>(actions).size(), 1U) << "one at a time";
+  std::uint64_t watermark = 0;
+  for (int i = 0; i < 100; ++i) {
+    watermark += 1;
+    send(agent, agent.acked({.epoch = 1, .watermark = watermark, .connection_id = "c"}, at_));
+  }
+  EXPECT_EQ(agent.window(), limits_.batches_in_flight_max);
+  EXPECT_EQ(agent.batch_records(), limits_.batch_records_max);
 }
 
 TEST_F(SyncAgent, KeepsThePace) {
@@ -371,7 +430,7 @@ TEST_F(SyncAgent, TriesAgainLaterWhenNothingCouldBeSent) {
   next_seq_ = 11;
   auto agent = make({1, 0, next_seq_});
   agent.connected("c", at_);
-  auto actions = agent.welcomed(welcome(wire::HelloOutcome::resume, 1, 0), std::nullopt, at_);
+  auto actions = agent.welcomed(welcome(wire::HelloOutcome::resume, 1, 0), OwnRecord{}, at_);
   ASSERT_TRUE(has<SendBatch>(actions));
   actions = agent.sent(0, 0, at_);  // the outbox could not be read
   ASSERT_TRUE(has<ArmTimer>(actions));
@@ -386,7 +445,7 @@ TEST_F(SyncAgent, TakesTheSmallerOfItsAndTheHubsBatchLimits) {
   auto answer = welcome(wire::HelloOutcome::resume, 1, 0);
   answer.batch_records_max = 4;
   answer.batch_bytes_max = 1U << 30;
-  const auto batch = all<SendBatch>(agent.welcomed(answer, std::nullopt, at_)).at(0);
+  const auto batch = all<SendBatch>(agent.welcomed(answer, OwnRecord{}, at_)).at(0);
   EXPECT_EQ(batch.records_max, 4U);
   EXPECT_EQ(batch.bytes_max, limits_.batch_bytes_max);
 }
@@ -398,8 +457,7 @@ TEST_F(SyncAgent, DoesNothingWhileOffline) {
   EXPECT_TRUE(agent.committed(60, at_).empty());
   EXPECT_TRUE(agent.timer(at_).empty());
   EXPECT_TRUE(agent.acked({.epoch = 1, .watermark = 10, .connection_id = "c"}, at_).empty());
-  EXPECT_TRUE(
-      agent.welcomed(welcome(wire::HelloOutcome::resume, 1, 10), std::nullopt, at_).empty());
+  EXPECT_TRUE(agent.welcomed(welcome(wire::HelloOutcome::resume, 1, 10), OwnRecord{}, at_).empty());
 }
 
 }  // namespace

@@ -154,6 +154,37 @@ TEST_F(SyncHub, ALateHelloOfAProcessThatEndedDoesNotBreakTheHistory) {
   EXPECT_EQ(take(batch("1-c", 11, 19)).verdict, BatchVerdict::accept);
 }
 
+TEST_F(SyncHub, AnEchoOfAConnectionThatWasLeftIsNoSecondCopy) {
+  const auto first = hello("1-a", 0, 0, 1, "i1");
+  greet(first);
+  const auto second = hello("1-b", 1, 0, 5, "i2");
+  greet(second);
+  greet(hello("1-c", 1, 0, 9, "i3"));
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(greet(i % 2 == 0 ? first : second).answer);
+  }
+  EXPECT_EQ(state_.returns, 0U);
+  EXPECT_EQ(state_.quarantine, "");
+  EXPECT_EQ(take(batch("1-c", 1, 5)).verdict, BatchVerdict::accept);
+}
+
+TEST_F(SyncHub, ARecordTheDeviceAsksToCompare) {
+  greet(hello("1-a", 0, 0, 50));
+  take(batch("1-a", 1, 20));
+  auto asks = hello("1-a", 1, 0, 50);
+  asks.check_seq = 12;
+  asks.check_hash = 99;
+  const auto same = on_hello(state_, asks, {.at_newest = 77, .at_check = 99}, {}, at_);
+  EXPECT_EQ(same.welcome.outcome, HelloOutcome::resume);
+  EXPECT_EQ(same.welcome.checked_seq, 12U);
+  const auto other = on_hello(state_, asks, {.at_newest = 77, .at_check = 98}, {}, at_);
+  EXPECT_EQ(other.welcome.outcome, HelloOutcome::new_epoch);
+  EXPECT_NE(other.alert.find("record 12"), std::string::npos);
+  EXPECT_EQ(on_hello(state_, asks, {.at_newest = 77}, {}, at_).welcome.outcome,
+            HelloOutcome::new_epoch)
+      << "the hub holds a loss there";
+}
+
 TEST_F(SyncHub, AProcessThatLivesIsHeardOnItsNextConnection) {
   const auto first = hello("1-a", 0, 0, 1, "i0");  // overtaken by everything that follows
   greet(hello("1-b", 0, 0, 20, "i1"));
