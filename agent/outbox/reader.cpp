@@ -143,30 +143,29 @@ Result<std::vector<wire::RecordEntry>> OutboxReader::read(std::uint64_t from_seq
 
 Result<OutboxReader::RecordAt> OutboxReader::at(std::uint64_t seq, std::uint64_t after) {
   const ReadTransaction as_of_now(*db_);
-  RecordAt found;
   std::uint64_t newest = 0;
   std::uint64_t hash = 0;
+  const auto take = [&](const sqlite::Row& row) {
+    const auto record_class = static_cast<wire::RecordClass>(row.integer(1));
+    if (newest != 0 ||
+        row.integer(3) != row_checksum(row.count(0), record_class, row.integer(2), row.view(4))) {
+      return;
+    }
+    newest = row.count(0);
+    hash = wire::record_hash(row.view(4));
+  };
+  db_->rows("SELECT seq, class, time_us, crc, payload FROM records WHERE seq = ?", take, seq);
+  if (db_->failed()) return db_->failure();
+  if (newest == seq) return RecordAt{.state = RecordAt::State::readable, .hash = hash};
+  const auto lost = losses(seq, seq + 1, 1);
+  if (!lost) return lost.error();
+  if (lost->empty() || lost->front().reason != wire::LossReason::quota) return RecordAt{};
   db_->rows(
-      "SELECT seq, class, time_us, crc, payload FROM records WHERE seq <= ? AND seq > ? ORDER BY "
-      "seq DESC LIMIT 1000",
-      [&](const sqlite::Row& row) {
-        const auto record_class = static_cast<wire::RecordClass>(row.integer(1));
-        if (newest != 0 || row.integer(3) != row_checksum(row.count(0), record_class,
-                                                          row.integer(2), row.view(4))) {
-          return;
-        }
-        newest = row.count(0);
-        hash = wire::record_hash(row.view(4));
-      },
-      seq, after);
-  auto lost = losses(seq, seq + 1, 1);
-  if (!lost) return std::move(lost).error();
-  if (newest == seq) {
-    found = {.state = RecordAt::State::readable, .hash = hash};
-  } else if (!lost->empty() && lost->front().reason == wire::LossReason::quota) {
-    found = {.state = RecordAt::State::given_up, .below_seq = newest, .below_hash = hash};
-  }
-  return found;
+      "SELECT seq, class, time_us, crc, payload FROM records WHERE seq < ? AND seq > ? ORDER BY "
+      "seq DESC LIMIT 100",
+      take, seq, after);
+  if (db_->failed()) return db_->failure();
+  return RecordAt{.state = RecordAt::State::given_up, .below_seq = newest, .below_hash = hash};
 }
 
 Result<HighWaterMark> OutboxReader::position() {
