@@ -30,9 +30,12 @@ bool IngestQueue::put(std::string_view topic, std::string_view payload, Time rec
 std::vector<UpMessage> IngestQueue::take(Micros wait, std::uint64_t bytes_max) {
   std::vector<UpMessage> taken;
   std::unique_lock lock(mutex_);
-  // system_clock: g++ 12's thread sanitizer does not know the monotonic wait
-  filled_.wait_until(lock, std::chrono::system_clock::now() + wait,
-                     [this] { return closed_ || !waiting_.empty(); });
+  const auto ready = [this] { return closed_ || !waiting_.empty(); };
+#if defined(__SANITIZE_THREAD__)  // g++ 12's does not know the monotonic wait
+  filled_.wait_until(lock, std::chrono::system_clock::now() + wait, ready);
+#else
+  filled_.wait_for(lock, wait, ready);
+#endif
   std::uint64_t taken_bytes = 0;
   while (!waiting_.empty()) {
     const auto bytes = cost(waiting_.front().topic, waiting_.front().payload);
