@@ -26,6 +26,16 @@ constexpr std::uint64_t kCalmMessages = 500;  // in a window
 /// At most so long: all clients of the process share that thread.
 constexpr Micros kRestMax = std::chrono::milliseconds(20);
 
+/// What came lately on the library's receiving thread, for all sources: were each source to look at
+/// its own messages only, two of them would take a message alone in turn and rest after each.
+struct Arrivals {
+  Ticks last{};
+  Ticks window_begin{};
+  std::uint64_t messages = 0;  ///< in the window
+  bool calm = true;
+};
+thread_local Arrivals arrivals;
+
 /// Larger packets are not sent by an MQTT 5 broker at all; those between a payload limit and this
 /// are quarantined, so that people see them.
 constexpr std::size_t kPacketBytesMax = std::size_t{16} << 20U;
@@ -147,17 +157,17 @@ class MqttSource final : public Source {
   std::string broker() const { return config_.mqtt.host + ":" + std::to_string(config_.mqtt.port); }
 
   /// On the library's receiving thread, after each message: see kAlone.
-  void rest() {
+  void rest() const {
     const Ticks at = ticks_now();
-    ++messages_in_window_;
-    if (at - window_begin_ >= kWindow) {
-      calm_ = messages_in_window_ < kCalmMessages;
-      messages_in_window_ = 0;
-      window_begin_ = at;
+    ++arrivals.messages;
+    if (at - arrivals.window_begin >= kWindow) {
+      arrivals.calm = arrivals.messages < kCalmMessages;
+      arrivals.messages = 0;
+      arrivals.window_begin = at;
     }
-    const bool resting = calm_ && at - last_message_ >= kAlone;
+    const bool resting = arrivals.calm && at - arrivals.last >= kAlone;
     if (resting) std::this_thread::sleep_for(std::min(config_.mqtt.gather, kRestMax));
-    last_message_ = resting ? ticks_now() : at;
+    arrivals.last = resting ? ticks_now() : at;
   }
 
   /// On the library's receiving thread: copies, and waits only while the buffer is full, which
@@ -232,12 +242,6 @@ class MqttSource final : public Source {
   std::thread thread_;
   std::atomic<std::uint64_t> too_large_{0};
   std::atomic<std::uint64_t> waits_{0};
-
-  // Of the library's receiving thread.
-  Ticks last_message_{};
-  Ticks window_begin_{};
-  std::uint64_t messages_in_window_ = 0;
-  bool calm_ = true;
 
   std::mutex mutex_;  // guards filling_, stopping_, ending_
   std::condition_variable ready_;

@@ -85,9 +85,9 @@ class Publisher {
 
 class MqttSourceTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Source> make(const std::string& more = {}) {
+  std::unique_ptr<Source> make(const std::string& more = {}, const std::string& name = "site") {
     auto document =
-        config::Document::parse("[[source]]\nname = \"site\"\nbroker = \"" + scheme +
+        config::Document::parse("[[source]]\nname = \"" + name + "\"\nbroker = \"" + scheme +
                                     "://localhost:" + std::to_string(broker.port()) + "\"\n" + more,
                                 "agent.toml");
     config::Section root = document.root();
@@ -132,6 +132,28 @@ TEST_F(MqttSourceTest, ReceivesWhatItsFiltersTakeInOrderWithBothVersions) {
     EXPECT_EQ(source->health().state, SourceState::stopped);
   }
   EXPECT_THAT(namer.names, ::testing::ElementsAre("a/1/t", "b/x/y/v"));
+}
+
+// Each took one message, rested for the next twenty milliseconds, and so did the other: two sources
+// got some twenty messages a second.
+TEST_F(MqttSourceTest, TwoSourcesDoNotSlowEachOtherDown) {
+  broker.configure("allow_anonymous true\nmax_queued_messages 0\nmax_queued_bytes 0\n");
+  ASSERT_TRUE(broker.start());
+  auto one = make("topics = [\"a\"]\nqos = 0\n", "one");
+  auto two = make("topics = [\"b\"]\nqos = 0\n", "two");
+  for (auto* source : {one.get(), two.get()}) {
+    ASSERT_TRUE(source->start().has_value());
+    wait_for_state(*source, SourceState::running);
+  }
+  std::string lines;
+  for (int i = 0; i < 3000; ++i) lines += std::to_string(i) + "\n";
+  const auto file = broker.put("lines", lines);
+  const std::string publish = "mosquitto_pub -p " + std::to_string(broker.port());
+  ASSERT_EQ(std::system(("{ " + publish + " -t a -l < " + file.string() + " & " + publish +
+                         " -t b -l < " + file.string() + "; wait; }")
+                            .c_str()),
+            0);
+  EXPECT_TRUE(gate.wait_for(6000));
 }
 
 TEST_F(MqttSourceTest, WaitsForABrokerThatIsAbsentAtStart) {
