@@ -47,6 +47,9 @@ class ReadingSink {
  public:
   virtual ~ReadingSink() = default;
   virtual Result<void> submit(std::span<const Reading> readings) = 0;
+  /// Whether readings wait because scoring waits for the outbox, and so maybe for the hub: that can
+  /// take hours. A source that waits on a thread which others need lets it go.
+  [[nodiscard]] virtual bool held_up() const { return false; }
 };
 
 }  // namespace lapwing::agent

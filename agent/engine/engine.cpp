@@ -39,11 +39,14 @@ class Engine::Impl {
       : config_(config),
         watched_(std::move(watched)),
         folder_(std::move(folder)),
+        outbox_(outbox),
         device_(outbox.position().database_id),
         streams_gauge_(metrics.gauge("streams", "Streams known")),
         groups_gauge_(metrics.gauge("groups", "Groups known")),
         refused_counter_(
-            metrics.counter("streams_refused_total", "Stream names refused at streams_max")) {
+            metrics.counter("streams_refused_total", "Stream names refused at streams_max")),
+        feedback_refused_(metrics.counter("feedback_refused_total",
+                                          "Feedback refused because too much of it waited")) {
     for (std::size_t i = 0; i < config_.shard_count(); ++i) {
       shards_.push_back(std::make_unique<Shard>(config_, i, snapshot_file(i), outbox, metrics));
     }
@@ -97,22 +100,32 @@ class Engine::Impl {
   Result<void> take(std::string_view name, detect::Feedback feedback) {
     const std::lock_guard lock(mutex_);
     if (!started_) return Error{Errc::shutting_down, "the engine stops"};
+    bool taken = false;
     if (const auto group = groups_.find(name); group != groups_.end()) {
-      shards_[group->second.shard]->tell({.group = group->second.group, .feedback = feedback});
+      taken =
+          shards_[group->second.shard]->tell({.group = group->second.group, .feedback = feedback});
     } else if (const auto seat = detect::seat_for(watched_.groups, name)) {
       return Error{Errc::bad_input, std::string(name) + " is judged with its group: say it of \"" +
                                         seat->name + "\""};
     } else if (const auto stream = ids_.find(name); stream != ids_.end()) {
       const auto count = static_cast<std::uint32_t>(shards_.size());
-      shards_[stream->second % count]->tell(
+      taken = shards_[stream->second % count]->tell(
           {.stream = stream->second / count, .feedback = feedback});
     } else {
       return Error{Errc::not_found, "no stream and no group is called \"" + std::string(name) +
                                         "\"; /api/v1/streams lists them"};
     }
+    if (!taken) {
+      feedback_refused_.add();
+      return Error{Errc::limit,
+                   "too much feedback waits for scoring, which is behind; say it again "
+                   "later"};
+    }
     feedback_[static_cast<std::size_t>(feedback)]->add();
     return {};
   }
+
+  bool held_up() const { return outbox_.figures().waiting; }
 
   void flush() {
     for (auto& shard : shards_) shard->flush();
@@ -284,10 +297,12 @@ class Engine::Impl {
   const EngineConfig config_;
   const Watched watched_;
   const std::filesystem::path folder_;
+  const Outbox& outbox_;
   const std::string device_;
   Gauge& streams_gauge_;
   Gauge& groups_gauge_;
   Counter& refused_counter_;
+  Counter& feedback_refused_;
   std::array<Counter*, detect::kFeedbackWords.size()> feedback_{};
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> started_{false};
@@ -313,6 +328,7 @@ Result<StreamId> Engine::stream_for(std::string_view name, std::span<const wire:
   return impl_->stream_for(name, tags);
 }
 Result<void> Engine::submit(std::span<const Reading> readings) { return impl_->submit(readings); }
+bool Engine::held_up() const { return impl_->held_up(); }
 Result<void> Engine::take(std::string_view name, detect::Feedback feedback) {
   return impl_->take(name, feedback);
 }

@@ -72,8 +72,10 @@ class Engine final : public StreamNamer, public ReadingSink {
 
   Result<StreamId> stream_for(std::string_view name, std::span<const wire::Tag> tags) override;
   Result<void> submit(std::span<const Reading> readings) override;
+  [[nodiscard]] bool held_up() const override;
   /// A person's word on the newest anomaly of a stream or a group, by name. Errors: not_found;
-  /// bad_input (a group's sensor: the group is judged); shutting_down.
+  /// bad_input (a group's sensor: the group is judged); limit (too many wait to be taken);
+  /// shutting_down.
   Result<void> take(std::string_view name, detect::Feedback feedback);
   /// Returns when everything handed in before has been taken.
   void flush();

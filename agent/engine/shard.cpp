@@ -91,13 +91,15 @@ bool Shard::submit(std::span<const Item> items) {
   return true;
 }
 
-void Shard::tell(const Told& told) {
+bool Shard::tell(const Told& told) {
   {
     const std::lock_guard lock(mutex_);
+    if (told_.size() >= kToldMax) return false;
     told_.push_back(told);
     ++submitted_;
   }
   work_.notify_one();
+  return true;
 }
 
 void Shard::flush() {

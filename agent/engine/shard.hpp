@@ -63,13 +63,15 @@ class Shard {
     double value = 0;
   };
   bool submit(std::span<const Item> items);
+  static constexpr std::size_t kToldMax = 1000;
   /// A person's word on a stream, by local index, or on a group; taken after what waits.
   struct Told {
     std::uint32_t stream = 0;
     Group* group = nullptr;  ///< not null: it is meant
     detect::Feedback feedback{};
   };
-  void tell(const Told& told);
+  /// False: kToldMax wait already.
+  bool tell(const Told& told);
   /// Returns when everything handed in before has been taken and its records are with the outbox.
   void flush();
 

@@ -22,8 +22,8 @@ class EngineTest : public ::testing::Test {
  protected:
   void SetUp() override { open_outbox(); }
 
-  void open_outbox() {
-    auto opened = Outbox::open({}, folder_.path(), metrics_);
+  void open_outbox(const OutboxConfig& config = {}) {
+    auto opened = Outbox::open(config, folder_.path(), metrics_);
     ASSERT_TRUE(opened) << opened.error().context;
     outbox_ = std::move(*opened);
   }
@@ -424,9 +424,38 @@ TEST_F(EngineTest, AFullQueueHoldsTheSourceBackAndLosesNothing) {
   const auto readings = normal(stream, 200'000);
   for (std::size_t i = 0; i < readings.size(); i += 500) {
     ASSERT_TRUE(engine->submit(std::span(readings).subspan(i, 500)));
+    ASSERT_LT(engine->figures().queued, config.queue_readings_max + 500);
   }
   engine->flush();
   EXPECT_EQ(engine->figures().readings_total, readings.size());
+}
+
+TEST_F(EngineTest, TellsWhenScoringWaitsForTheOutboxAndBoundsWhatPeopleSayMeanwhile) {
+  outbox_.reset();
+  open_outbox({.bytes_max = 4000, .summaries_at_bound = AtBound::block, .ballast_bytes = 0});
+  EngineConfig config;
+  config.shards = 1;
+  config.summary_interval = std::chrono::milliseconds(100);
+  auto engine = make(config);
+  const auto stream = id(*engine, "plant/slow");
+  EXPECT_FALSE(engine->held_up());
+  const auto readings = normal(stream, 5000);
+  std::size_t next = 0;
+  ASSERT_TRUE(lapwing::testing::eventually([&] {
+    EXPECT_TRUE(engine->submit(std::span(readings).subspan(next++, 1)));
+    return engine->held_up();
+  }));
+  std::size_t taken = 0;
+  while (engine->take("plant/slow", detect::Feedback::real_fault) && taken < 3000) ++taken;
+  EXPECT_EQ(taken, 1000U);
+  const auto refused = engine->take("plant/slow", detect::Feedback::real_fault);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::limit);
+  EXPECT_EQ(metrics_.counter("feedback_refused_total", "").value(), 2);
+  outbox_->stop_waiting();
+  engine->flush();
+  EXPECT_FALSE(engine->held_up());
+  EXPECT_TRUE(engine->take("plant/slow", detect::Feedback::real_fault));
 }
 
 TEST_F(EngineTest, AStopLetsAWaitingSourceGo) {
