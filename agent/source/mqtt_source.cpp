@@ -40,6 +40,15 @@ thread_local Arrivals arrivals;
 /// are quarantined, so that people see them.
 constexpr std::size_t kPacketBytesMax = std::size_t{16} << 20U;
 
+/// While the buffer is full, how often is looked whether scoring is held up, and after how many
+/// such looks the source leaves its broker.
+constexpr Micros kLookEvery = std::chrono::milliseconds(100);
+constexpr int kLooks = 10;
+/// Until it has left: each message that still comes is let wait so long, and so many bytes are
+/// taken beyond the buffer's bound.
+constexpr Micros kLeaveSlowly = std::chrono::milliseconds(5);
+constexpr std::size_t kLeaveBytesMax = std::size_t{4} << 20U;
+
 class MqttSource final : public Source {
  public:
   MqttSource(const SourceConfig& config, const SourceContext& context)
@@ -55,6 +64,14 @@ class MqttSource final : public Source {
     const Metrics::Labels labels{{"source", config_.name}};
     waits_counter_ = &context_.metrics->counter(
         "source_waits_total", "Times a broker was held back because decoding was behind", labels);
+    pauses_counter_ = &context_.metrics->counter(
+        "source_pauses_total",
+        "Times a source left its broker because scoring waited for the outbox", labels);
+    dropped_counter_ = &context_.metrics->counter(
+        "source_dropped_total", "Messages dropped on the way out of a broker: they came too fast",
+        labels);
+    buffer_gauge_ = &context_.metrics->gauge(
+        "source_buffer_bytes", "Bytes of messages that wait or are being decoded", labels);
     connected_gauge_ =
         &context_.metrics->gauge("source_connected", "1 while the source has its broker", labels);
   }
@@ -65,6 +82,7 @@ class MqttSource final : public Source {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = false;
+      leaving_ = false;
     }
     client_ = std::make_unique<mqtt::Client>(options(), handlers());
     client_->subscribe(filters_);
@@ -143,7 +161,8 @@ class MqttSource final : public Source {
       set_state(SourceState::running, "");
     };
     handlers.on_disconnected = [this](const Error& error) {
-      log::warn("source has no broker, trying again",
+      log::warn(error.code == Errc::limit ? "source left its broker until there is room"
+                                          : "source has no broker, trying again",
                 {{"source", config_.name}, {"error", error.context}});
       set_state(SourceState::waiting, error.context);
     };
@@ -171,7 +190,7 @@ class MqttSource final : public Source {
   }
 
   /// On the library's receiving thread: copies, and waits only while the buffer is full, which
-  /// holds the broker back through TCP. The engine never waits for a broker, so the wait ends.
+  /// holds the broker back through TCP.
   void on_message(const mqtt::Message& message) {
     const Time received = now();
     if (message.payload.size() > payload_bytes_max_) {
@@ -183,14 +202,35 @@ class MqttSource final : public Source {
       return;
     }
     std::unique_lock lock(mutex_);
-    if (!has_room(message)) {
-      ++waits_;
-      if (waits_counter_ != nullptr) waits_counter_->add(1);
-      ready_.notify_one();
-      room_.wait(lock, [&] { return stopping_ || has_room(message); });
+    if (!has_room(message) && !wait_for_room(lock, message)) {
+      if (dropped_counter_ != nullptr) dropped_counter_->add(1);
+      return;
     }
     filling_.add(message.topic, message.payload, received);
     if (idle_ || many_wait()) ready_.notify_one();
+  }
+
+  /// False: the message is to be dropped.
+  ///
+  /// The wait ends with the engine's work. But when scoring waits for the outbox, that waits for
+  /// the hub (`summaries_at_bound = "block"`), and the hub's answers come on this very thread: then
+  /// the source leaves its broker, which keeps what a persistent session is owed, until there is
+  /// room.
+  bool wait_for_room(std::unique_lock<std::mutex>& lock, const mqtt::Message& message) {
+    const auto room = [&] { return stopping_ || has_room(message); };
+    if (!leaving_) {
+      ++waits_;
+      if (waits_counter_ != nullptr) waits_counter_->add(1);
+      ready_.notify_one();
+      for (int held_up = 0; held_up < kLooks; held_up = context_.sink.held_up() ? held_up + 1 : 0) {
+        if (room_.wait_for(lock, kLookEvery, room)) return true;
+      }
+      leaving_ = true;
+      if (pauses_counter_ != nullptr) pauses_counter_->add(1);
+      client_->pause("scoring waits for the outbox, which waits for the hub");
+    }
+    room_.wait_for(lock, kLeaveSlowly, room);
+    return filling_.bytes() < config_.mqtt.buffer_bytes / 2 + kLeaveBytesMax;
   }
 
   /// A message larger than the whole buffer is taken when nothing else is there.
@@ -204,6 +244,10 @@ class MqttSource final : public Source {
     std::unique_lock lock(mutex_);
     while (true) {
       if (!busy) {
+        if (leaving_) {
+          leaving_ = false;
+          client_->resume();
+        }
         idle_ = true;
         ready_.wait(lock, [this] { return ending_ || !filling_.empty(); });
         idle_ = false;
@@ -215,11 +259,17 @@ class MqttSource final : public Source {
       if (!busy) continue;
       std::swap(filling_, draining_);
       lock.unlock();
+      show_buffer(draining_.bytes());
       room_.notify_all();
       static_cast<void>(intake_.take(draining_));  // fails only while the engine stops
       draining_.clear();
       lock.lock();
+      show_buffer(filling_.bytes());
     }
+  }
+
+  void show_buffer(std::size_t bytes) const {
+    if (buffer_gauge_ != nullptr) buffer_gauge_->set(static_cast<double>(bytes));
   }
 
   [[nodiscard]] bool many_wait() const { return filling_.bytes() >= config_.mqtt.buffer_bytes / 4; }
@@ -237,18 +287,22 @@ class MqttSource final : public Source {
   std::size_t payload_bytes_max_ = 0;
   std::vector<mqtt::Subscription> filters_;
   Counter* waits_counter_ = nullptr;
+  Counter* pauses_counter_ = nullptr;
+  Counter* dropped_counter_ = nullptr;
+  Gauge* buffer_gauge_ = nullptr;
   Gauge* connected_gauge_ = nullptr;
   std::unique_ptr<mqtt::Client> client_;
   std::thread thread_;
   std::atomic<std::uint64_t> too_large_{0};
   std::atomic<std::uint64_t> waits_{0};
 
-  std::mutex mutex_;  // guards filling_, stopping_, ending_
+  std::mutex mutex_;  // guards filling_, leaving_, stopping_, ending_
   std::condition_variable ready_;
   std::condition_variable room_;
   MessageBatch filling_;
   MessageBatch draining_;  ///< of the decoding thread
   bool idle_ = false;      ///< the decoding thread waits for a first message
+  bool leaving_ = false;   ///< the broker was left, or will be in a moment
   bool stopping_ = false;
   bool ending_ = false;
 

@@ -49,11 +49,12 @@ class Client::Impl {
   void run() {
     Backoff backoff(options_.backoff_min, options_.backoff_max,
                     options_.backoff_seed == 0 ? random_u64() : options_.backoff_seed);
-    while (!stopping()) {
+    while (may_connect()) {
       const auto reason = hold_one_connection(backoff);
       if (stopping()) return;
       if (handlers_.on_disconnected) handlers_.on_disconnected(reason);
       std::unique_lock lock(mutex_);
+      if (paused_) continue;
       changed_.wait_for(lock, backoff.next(), [this] { return stopping_; });
     }
   }
@@ -71,6 +72,7 @@ class Client::Impl {
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;
   bool stopping_ = false;
+  bool paused_ = false;
   std::shared_ptr<Connection> connection_;  // shared with a publish that is under way
 
   std::shared_ptr<Connection> current() {
@@ -79,6 +81,13 @@ class Client::Impl {
   }
 
  private:
+  /// Waits while paused. False: stopping.
+  bool may_connect() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return stopping_ || !paused_; });
+    return !stopping_;
+  }
+
   bool stopping() {
     const std::lock_guard lock(mutex_);
     return stopping_;
@@ -172,6 +181,7 @@ Result<void> Client::start() {
     if (auto good = check_files(*impl_->options_.tls); !good) return good;
   }
   impl_->stopping_ = false;
+  impl_->paused_ = false;
   impl_->thread_ = std::thread([this] { impl_->run(); });
   return {};
 }
@@ -212,6 +222,20 @@ Counters Client::counters() const noexcept {
 
 void Client::reconnect(const std::string& reason) {
   if (const auto connection = impl_->current()) connection->give_up({Errc::io, reason});
+}
+
+void Client::pause(const std::string& reason) {
+  const std::lock_guard lock(impl_->mutex_);
+  impl_->paused_ = true;
+  if (impl_->connection_) impl_->connection_->give_up({Errc::limit, reason});
+}
+
+void Client::resume() {
+  {
+    const std::lock_guard lock(impl_->mutex_);
+    impl_->paused_ = false;
+  }
+  impl_->changed_.notify_all();
 }
 
 }  // namespace lapwing::mqtt

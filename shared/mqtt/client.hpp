@@ -125,6 +125,11 @@ class Client {
   [[nodiscard]] Counters counters() const noexcept;
   /// Gives up the connection and makes a new one.
   void reconnect(const std::string& reason);
+  /// Gives up the connection and makes none until resume(); a few messages may still arrive. For
+  /// an owner that has no room for messages and must not wait in on_message. From any thread and
+  /// handler.
+  void pause(const std::string& reason);
+  void resume();
 
  private:
   class Impl;

@@ -10,9 +10,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
+#include <set>
 #include <thread>
 
 namespace lapwing::agent {
@@ -33,6 +35,9 @@ class Gate final : public ReadingSink {
     changed_.notify_all();
     return {};
   }
+  [[nodiscard]] bool held_up() const override { return held_up_; }
+  /// Scoring waits for the outbox, or does not.
+  void hold_up(bool held_up) { held_up_ = held_up; }
   void set_open(bool open) {
     const std::lock_guard lock(mutex_);
     open_ = open;
@@ -51,6 +56,7 @@ class Gate final : public ReadingSink {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool open_ = true;
+  std::atomic<bool> held_up_{false};
   std::vector<Reading> readings_;
 };
 
@@ -243,6 +249,55 @@ TEST_F(MqttSourceTest, HoldsItsBrokerBackWhileTheEngineIsFullAndLosesNothing) {
   const auto readings = gate.readings();
   for (std::size_t i = 0; i < readings.size(); ++i) ASSERT_EQ(readings[i].value, i);
   EXPECT_THAT(metrics.text(), HasSubstr("lapwing_source_waits_total{source=\"site\"}"));
+}
+
+// With `summaries_at_bound = "block"` scoring waits for the hub. A source that waited with it kept
+// the thread on which the hub's answers come: the agent stood still for good.
+TEST_F(MqttSourceTest, LeavesItsBrokerWhileScoringIsHeldUpAndLosesNothing) {
+  broker.configure("allow_anonymous true\nmax_queued_messages 0\nmax_queued_bytes 0\n");
+  ASSERT_TRUE(broker.start());
+  gate.set_open(false);
+  gate.hold_up(true);
+  auto source = make("buffer = \"64KiB\"\ngather = \"0s\"\n");
+  ASSERT_TRUE(source->start().has_value());
+  wait_for_state(*source, SourceState::running);
+  constexpr std::size_t kMessages = 3000;
+  const std::string filler(200, ' ');
+  {
+    Publisher publisher(broker.port());  // is answered on the thread that the source shares
+    for (std::size_t i = 0; i < kMessages; ++i) publisher.publish("t", filler + std::to_string(i));
+  }
+  EXPECT_EQ(gate.readings().size(), 0U);
+  wait_for_state(*source, SourceState::waiting);
+  EXPECT_THAT(source->health().detail, HasSubstr("scoring waits for the outbox"));
+  gate.hold_up(false);
+  gate.set_open(true);
+  ASSERT_TRUE(gate.wait_for(kMessages));
+  wait_for_state(*source, SourceState::running);
+  std::set<double> values;
+  for (const Reading& reading : gate.readings()) values.insert(reading.value);
+  EXPECT_EQ(values.size(), kMessages) << "some may have come twice, as QoS 1 allows";
+  EXPECT_THAT(metrics.text(), HasSubstr("lapwing_source_pauses_total{source=\"site\"} 1"));
+  EXPECT_THAT(metrics.text(), HasSubstr("lapwing_source_dropped_total{source=\"site\"} 0"));
+}
+
+TEST_F(MqttSourceTest, StopsAfterItLeftItsBroker) {
+  ASSERT_TRUE(broker.start());
+  gate.set_open(false);
+  gate.hold_up(true);
+  auto source = make("buffer = \"64KiB\"\ngather = \"0s\"\n");
+  ASSERT_TRUE(source->start().has_value());
+  wait_for_state(*source, SourceState::running);
+  {
+    Publisher publisher(broker.port());
+    const std::string large(20'000, ' ');
+    for (int i = 0; i < 20; ++i) publisher.publish("t", large + "1");
+  }
+  wait_for_state(*source, SourceState::waiting);
+  std::thread stopper([&] { source->stop(); });
+  gate.set_open(true);
+  stopper.join();
+  EXPECT_EQ(source->health().state, SourceState::stopped);
 }
 
 TEST_F(MqttSourceTest, StopsWhileItHoldsItsBrokerBack) {
