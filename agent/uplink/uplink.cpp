@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/uplink/uplink.hpp"
 
+#include "agent/uplink/events.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/metrics.hpp"
@@ -20,16 +21,7 @@
 namespace lapwing::agent {
 namespace {
 
-constexpr std::size_t kEventsMax = 4096;  // further answers are dropped: timers ask again
 constexpr std::size_t kInflightMax = 64;
-
-struct Connected {
-  std::string connection_id;
-};
-struct Lost {
-  Error reason;
-};
-using Event = std::variant<Connected, Lost, wire::Welcome, wire::Ack>;
 
 struct Instruments {
   explicit Instruments(Metrics& m)
@@ -44,7 +36,10 @@ struct Instruments {
             m.gauge("uplink_resends", "Times the uplink went back to the last acknowledgement")),
         bytes(m.counter("uplink_bytes_sent_total", "Bytes of records sent, compressed")),
         dropped(m.counter("uplink_answers_dropped_total",
-                          "Answers of the hub beyond the queue's bound")) {}
+                          "Answers of the hub beyond the queue's bound")),
+        refused(m.counter("uplink_sends_refused_total",
+                          "Messages the connection did not take: not connected, or too many under "
+                          "way; what they carried is sent again")) {}
   Gauge& connected;
   Gauge& backlog;
   Counter& batches;
@@ -54,6 +49,7 @@ struct Instruments {
   Gauge& resends;
   Counter& bytes;
   Counter& dropped;
+  Counter& refused;
 };
 
 sync::AgentLimits limits_of(const UplinkConfig& config) {
@@ -183,14 +179,13 @@ class Uplink::Impl {
     }
   }
 
-  void post(Event event) {
+  void post(UplinkEvent event) {
     {
       const std::lock_guard lock(mutex_);
-      if (events_.size() >= kEventsMax) {
+      if (!events_.put(std::move(event))) {
         meters_.dropped.add();
         return;
       }
-      events_.push_back(std::move(event));
     }
     wake_.notify_one();
   }
@@ -209,10 +204,10 @@ class Uplink::Impl {
       } else {
         wake_.wait_until(lock, until, ready);
       }
-      std::vector<Event> events = std::exchange(events_, {});
+      std::vector<UplinkEvent> events = events_.take();
       const std::uint64_t committed = committed_;
       lock.unlock();
-      for (Event& event : events) std::visit([this](auto& one) { handle(one); }, event);
+      for (UplinkEvent& event : events) std::visit([this](auto& one) { handle(one); }, event);
       if (committed > told_) {
         told_ = committed;
         carry_out(agent_.committed(committed, ticks_now()));
@@ -386,6 +381,7 @@ class Uplink::Impl {
     const std::string frame = writer_.seal(body);
     const auto done = client_.publish(wire::topic(identity_, channel), frame, 1);
     if (!done) {
+      meters_.refused.add();
       log::debug("not sent", {{"channel", wire::to_string(channel)}, done.error()});
       return false;
     }
@@ -454,7 +450,7 @@ class Uplink::Impl {
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;
-  std::vector<Event> events_;
+  UplinkEvents events_;
   std::uint64_t committed_ = 0;
   bool stopping_ = false;
   UplinkFigures figures_;

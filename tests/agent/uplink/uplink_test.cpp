@@ -3,6 +3,7 @@
 // misbehave.
 #include "agent/uplink/uplink.hpp"
 
+#include "agent/uplink/events.hpp"
 #include "shared/base/config.hpp"
 #include "shared/base/metrics.hpp"
 #include "tests/agent/uplink/small_hub.hpp"
@@ -327,6 +328,28 @@ TEST_F(UplinkOnABroker, ACertificateThatNamesNoDeviceIsRefusedAtTheStart) {
   const auto missing = refused("/nowhere/device.pem");
   EXPECT_EQ(missing.code, Errc::bad_config);
   EXPECT_THAT(missing.context, HasSubstr("/nowhere/device.pem"));
+}
+
+// At the bound a new connection's event was dropped like an answer, and no hello was said on it.
+TEST(UplinkEvents, RefusesAnswersAtTheBoundConnectionsNever) {
+  UplinkEvents events;
+  ASSERT_TRUE(events.put(Connected{"1"}));
+  std::size_t taken = 1;
+  while (events.put(wire::Ack{.epoch = 1, .watermark = taken})) ++taken;
+  EXPECT_EQ(taken, UplinkEvents::kAnswersMax);
+  EXPECT_FALSE(events.put(wire::Welcome{}));
+  EXPECT_TRUE(events.put(Connected{"2"})) << "never refused";
+  EXPECT_EQ(events.take().size(), UplinkEvents::kAnswersMax + 1);
+  EXPECT_TRUE(events.empty());
+  EXPECT_TRUE(events.put(wire::Ack{}));
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(events.put(Lost{{Errc::io, "away"}}));
+    EXPECT_TRUE(events.put(Connected{std::to_string(i)}));
+  }
+  const auto left = events.take();
+  ASSERT_EQ(left.size(), 2U) << "what a lost connection brought counts no more";
+  EXPECT_TRUE(std::holds_alternative<Lost>(left[0]));
+  EXPECT_EQ(std::get<Connected>(left[1]).connection_id, "99");
 }
 
 TEST(UplinkConfig, IsOffWithoutAHostAndWantsItsFilesWithOne) {
