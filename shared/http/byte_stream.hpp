@@ -60,6 +60,10 @@ class ByteStream {
   void cancel() { tcp_.cancel(); }
   /// The peer reads the end; reading goes on.
   void close_sending(error_code& ec) { tcp_.socket().shutdown(tcp_.socket().shutdown_send, ec); }
+  /// What the kernel keeps for a peer that does not read; else it grows to megabytes.
+  void bound_send_buffer(int bytes, error_code& ec) {
+    tcp_.socket().set_option(net::socket_base::send_buffer_size(bytes), ec);
+  }
   void close(error_code& ec) { tcp_.socket().close(ec); }
 
   [[nodiscard]] net::any_io_executor executor() { return tcp_.get_executor(); }

@@ -14,6 +14,7 @@
 #include <boost/beast/core/flat_buffer.hpp>
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 namespace lapwing::http {
@@ -34,7 +35,7 @@ net::awaitable<Response> answer_on_worker(const Router* router, Request* request
   co_return answer_guarded(*router, *request);
 }
 
-class Connection : public std::enable_shared_from_this<Connection> {
+class Connection final : public OpenConnection, public std::enable_shared_from_this<Connection> {
  public:
   Connection(ServerState& state, std::shared_ptr<ByteStream> stream, std::string remote)
       : state_(state),
@@ -46,50 +47,81 @@ class Connection : public std::enable_shared_from_this<Connection> {
   net::awaitable<void> run() {
     auto self = shared_from_this();
     const auto id = state_.next_connection_id++;
-    state_.connections.emplace(id, [this] { end_waiting(); });
+    state_.connections.emplace(id, this);
+    show_connections();
     if (co_await handshake()) {
-      for (std::uint32_t count = 1; co_await serve_one(count >= limits_.connection_requests);
-           ++count) {
+      for (std::uint32_t count = 1; co_await serve_one(count); ++count) {
       }
       co_await close();
     }
     error_code ignored;
     stream_->close(ignored);
     state_.connections.erase(id);
+    if (leaving_) --state_.leaving;
+    show_connections();
     if (state_.on_connection_end) state_.on_connection_end();
+  }
+
+  void end_waiting() override {
+    if (idle_) stream_->cancel();
+    if (carrier_) carrier_->end_waiting();
+  }
+  [[nodiscard]] std::optional<Ticks> waiting_since() const override { return waiting_since_; }
+  void give_way() override {
+    waiting_since_.reset();
+    leaving_ = true;
+    peer_gone_ = true;  // no lingering
+    ++state_.leaving;
+    error_code ignored;
+    stream_->close(ignored);
   }
 
  private:
   static constexpr std::size_t kReadAhead = std::size_t{64} << 10U;
 
-  void end_waiting() {
-    if (idle_) stream_->cancel();
-    if (carrier_) carrier_->end_waiting();
+  void show_connections() const {
+    if (state_.options.metrics == nullptr) return;
+    state_.options.metrics->gauge("http_connections", "Open HTTP connections")
+        .set(static_cast<double>(state_.connections.size()));
   }
 
   net::awaitable<bool> handshake() {
     if (stream_->tls() == nullptr) co_return true;
     stream_->expires_after(limits_.handshake);
     error_code ec;
+    waiting_since_ = ticks_now();
     co_await stream_->handshake(net::ssl::stream_base::server, ec);
+    waiting_since_.reset();
+    if (leaving_) co_return false;
     if (ec) state_.refused("tls_handshake");
     co_return !ec;
   }
 
-  /// Whether the connection may carry another request.
-  net::awaitable<bool> serve_one(bool last) {
+  /// Waits for the first bytes of a request. A peer that connects to say nothing is given as long
+  /// as one that does not end its request.
+  net::awaitable<bool> begin_request(bool first) {
+    if (buffer_.size() > 0) co_return true;
+    if (state_.stopping) co_return false;
     error_code ec;
-    if (buffer_.size() == 0) {
-      if (state_.stopping) co_return false;
-      stream_->expires_after(limits_.idle);
-      idle_ = true;
-      const auto bytes = co_await stream_->read_some(buffer_.prepare(4096), ec);
-      idle_ = false;
-      if (ec) co_return false;
-      buffer_.commit(bytes);
-    }
+    stream_->expires_after(first ? limits_.read : limits_.idle);
+    idle_ = true;
+    const auto bytes = co_await stream_->read_some(buffer_.prepare(4096), ec);
+    idle_ = false;
+    if (first && ec == boost::beast::error::timeout) state_.refused("read_timeout");
+    if (!ec) buffer_.commit(bytes);
+    co_return !ec;
+  }
+
+  /// Request number `number`. Whether the connection may carry another one.
+  net::awaitable<bool> serve_one(std::uint32_t number) {
+    const bool last = number >= limits_.connection_requests;
+    waiting_since_ = ticks_now();
+    if (!co_await begin_request(number == 1)) co_return false;
+    error_code ec;
     stream_->expires_after(limits_.read);
     auto incoming = co_await read_request(state_, *stream_, buffer_, ec);
+    waiting_since_.reset();
+    if (leaving_) co_return false;
     if (ec) {
       auto refusal = refusal_of(state_, ec);
       if (refusal) co_await write(*std::move(refusal), {});
@@ -150,7 +182,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
     const auto bytes = response_bytes(std::move(response), framing);
     stream_->expires_after(limits_.write);
     error_code ec;
+    waiting_since_ = ticks_now();
     co_await stream_->write(bytes, ec);
+    waiting_since_.reset();
     if (ec == boost::beast::error::timeout) state_.refused("write_timeout");
     co_return !ec;
   }
@@ -161,6 +195,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
     error_code ec;
     stream_->expires_after(kLinger);
     if (peer_gone_) co_return;
+    waiting_since_ = ticks_now();
     co_await stream_->say_goodbye(ec);
     stream_->close_sending(ec);
     ec = {};
@@ -179,9 +214,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string remote_;
   bool idle_ = false;       ///< waits for the peer: may be cut when the server stops
   bool peer_gone_ = false;  ///< seen while it carried events
+  bool leaving_ = false;    ///< it gave way
+  std::optional<Ticks> waiting_since_;
 };
 
 }  // namespace
+
+bool ServerState::make_room() {
+  if (connections.size() - leaving < options.limits.connections) return true;
+  refused("connections");
+  OpenConnection* longest = nullptr;
+  for (const auto& [id, one] : connections) {
+    const auto since = one->waiting_since();
+    if (since && (longest == nullptr || *since < *longest->waiting_since())) longest = one;
+  }
+  if (longest != nullptr) longest->give_way();
+  return longest != nullptr;
+}
 
 net::awaitable<void> serve(ServerState& state, net::ip::tcp::socket socket) {
   error_code ec;

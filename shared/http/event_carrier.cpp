@@ -13,6 +13,11 @@
 #include <utility>
 
 namespace lapwing::http {
+namespace {
+
+constexpr int kSocketBytes = 64 << 10;  // the kernel doubles it
+
+}  // namespace
 
 /// Notices that the peer went away while nothing is written.
 net::awaitable<void> EventCarrier::watch_peer() {
@@ -50,8 +55,10 @@ net::awaitable<bool> EventCarrier::run(Response response) {
   const auto events = response.stream;
   ++state_.event_streams;
   const auto head = event_stream_head(std::move(response));
-  stream_->expires_after(state_.options.limits.write);
+  stream_->expires_after(state_.options.limits.event_write);
   error_code ec;
+  stream_->bound_send_buffer(kSocketBytes, ec);
+  ec = {};
   co_await stream_->write(head, ec);
   if (!ec) {
     stream_->expires_never();
@@ -66,23 +73,28 @@ net::awaitable<bool> EventCarrier::run(Response response) {
   co_return !peer_gone_;
 }
 
+void EventCarrier::count_dropped() const {
+  if (state_.options.metrics == nullptr) return;
+  state_.options.metrics
+      ->counter("http_event_streams_dropped_total",
+                "Event streams ended because the client read too slowly")
+      .add();
+}
+
 net::awaitable<void> EventCarrier::pump(EventStream& events) {
   const auto& limits = state_.options.limits;
   error_code ec;
   while (!peer_gone_ && !state_.stopping) {
     awake_ = false;
     auto taken = events.take();
-    if (taken.overflowed && state_.options.metrics != nullptr) {
-      state_.options.metrics
-          ->counter("http_event_streams_dropped_total",
-                    "Event streams ended because the client read too slowly")
-          .add();
-    }
+    if (taken.overflowed) count_dropped();
     if (!taken.bytes.empty()) {
-      stream_->expires_after(limits.write);
+      stream_->expires_after(limits.event_write);
       co_await stream_->write(taken.bytes, ec);
       if (ec) {
-        if (ec == boost::beast::error::timeout) state_.refused("write_timeout");
+        if (ec != boost::beast::error::timeout) break;
+        state_.refused("write_timeout");
+        if (!taken.overflowed) count_dropped();
         break;
       }
     }

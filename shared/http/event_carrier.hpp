@@ -29,6 +29,7 @@ class EventCarrier : public std::enable_shared_from_this<EventCarrier> {
   net::awaitable<void> stop_watching();
   net::awaitable<void> pump(EventStream& events);
   void attach_to(EventStream& events);
+  void count_dropped() const;
 
   ServerState& state_;
   std::shared_ptr<ByteStream> stream_;

@@ -28,8 +28,8 @@ struct Event {
 /// What a handler hands back to keep a connection open: events pushed into it reach the client.
 ///
 /// Bound: `bytes_max` of events not yet written; a push beyond it ends the stream (the client
-///   resumes with Last-Event-ID) and is counted by the server
-///   (lapwing_http_event_streams_dropped_total).
+///   resumes with Last-Event-ID), as does a client that takes nothing for Limits::event_write; the
+///   server counts both (lapwing_http_event_streams_dropped_total).
 /// Ownership: shared by the publisher and the connection, whichever ends last.
 /// Threads: shared objects are safe. `on_empty` and `on_close` are called on the server's thread
 ///   without a lock held: they must only post or notify.

@@ -137,8 +137,7 @@ class Server::Impl {
         co_await pause_.async_wait(net::redirect_error(net::use_awaitable, ec));
         continue;
       }
-      if (state_.connections.size() >= state_.options.limits.connections) {
-        state_.refused("connections");
+      if (!state_.make_room()) {
         log::warn("too many HTTP connections; the newest was closed",
                   {{"connections", state_.connections.size()}});
         continue;
@@ -153,7 +152,7 @@ class Server::Impl {
     acceptor_.close(ignored);
     pause_.cancel();
     const auto connections = state_.connections;  // ending one changes the list
-    for (const auto& [id, end] : connections) end();
+    for (const auto& [id, one] : connections) one->end_waiting();
     if (state_.connections.empty()) {
       io_.stop();
       return;

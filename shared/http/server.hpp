@@ -24,17 +24,20 @@ namespace lapwing::http {
 /// is still possible (400, 413, 431, 503), else the connection is closed; both are counted
 /// (lapwing_http_refused_total by reason).
 struct Limits {
-  std::uint32_t header_bytes = 16U << 10U;    ///< request line and headers
-  std::uint64_t body_bytes = 64U << 10U;      ///< of a request
-  std::uint32_t target_bytes = 4U << 10U;     ///< path and query
-  std::size_t connections = 256;              ///< at once; more are closed at once
+  std::uint32_t header_bytes = 16U << 10U;  ///< request line and headers
+  std::uint64_t body_bytes = 64U << 10U;    ///< of a request
+  std::uint32_t target_bytes = 4U << 10U;   ///< path and query
+  /// At once. For one more that connection is closed whose peer has been waited for longest (no
+  /// request, or half of one); where all of them answer, the newest.
+  std::size_t connections = 256;
   std::size_t event_streams = 128;            ///< at once; more get 503
   std::uint32_t connection_requests = 1'000;  ///< then it is closed
   Micros handshake = std::chrono::seconds(10);
-  Micros idle = std::chrono::seconds(60);       ///< between requests
-  Micros read = std::chrono::seconds(10);       ///< a whole request
-  Micros write = std::chrono::seconds(20);      ///< a whole response, or one piece of a stream
-  Micros heartbeat = std::chrono::seconds(15);  ///< comment on a stream that has nothing to say
+  Micros idle = std::chrono::seconds(60);   ///< between requests
+  Micros read = std::chrono::seconds(10);   ///< until the first request began; a whole request
+  Micros write = std::chrono::seconds(20);  ///< a whole response
+  Micros event_write = std::chrono::seconds(10);  ///< one piece of an event stream
+  Micros heartbeat = std::chrono::seconds(15);    ///< comment on a stream that has nothing to say
 };
 
 struct TlsFiles {

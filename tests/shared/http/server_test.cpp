@@ -217,19 +217,51 @@ TEST_F(HttpServer, ClosesClientsThatAreTooSlow) {
   EXPECT_TRUE(slow.closed());
   EXPECT_EQ(silent.read_all(), "");
   EXPECT_TRUE(silent.closed());
-  EXPECT_TRUE(eventually([&] { return refused("read_timeout") == 1; }));
+  EXPECT_TRUE(eventually([&] { return refused("read_timeout") == 2; }));
 }
 
-TEST_F(HttpServer, ClosesConnectionsBeyondTheLimitAndRecovers) {
+TEST_F(HttpServer, APeerThatNeverBeganIsNotGivenTheTimeOfAnIdleOne) {
+  options_.limits.read = 100ms;
+  options_.limits.idle = 30s;
+  start();
+  const auto began = std::chrono::steady_clock::now();
+  RawClient silent(server_->port());
+  EXPECT_EQ(silent.read_all(), "");
+  EXPECT_TRUE(silent.closed());
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 10s);
+}
+
+// Connections that say nothing, or half a request, kept everybody else out until they timed out.
+TEST_F(HttpServer, AtTheLimitWhoIsWaitedForLongestGivesWay) {
   options_.limits.connections = 3;
   start();
+  RawClient idle(server_->port());
+  idle.send(kGet);
+  EXPECT_THAT(idle.read_until("x=1"), StartsWith("HTTP/1.1 200"));
+  RawClient half(server_->port());
+  half.send("POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\na");
+  RawClient live(server_->port());
+  live.send("GET /events HTTP/1.1\r\nHost: t\r\n\r\n");
+  ready_.get_future().wait();
+  for (int i = 0; i < 20; ++i) EXPECT_THAT(ask(kGet), StartsWith("HTTP/1.1 200")) << i;
+  EXPECT_THAT(idle.read_all(), Not(HasSubstr("x=1HTTP")));
+  EXPECT_TRUE(idle.closed());
+  EXPECT_EQ(half.read_all(), "");
+  EXPECT_TRUE(half.closed());
+  EXPECT_GE(refused("connections"), 1);
+  EXPECT_LE(metrics_.gauge("http_connections", "").value(), 3);
+  EXPECT_EQ(closed_, 0) << "a stream does not wait for its client";
+  EXPECT_TRUE(stream_->push({"1", "", "still here"}));
+  EXPECT_THAT(live.read_until("still here"), HasSubstr("still here"));
+}
+
+TEST_F(HttpServer, AtTheLimitOfConnectionsThatAnswerTheNewestIsClosed) {
+  options_.limits.connections = 1;
+  start();
   {
-    std::vector<std::unique_ptr<RawClient>> clients;
-    for (int i = 0; i < 3; ++i) {
-      clients.push_back(std::make_unique<RawClient>(server_->port()));
-      clients.back()->send(kGet);
-      EXPECT_THAT(clients.back()->read_until("x=1"), StartsWith("HTTP/1.1 200"));
-    }
+    RawClient live(server_->port());
+    live.send("GET /events HTTP/1.1\r\nHost: t\r\n\r\n");
+    ready_.get_future().wait();
     RawClient extra(server_->port());
     extra.send(kGet);
     EXPECT_EQ(extra.read_all(), "");
@@ -340,6 +372,24 @@ TEST_F(HttpServer, DropsAStreamWhoseClientDoesNotRead) {
   EXPECT_TRUE(client.closed());
   EXPECT_TRUE(eventually([&] { return closed_ == 1; }));
   EXPECT_EQ(metrics_.counter("http_event_streams_dropped_total", "").value(), 1);
+}
+
+TEST_F(HttpServer, AStreamWhoseClientTakesNothingInTimeIsDroppedAndCounted) {
+  options_.limits.event_write = 300ms;
+  start();
+  RawClient client(server_->port());
+  client.send("GET /events HTTP/1.1\r\nHost: t\r\n\r\n");
+  ready_.get_future().wait();
+  const std::string data(16 * 1024, 'x');
+  const auto end = std::chrono::steady_clock::now() + 20s;
+  std::size_t pushed = 0;
+  while (!stream_->closed() && std::chrono::steady_clock::now() < end) {  // one at a time
+    if (stream_->waiting_bytes() == 0 && stream_->push({"1", "", data})) pushed += data.size();
+  }
+  EXPECT_LT(pushed, 1U << 20U) << "the kernel's buffer is bounded too";
+  EXPECT_TRUE(eventually([&] { return closed_ == 1; }));
+  EXPECT_EQ(metrics_.counter("http_event_streams_dropped_total", "").value(), 1);
+  EXPECT_EQ(refused("write_timeout"), 1);
 }
 
 TEST_F(HttpServer, RefusesMoreStreamsThanAllowed) {
