@@ -11,6 +11,8 @@ namespace lapwing::hub {
 namespace {
 
 constexpr auto kStoreRetry = std::chrono::seconds(1);
+/// Batches kept for other followers at the same position.
+constexpr std::size_t kBatchesMax = 8;
 
 }  // namespace
 
@@ -103,6 +105,7 @@ bool FeedPump::serve(Follower& follower, std::uint64_t newest, Batches& batches)
   const Key key{follower.tenant, follower.device, follower.position};
   auto batch = batches.find(key);
   if (batch == batches.end()) {
+    if (batches.size() >= kBatchesMax) batches.clear();
     auto rows =
         store_.feed(follower.tenant,
                     {.after = follower.position, .device = follower.device, .limit = kBatchRows});
@@ -117,11 +120,17 @@ bool FeedPump::serve(Follower& follower, std::uint64_t newest, Batches& batches)
     }
   }
   follower.behind = batch->second.size() >= kBatchRows;
+  double pushed = 0;
   for (const auto& [seq, event] : batch->second) {
+    if (follower.stream->waiting_bytes() >= kWaitingBytes) {
+      follower.behind = true;
+      break;
+    }
     if (!follower.stream->push(event)) return true;
     follower.position = seq;
+    ++pushed;
   }
-  events_.add(static_cast<double>(batch->second.size()));
+  events_.add(pushed);
   // Rows up to `newest` were committed before the query: those not seen are not for this follower.
   if (!follower.behind) follower.position = std::max(follower.position, newest);
   return true;

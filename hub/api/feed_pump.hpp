@@ -22,12 +22,17 @@
 namespace lapwing::hub {
 
 /// Reads feed rows from the store, by sequence, when the feed grew and when a follower has room:
-/// a follower that reads slowly waits at its own position and costs one batch of memory; nothing is
-/// skipped. Followers at the same position share a query.
+/// a follower that reads slowly waits at its own position; nothing is skipped. Followers at the
+/// same position share a query.
+///
+/// Bound: a follower holds at most kWaitingBytes and one event, twice: what is being written, and
+///   what comes after it. One that takes nothing for Limits::event_write is dropped and counted
+///   (lapwing_http_event_streams_dropped_total); it resumes at its Last-Event-ID.
 /// Threads: subscribe() from any; a thread of its own reads.
 class FeedPump {
  public:
   static constexpr std::size_t kBatchRows = 200;
+  static constexpr std::size_t kWaitingBytes = std::size_t{64} << 10U;
 
   /// Borrows all, which must outlive it.
   FeedPump(Store& store, Feed& feed, Metrics& metrics);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The API over TLS: who may ask, what is answered, the live feed.
 #include "hub/api/auth.hpp"
+#include "hub/api/feed_pump.hpp"
 #include "tests/hub/api/hub_fixture.hpp"
 
 #include <gmock/gmock.h>
@@ -379,6 +380,36 @@ TEST_F(HubApi, FeedCatchesUpThroughManyBatches) {
   for (std::size_t i = 1; i < steps.size(); ++i) {
     ASSERT_LT(std::stoull(steps[i - 1].seq), std::stoull(steps[i].seq));
   }
+}
+
+TEST_F(HubApi, AFollowerThatDoesNotReadHoldsLittleAndSkipsNothing) {
+  enrol("a");
+  std::vector<wire::RecordBody> many;
+  for (std::uint64_t id = 1; id <= 600; ++id) {
+    auto one = anomaly(id);
+    one.tags.push_back({"note", std::string(500, 'n')});
+    many.emplace_back(one);
+  }
+  put("a", many);
+  FeedPump pump(*store_, feed_, metrics_);
+  const auto stream = pump.subscribe({.tenant = "acme", .device = {}, .after = 0}).value();
+  constexpr std::size_t kEventBytes = 2'000;
+  std::size_t events = 0;
+  std::size_t most = 0;
+  ASSERT_TRUE(lapwing::testing::eventually([&] {
+    most = std::max(most, stream->waiting_bytes());
+    const auto bytes = stream->take().bytes;
+    for (auto at = bytes.find("event: anomaly"); at != std::string::npos;
+         at = bytes.find("event: anomaly", at + 1)) {
+      ++events;
+    }
+    if (!bytes.empty()) stream->drained();
+    return events >= 600;
+  }));
+  EXPECT_EQ(events, 600U);
+  EXPECT_GT(most, FeedPump::kWaitingBytes / 2) << "or nothing was tested";
+  EXPECT_LE(most, FeedPump::kWaitingBytes + kEventBytes);
+  EXPECT_EQ(metrics_.counter("feed_events_total", "").value(), 600);
 }
 
 TEST_F(HubApi, FeedTellsOfAPositionItCannotKnow) {
