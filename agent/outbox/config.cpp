@@ -48,6 +48,9 @@ OutboxConfig OutboxConfig::read(config::Section section) {
       section.integer({"queue_records_max",
                        "records waiting to be committed; at the bound scoring waits", "records"},
                       static_cast<std::int64_t>(c.queue_records_max), 100, 1'000'000));
+  c.queue_bytes_max = section.bytes(
+      {"queue_bytes_max", "likewise their size: anomalies of groups are large", "bytes"},
+      c.queue_bytes_max, std::uint64_t{1} << 20, std::uint64_t{1} << 30);
   return c;
 }
 

@@ -37,6 +37,7 @@ struct OutboxConfig {
   /// Records waiting to be committed, [100, 1e6]. At the bound scoring waits; while commits fail
   /// records are given up instead, as summaries_at_bound says.
   std::size_t queue_records_max = 20'000;
+  std::uint64_t queue_bytes_max = std::uint64_t{32} << 20;  ///< likewise, [1 MiB, 1 GiB]
   Micros retry_after = std::chrono::milliseconds(500);  ///< after a failed commit; not configurable
 
   static OutboxConfig read(config::Section section);

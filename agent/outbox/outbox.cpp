@@ -28,7 +28,7 @@ class Outbox::Impl {
       : config_(config),
         meters_(std::move(meters)),
         files_(std::move(files)),
-        waiting_(config.queue_records_max, config.summaries_at_bound) {
+        waiting_({config.queue_records_max, config.queue_bytes_max}, config.summaries_at_bound) {
     publish_figures();
     thread_ = std::thread([this] { run(); });
   }

@@ -12,12 +12,27 @@ bool is_summary(const OutboxRecord& record) {
   return record.record_class == wire::RecordClass::summary;
 }
 
-/// Takes out at most `wanted` summaries, from the front or from the back. How many.
-std::size_t erase_summaries(std::vector<OutboxRecord>& records, std::size_t wanted, bool newest) {
-  std::size_t left = wanted;
+std::uint64_t cost(const OutboxRecord& record) {
+  return record.payload.size() + OutboxDatabase::kRowBytes;
+}
+
+/// What has still to go.
+struct Over {
+  std::size_t records = 0;
+  std::uint64_t bytes = 0;
+  [[nodiscard]] bool none() const { return records == 0 && bytes == 0; }
+  void gone(const OutboxRecord& record) {
+    records -= std::min<std::size_t>(records, 1);
+    bytes -= std::min(bytes, cost(record));
+  }
+};
+
+/// Takes out summaries, from the front or from the back, until nothing is over. How many.
+std::size_t erase_summaries(std::vector<OutboxRecord>& records, Over& over, bool newest) {
+  const std::size_t before = records.size();
   const auto give_up = [&](const OutboxRecord& record) {
-    if (left == 0 || !is_summary(record)) return false;
-    --left;
+    if (over.none() || !is_summary(record)) return false;
+    over.gone(record);
     return true;
   };
   if (newest) {
@@ -26,31 +41,37 @@ std::size_t erase_summaries(std::vector<OutboxRecord>& records, std::size_t want
   } else {
     std::erase_if(records, give_up);
   }
-  return wanted - left;
+  return before - records.size();
 }
 
 }  // namespace
 
 void WaitingRecords::add(std::vector<OutboxRecord> records) {
   for (const OutboxRecord& one : records) {
-    bytes_ += one.payload.size() + OutboxDatabase::kRowBytes;
+    bytes_ += cost(one);
     urgent_ = urgent_ || !is_summary(one);
   }
   std::move(records.begin(), records.end(), std::back_inserter(records_));
 }
 
 std::uint64_t WaitingRecords::make_room(std::vector<OutboxRecord>& coming) {
-  if (records_.size() + coming.size() <= records_max_) return 0;
-  std::size_t over = records_.size() + coming.size() - records_max_;
+  Over over{records_.size() + coming.size(), bytes_};
+  for (const OutboxRecord& one : coming) over.bytes += cost(one);
+  over.records -= std::min(over.records, most_.records);
+  over.bytes -= std::min(over.bytes, most_.bytes);
+  if (over.none()) return 0;
   const std::size_t came = coming.size();
   const bool newest = policy_ == AtBound::drop_newest;
-  if (newest) over -= erase_summaries(coming, over, true);
-  // More than needed: not again at every call.
-  const std::size_t wanted = over == 0 ? 0 : std::max(over, records_max_ / 8);
-  const std::size_t waited = erase_summaries(records_, wanted, newest);
-  over -= std::min(over, waited);
-  if (!newest) over -= erase_summaries(coming, over, false);
-  coming.resize(coming.size() - std::min(over, coming.size()));
+  if (newest) erase_summaries(coming, over, true);
+  Over more = over;  // more than needed: not again at every call
+  if (over.records > 0) more.records = std::max(over.records, most_.records / 8);
+  if (over.bytes > 0) more.bytes = std::max(over.bytes, most_.bytes / 8);
+  const Over wanted = more;
+  const std::size_t waited = erase_summaries(records_, more, newest);
+  over.records -= std::min(over.records, wanted.records - more.records);
+  over.bytes -= std::min(over.bytes, wanted.bytes - more.bytes);
+  if (!newest) erase_summaries(coming, over, false);
+  for (; !over.none() && !coming.empty(); coming.pop_back()) over.gone(coming.back());
   given_up_ += waited + (came - coming.size());
   if (waited > 0) count_anew();
   return waited;
@@ -73,7 +94,7 @@ void WaitingRecords::count_anew() {
   bytes_ = 0;
   urgent_ = false;
   for (const OutboxRecord& one : records_) {
-    bytes_ += one.payload.size() + OutboxDatabase::kRowBytes;
+    bytes_ += cost(one);
     urgent_ = urgent_ || !is_summary(one);
   }
 }

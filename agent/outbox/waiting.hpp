@@ -15,11 +15,17 @@ namespace lapwing::agent {
 /// Threads: one object is used from one thread at a time.
 class WaitingRecords {
  public:
-  WaitingRecords(std::size_t records_max, AtBound policy)
-      : records_max_(records_max), policy_(policy) {}
+  struct Room {
+    std::size_t records = 0;
+    std::uint64_t bytes = 0;
+  };
+  /// `most` may be exceeded by what is added at once.
+  WaitingRecords(Room most, AtBound policy) : most_(most), policy_(policy) {}
 
   [[nodiscard]] bool empty() const noexcept { return records_.empty() && given_up_ == 0; }
-  [[nodiscard]] bool full() const noexcept { return records_.size() >= records_max_; }
+  [[nodiscard]] bool full() const noexcept {
+    return records_.size() >= most_.records || bytes_ >= most_.bytes;
+  }
   [[nodiscard]] std::size_t size() const noexcept { return records_.size(); }
   /// Of their payloads and the rows they become.
   [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
@@ -42,7 +48,7 @@ class WaitingRecords {
  private:
   void count_anew();
 
-  const std::size_t records_max_;
+  const Room most_;
   const AtBound policy_;
   std::vector<OutboxRecord> records_;
   std::uint64_t given_up_ = 0;

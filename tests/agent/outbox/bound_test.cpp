@@ -39,7 +39,7 @@ std::string numbers_of(const std::vector<OutboxRecord>& records) {
 
 /// 1 a2 3 a4 5 wait, 6 a7 8 come, and there is room for so many.
 std::pair<std::string, std::uint64_t> squeeze(AtBound policy, std::size_t room) {
-  WaitingRecords waiting(room, policy);
+  WaitingRecords waiting({room, kMiB}, policy);
   std::vector<OutboxRecord> coming;
   for (int i = 1; i <= 8; ++i) {
     std::vector one{
@@ -70,7 +70,7 @@ TEST(WaitingRecords, GivesUpWhatThePolicySaysAndAnomaliesLast) {
 }
 
 TEST(WaitingRecords, KnowsItsBytesAndWhetherAnythingIsUrgent) {
-  WaitingRecords waiting(100, AtBound::drop_oldest);
+  WaitingRecords waiting({100, kMiB}, AtBound::drop_oldest);
   waiting.add({record(1, RecordClass::summary, 100), record(2, RecordClass::summary, 50)});
   EXPECT_EQ(waiting.bytes(), 150 + 2 * OutboxDatabase::kRowBytes);
   EXPECT_FALSE(waiting.urgent());
@@ -83,6 +83,25 @@ TEST(WaitingRecords, KnowsItsBytesAndWhetherAnythingIsUrgent) {
   waiting.put_back(std::move(taken));
   EXPECT_TRUE(waiting.urgent());
   EXPECT_EQ(numbers_of(waiting.take().records), "1 2 a3 4");
+}
+
+TEST(WaitingRecords, IsBoundedInBytesToo) {
+  for (const AtBound policy : {AtBound::drop_oldest, AtBound::drop_newest}) {
+    WaitingRecords waiting({1000, 10 * (5000 + OutboxDatabase::kRowBytes)}, policy);
+    for (int i = 1; i <= 10; ++i) {
+      EXPECT_FALSE(waiting.full()) << i;
+      waiting.add({record(i, i == 1 ? RecordClass::anomaly : RecordClass::summary, 5000)});
+    }
+    EXPECT_TRUE(waiting.full());
+    std::vector coming{record(11, RecordClass::summary, 5000),
+                       record(12, RecordClass::anomaly, 5000)};
+    waiting.make_room(coming);
+    waiting.add(std::move(coming));
+    const bool oldest = policy == AtBound::drop_oldest;
+    EXPECT_LE(waiting.bytes(), 10 * (5000 + OutboxDatabase::kRowBytes));
+    EXPECT_EQ(numbers_of(waiting.take().records),
+              oldest ? "a1 4 5 6 7 8 9 10 11 a12" : "a1 2 3 4 5 6 7 8 a12");
+  }
 }
 
 TEST(Ballast, IsTakenGivenBackAndTakenAgain) {
