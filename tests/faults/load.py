@@ -32,16 +32,21 @@ def text(value):
 
 def connect(port):
     client = socket.create_connection(("127.0.0.1", port), timeout=2)
-    body = text("MQTT") + bytes([4, 2]) + struct.pack("!H", 0) + text(f"load-{random.getrandbits(48):x}")
-    client.sendall(b"\x10" + remaining_length(len(body)) + body)
-    if client.recv(4)[:1] != b"\x20":
-        raise OSError("no CONNACK")
+    greet(client, f"load-{random.getrandbits(48):x}")
     return client
 
 
-def publish(topic, payload):
-    body = text(topic) + payload
-    return b"\x30" + remaining_length(len(body)) + body
+def greet(client, client_id):
+    body = text("MQTT") + bytes([4, 2]) + struct.pack("!H", 0) + text(client_id)
+    client.sendall(b"\x10" + remaining_length(len(body)) + body)
+    if client.recv(4)[:1] != b"\x20":
+        raise OSError("no CONNACK")
+
+
+def publish(topic, payload, packet_id=0):
+    """packet_id: QoS 1 with it; 0: QoS 0."""
+    body = text(topic) + (struct.pack("!H", packet_id) if packet_id else b"") + payload
+    return (b"\x32" if packet_id else b"\x30") + remaining_length(len(body)) + body
 
 
 def value(topic, now):
