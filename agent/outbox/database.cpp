@@ -58,12 +58,28 @@ std::filesystem::path place_aside(const std::filesystem::path& file) {
   return aside;
 }
 
+/// A newer version would have others: SQLite keeps the words a table was created with.
+bool has_our_tables(sqlite::Connection& db) {
+  int ours = 0;
+  int others = 0;
+  db.clear_failure();
+  db.rows("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL", [&](const sqlite::Row& row) {
+    ++(kMigrations[0].find(row.view(0)) == std::string_view::npos ? others : ours);
+  });
+  return !db.failed() && ours == 3 && others == 0;
+}
+
 Result<std::unique_ptr<sqlite::Connection>> connect(const std::filesystem::path& file) {
   auto db = sqlite::Connection::open(
       file, {.cache_bytes = 2U << 20U, .secure_delete = false, .checkpoint_pages = 1000});
   if (!db) return db;
-  if (auto done = sqlite::migrate(**db, kMigrations); !done) return std::move(done).error();
-  return db;
+  auto done = sqlite::migrate(**db, kMigrations);
+  const bool ours = has_our_tables(**db);
+  if (done && ours) return db;
+  if (done || (ours && done.error().code == Errc::unsupported)) {
+    return Error{Errc::corrupt, "outbox.db: its tables are not those of its version"};
+  }
+  return std::move(done).error();
 }
 
 /// The mark beside the database; nullopt where there is none that can be read.

@@ -63,10 +63,13 @@ struct Connection::Impl {
     const bool full = code == SQLITE_FULL || (!sync && (system == ENOSPC || system == EDQUOT));
     const bool denied = code == SQLITE_READONLY || code == SQLITE_PERM || system == EACCES ||
                         system == EPERM || system == EROFS;
-    const auto kind = code == SQLITE_CORRUPT || code == SQLITE_NOTADB ? Errc::corrupt
-                      : full                                          ? Errc::limit
-                      : denied                                        ? Errc::denied
-                                                                      : Errc::io;
+    // Our statements are right for our tables: where SQLite cannot compile one, the file's schema
+    // is not what was written.
+    const bool corrupt = code == SQLITE_CORRUPT || code == SQLITE_NOTADB || code == SQLITE_ERROR;
+    const auto kind = corrupt  ? Errc::corrupt
+                      : full   ? Errc::limit
+                      : denied ? Errc::denied
+                               : Errc::io;
     std::string text = path + ": " + sqlite3_errmsg(database.get());
     if (system != 0) text += std::string(": ") + std::strerror(system);
     if (full) text += "; free space on the volume, or raise the quota";
@@ -240,7 +243,10 @@ Result<void> migrate(Connection& db, std::span<const std::string_view> migration
                                     ", this one knows " + std::to_string(newest) +
                                     "); install that version"});
   }
-  for (auto next = version; next < newest; ++next) {
+  if (!db.failed() && version < 0) {
+    db.fail({Errc::corrupt, "the file's version is " + std::to_string(version)});
+  }
+  for (auto next = version; !db.failed() && next < newest; ++next) {
     db.script(migrations[static_cast<std::size_t>(next)]);
   }
   if (version < newest) db.script("PRAGMA user_version = " + std::to_string(newest));

@@ -18,7 +18,8 @@ from case import Trial
 from fleet import Fleet
 from oracle import compare
 
-MODULES = ("processes", "in_flight", "disk", "corruption", "copies", "hub_disk", "network", "replays", "certificates", "clocks", "poison", "oversized", "slow", "overload", "overload_hub")
+MODULES = ("processes", "in_flight", "disk", "corruption", "copies", "hub_disk", "network", "replays", "certificates", "clocks",
+           "poison", "oversized", "slow", "overload", "overload_hub")
 
 
 def all_cases():

@@ -297,6 +297,29 @@ void truncate(const fs::path& file, std::mt19937_64& random) {
   fs::resize_file(file, random() % fs::file_size(file));
 }
 
+// The header and the words of the tables: a bit there must not keep the agent from starting.
+TEST(OutboxDatabase, StartsWhateverBitOfTheFirstPageFlips) {
+  const TempDir sound;
+  { append(*open(sound.path()), 1, 50); }  // closed: all of it in the main file
+  int healed = 0;
+  std::mt19937_64 random(1);
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    const std::uint64_t version = 8 * 60 + i;  // user_version: 32 bits
+    const std::uint64_t bit = i < 32 ? version : random() % (8 * 4096);
+    SCOPED_TRACE("bit " + std::to_string(bit));
+    const TempDir folder;
+    copy_files(sound.path(), folder.path());
+    flip_bit(folder.path() / "outbox.db", bit);
+    OpenReport report;
+    auto db = open(folder.path(), &report);
+    ASSERT_TRUE(db);
+    EXPECT_GE(db->position().next_seq, 51U) << "numbers would be used twice";
+    healed += report.set_aside.empty() ? 0 : 1;
+    append(*db, 100, 1);
+  }
+  EXPECT_GT(healed, 30);
+}
+
 class DamagedOutbox : public ::testing::TestWithParam<Damage> {};
 
 // Invariant I1: whatever happens to the bytes, every number is either the record that was put in
