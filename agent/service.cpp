@@ -216,8 +216,8 @@ bool Service::finished() const {
                      [](const auto& source) { return source->finished(); });
 }
 
-/// The watchdog is fed when readings were scored, none wait, or they wait for the outbox, which waits
-/// for the hub: a stuck engine is restarted.
+/// The watchdog is fed when readings were scored, none wait, or they wait for the outbox, which
+/// waits for the hub: a stuck engine is restarted.
 void Service::look() {
   device_failures_.look();
   const auto figures = engine_->figures();

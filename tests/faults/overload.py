@@ -205,7 +205,7 @@ def overload_uplink(trial):
         time.sleep(0.1)
     since = time.monotonic()
     wait_for(lambda: edge.metric("lapwing_uplink_backlog_records") < 500, 60, f"{edge.name}: its backlog at the hub")
-    expect(trial, "most behind", behind, 4000)
+    expect(trial, "most behind", behind, 1000)
     trial.notes["resends"] = grown("lapwing_uplink_resends")
     check_memory(trial, UPLINK_MIB)
     trial.recovered(since)
@@ -217,8 +217,7 @@ CASES = [
     Case("overload-shard", "22", 1, "readings come faster than a shard with a short queue scores", overload_shard,
          prepare=burst_source(form="json"), options={"env": {"LAPWING__ENGINE__QUEUE_READINGS_MAX": "1000"}}),
     Case("overload-outbox", "22", 1, "the hub is away and the outbox of many streams is full", overload_outbox,
-         prepare=burst_source(form="json"), options={"env": {"LAPWING__OUTBOX__BYTES_MAX": "1MiB"}}, alone=True, losses=True,
-         epochs=True),  # what the hub had stored unanswered may be given up: then its history cannot be shown
+         prepare=burst_source(form="json"), options={"env": {"LAPWING__OUTBOX__BYTES_MAX": "1MiB"}}, alone=True, losses=True),
     Case("overload-block", "22", 1, "likewise, and nothing may be given up: sources wait", overload_outbox_block,
          prepare=burst_source(qos=1, form="json", buffer="256KiB"), alone=True,
          options={"env": {"LAPWING__OUTBOX__BYTES_MAX": "1MiB", "LAPWING__OUTBOX__SUMMARIES_AT_BOUND": "block",

@@ -63,17 +63,17 @@ def hub_with(trial, **env):
         stack.hub.start()
 
 
-# The queue's 1 MiB, as much taken at once, one message unpacked.
-INGEST_MIB = BASE_MIB + 1 + 1 + 8
+# The queue's 1 MiB, as much taken at once, one message unpacked (8 MiB at most), what a transaction keeps of a device.
+INGEST_MIB = BASE_MIB + 1 + 1 + 8 + 8
 
 
 def overload_ingest(trial):
     stack = trial.fleet.stack
-    stack.enrol("rogue")
+    stack.enrol(f"rogue-{trial.done}")
     identity = stack.identity
     with hub_with(trial, LAPWING__INGEST__QUEUE_BYTES="1MiB"), watched(trial, INGEST_MIB, "lapwing_hub_queue_full_total"):
         since = time.monotonic()
-        trial.notes["flooded"] = flood.rogue(stack, identity, "rogue", b"\x00garbage" * 4000, 5)
+        trial.notes["flooded"] = flood.rogue(stack, identity, f"rogue-{trial.done}", b"\x00garbage" * 4000, 5)
         if hub_metric(stack, "lapwing_hub_queue_bytes") > 1 << 20:
             trial.problem("the queue holds more than its bound")
         trial.recovered(since)
