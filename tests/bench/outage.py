@@ -144,7 +144,8 @@ def measure(stack, options, build):
         if options.drain:
             load.communicate(b"\n", timeout=30)
             wait_for(lambda: stack.status()["outbox"]["records"] == 0, 900, "everything drained")
-            device = stack.fetch(f"/api/v1/devices/{stack.device}")["ledger"]
+            wait_for(lambda: stack.fetch(f"/api/v1/devices/{stack.device}")["outstanding"] == 0, 60, "the hub's account")
+            device = stack.fetch(f"/api/v1/devices/{stack.device}")
             whole = device["stored"] == device["produced"] and device["outstanding"] == 0
             row("after draining: produced = stored", "", f"{device['produced']:,} = {device['stored']:,}", whole)
     finally:
