@@ -38,7 +38,9 @@ struct OutboxConfig {
   /// records are given up instead, as summaries_at_bound says.
   std::size_t queue_records_max = 20'000;
   std::uint64_t queue_bytes_max = std::uint64_t{32} << 20;  ///< likewise, [1 MiB, 1 GiB]
-  Micros retry_after = std::chrono::milliseconds(500);  ///< after a failed commit; not configurable
+  // Not configurable:
+  Micros retry_after = std::chrono::milliseconds(500);  ///< after a failed commit
+  Micros room_again = std::chrono::seconds(5);          ///< looks for room after a full disk
 
   static OutboxConfig read(config::Section section);
 };

@@ -13,8 +13,6 @@ namespace {
 
 /// While the disk is full the outbox may fill this share of the ballast if it holds less.
 constexpr std::uint64_t kFullShare = 4;
-/// How often room for the ballast is looked for.
-constexpr Micros kRoomAgain = std::chrono::seconds(5);
 
 void tell(const OpenReport& report) {
   if (!report.set_aside.empty()) {
@@ -115,6 +113,7 @@ std::size_t OutboxFiles::settle_unsure(OutboxWork& work) {
 bool OutboxFiles::make_do() {
   if (!database_ || !ballast_.release()) return false;
   meters_.disk_full.add();
+  room_again_ = ticks_now() + config_.room_again;
   bound_.bytes_max =
       std::min(config_.bytes_max, std::max(database_->bytes(), ballast_.bytes() / kFullShare));
   log::error("the disk is full; the outbox goes on in the room it has",
@@ -125,7 +124,7 @@ bool OutboxFiles::make_do() {
 /// As before the disk was full, when there is room for the ballast again.
 void OutboxFiles::look_for_room() {
   if (!disk_full() || ticks_now() < room_again_) return;
-  room_again_ = ticks_now() + kRoomAgain;
+  room_again_ = ticks_now() + config_.room_again;
   if (!ballast_.take()) return;
   bound_.bytes_max = config_.bytes_max;
   log::info("the disk has room again", {{"folder", folder_}, {"bytes_max", bound_.bytes_max}});

@@ -232,6 +232,7 @@ TEST_F(BoundedOutbox, OnAFullDiskItGoesOnInTheBallastsRoom) {
   FaultyVfs::install();
   config_.bytes_max = 64 * kMiB;
   config_.ballast_bytes = 4 * kMiB;
+  config_.room_again = std::chrono::hours(1);
   auto outbox = open();
   ASSERT_TRUE(std::filesystem::exists(folder_.path() / "outbox.ballast"));
   outbox->submit(record_range(0, 10'000));
@@ -251,12 +252,23 @@ TEST_F(BoundedOutbox, OnAFullDiskItGoesOnInTheBallastsRoom) {
   EXPECT_GT(figures.dropped_total, 900U);
   EXPECT_EQ(figures.records + figures.dropped_total, 11'010U) << "it adds up";
   EXPECT_EQ(metrics_.counter("outbox_disk_full_total", "").value(), 1);
-  // There is room in truth: the next commit takes the ballast back, and the bound is as before.
-  outbox->submit(record_range(12'000, 1));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() / "outbox.ballast"));
+}
+
+TEST_F(BoundedOutbox, WhenTheDiskHasRoomAgainTheBoundIsAsBefore) {
+  FaultyVfs::install();
+  config_.ballast_bytes = 2 * kMiB;
+  config_.room_again = Micros(0);
+  auto outbox = open();
+  FaultyVfs::arm(Fault::full, 1);
+  outbox->submit(record_range(0, 1));
   outbox->flush();
-  figures = outbox->figures();
-  EXPECT_EQ(figures.bytes_max, config_.bytes_max);
-  EXPECT_EQ(figures.problem, "");
+  ASSERT_EQ(FaultyVfs::fired(), 1);
+  EXPECT_EQ(outbox->figures().bytes_max, kMiB / 2) << "a quarter of the ballast";
+  outbox->submit(record_range(1, 1));
+  outbox->flush();
+  EXPECT_EQ(outbox->figures().bytes_max, config_.bytes_max);
+  EXPECT_EQ(outbox->figures().problem, "");
   EXPECT_TRUE(std::filesystem::exists(folder_.path() / "outbox.ballast"));
 }
 
