@@ -13,7 +13,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging" / "demo"))
 
-from oracle import HubView, OutboxOracle  # noqa: E402
+from oracle import HubView, OutboxOracle, compare  # noqa: E402
 from stack import Part, Stack, wait_for  # noqa: E402
 
 AGENT = """
@@ -236,6 +236,18 @@ class Edge:
     def wait_moved_on(self, seconds=60):
         target = self.next_seq()  # the next record gets it
         wait_for(lambda: self.hub.watermark()[1] >= target, seconds, f"{self.name}: record {target} at the hub")
+
+    def account(self, seconds=120):
+        """What became of its records, once agent and hub are quiet; an agent may notice late that its sensors fell silent."""
+        for _ in range(10):
+            self.drain(seconds)
+            next_seq = self.next_seq()
+            self.oracle.pause()
+            account = compare(self.oracle, next_seq, self.hub)
+            if self.next_seq() == next_seq:
+                return account
+            self.oracle.resume()
+        raise TimeoutError(f"{self.name}: it does not come to rest")
 
     def drain(self, seconds=120):
         """After the load has ended: waits until everything committed is at the hub."""

@@ -70,10 +70,11 @@ def settle(fleet, trials):
             if trial.error is None:
                 edge.stop()  # its last records, and what its detectors learnt
                 edge.start()
-                edge.drain()
-            next_seq = edge.next_seq()
-            edge.oracle.pause()
-            accounts[edge.name] = compare(edge.oracle, next_seq, edge.hub)
+                accounts[edge.name] = edge.account()
+            else:
+                next_seq = edge.next_seq()
+                edge.oracle.pause()
+                accounts[edge.name] = compare(edge.oracle, next_seq, edge.hub)
         except (TimeoutError, RuntimeError) as error:
             trial.problem(str(error))
         edge.close()
