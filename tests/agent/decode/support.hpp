@@ -7,6 +7,7 @@
 
 #include <cmath>
 #include <map>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -84,11 +85,13 @@ inline Decoded decode(const DecodeConfig& config, std::string_view payload) {
 }
 
 /// Names streams in order of asking, up to a maximum.
+/// Several sources may ask at once, as of the engine; look at what it noted when they have ended.
 class Namer final : public StreamNamer {
  public:
   explicit Namer(std::size_t streams_max = 1000000) : streams_max_(streams_max) {}
   Result<StreamId> stream_for(std::string_view name,
                               std::span<const wire::Tag> stream_tags) override {
+    const std::lock_guard lock(mutex_);
     ++asked;
     const auto found = ids.find(std::string(name));
     if (found != ids.end()) return found->second;
@@ -106,6 +109,7 @@ class Namer final : public StreamNamer {
   std::vector<std::vector<wire::Tag>> tags;
 
  private:
+  std::mutex mutex_;
   std::size_t streams_max_;
 };
 
