@@ -86,7 +86,7 @@ def kill(trial):
         if gap > 0:
             trial.sample("readings in flight", gap)
     worst = max(gaps, default=0)
-    if sum(gap > 0 for gap in gaps) > trial.runs:
+    if sum(gap > 0 for gap in gaps) > 2 * trial.runs:  # what the broker says again after a kill may lie in the middle of one
         trial.problem(f"{sum(gap > 0 for gap in gaps)} gaps after {trial.runs} kills")
     if worst > (SUMMARY + 0.3) * RATE:
         trial.problem(f"{worst} readings were in flight")
