@@ -6,13 +6,6 @@
 #include <utility>
 
 namespace lapwing::agent {
-namespace {
-
-std::uint64_t cost(std::uint64_t payload_bytes) {
-  return payload_bytes + OutboxDatabase::kRowBytes;
-}
-
-}  // namespace
 
 std::uint64_t OutboxDatabase::append(std::span<const OutboxRecord> records, const Bound& bound) {
   std::uint64_t refused = 0;

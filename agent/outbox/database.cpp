@@ -261,7 +261,7 @@ void OutboxDatabase::insert(std::uint64_t seq, wire::RecordClass record_class, s
   db_->run("INSERT INTO records (seq, class, time_us, crc, payload) VALUES (?, ?, ?, ?, ?)", seq,
            static_cast<std::int64_t>(record_class), time_us, crc, sqlite::Blob{payload});
   ++records_;
-  bytes_ += payload.size() + kRowBytes;
+  bytes_ += cost(payload.size());
 }
 
 void OutboxDatabase::forget_through(std::uint64_t seq) {

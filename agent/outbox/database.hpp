@@ -91,6 +91,10 @@ class OutboxDatabase {
 
   /// Bytes one record counts for beside its payload: keys, checksum, page overhead.
   static constexpr std::uint64_t kRowBytes = 40;
+  /// What a record counts for.
+  static constexpr std::uint64_t cost(std::uint64_t payload_bytes) {
+    return payload_bytes + kRowBytes;
+  }
 
  private:
   OutboxDatabase(std::unique_ptr<sqlite::Connection> db, HighWaterMarkFile mark)

@@ -224,10 +224,9 @@ class Outbox::Impl {
       return stopping_ || adoption_ || heal_wanted_ || flush_wanted_ ||
              waiting_.size() >= config_.commit_records_max;
     };
-    const Ticks began = ticks_now();
     if (!enough() && config_.summaries_wait > config_.commit_interval) {
-      work_.wait_until(lock, began + config_.summaries_wait - config_.commit_interval,
-                       [&] { return enough() || waiting_.urgent(); });
+      work_.wait_for(lock, config_.summaries_wait - config_.commit_interval,
+                     [&] { return enough() || waiting_.urgent(); });
     }
     if (!enough() && waiting_.size() > 0) work_.wait_for(lock, config_.commit_interval, enough);
   }

@@ -13,7 +13,7 @@ bool is_summary(const OutboxRecord& record) {
 }
 
 std::uint64_t cost(const OutboxRecord& record) {
-  return record.payload.size() + OutboxDatabase::kRowBytes;
+  return OutboxDatabase::cost(record.payload.size());
 }
 
 /// What has still to go.
@@ -47,10 +47,7 @@ std::size_t erase_summaries(std::vector<OutboxRecord>& records, Over& over, bool
 }  // namespace
 
 void WaitingRecords::add(std::vector<OutboxRecord> records) {
-  for (const OutboxRecord& one : records) {
-    bytes_ += cost(one);
-    urgent_ = urgent_ || !is_summary(one);
-  }
+  count(records);
   std::move(records.begin(), records.end(), std::back_inserter(records_));
 }
 
@@ -93,7 +90,11 @@ void WaitingRecords::put_back(Taken taken) {
 void WaitingRecords::count_anew() {
   bytes_ = 0;
   urgent_ = false;
-  for (const OutboxRecord& one : records_) {
+  count(records_);
+}
+
+void WaitingRecords::count(const std::vector<OutboxRecord>& records) {
+  for (const OutboxRecord& one : records) {
     bytes_ += cost(one);
     urgent_ = urgent_ || !is_summary(one);
   }

@@ -47,6 +47,7 @@ class WaitingRecords {
 
  private:
   void count_anew();
+  void count(const std::vector<OutboxRecord>& records);
 
   const Room most_;
   const AtBound policy_;

@@ -5,7 +5,7 @@
 #include "agent/outbox/waiting.hpp"
 #include "shared/base/metrics.hpp"
 #include "tests/agent/outbox/faulty_vfs.hpp"
-#include "tests/agent/outbox/support.hpp"
+#include "tests/agent/outbox/fixture.hpp"
 #include "tests/support/process.hpp"
 
 #include <gtest/gtest.h>
@@ -121,34 +121,9 @@ TEST(Ballast, IsTakenGivenBackAndTakenAgain) {
   EXPECT_FALSE(Ballast(folder.path(), std::uint64_t{1} << 60U).take()) << "no disk has that";
 }
 
-class BoundedOutbox : public ::testing::Test {
+class BoundedOutbox : public OutboxTest {
  protected:
-  BoundedOutbox() {
-    config_.retry_after = std::chrono::milliseconds(2);
-    config_.bytes_max = kMiB;
-  }
-  ~BoundedOutbox() override { FaultyVfs::disarm(); }
-
-  std::unique_ptr<Outbox> open() {
-    auto outbox = Outbox::open(config_, folder_.path(), metrics_);
-    EXPECT_TRUE(outbox) << outbox.error().context;
-    return outbox ? std::move(*outbox) : nullptr;
-  }
-  static Account read_all(Outbox& outbox, std::uint64_t from = 1) {
-    Account account;
-    const std::uint64_t next = outbox.position().next_seq;
-    while (from < next) {
-      const auto entries = outbox.read(from, 500, kMiB);
-      EXPECT_TRUE(entries) << entries.error().context;
-      if (!entries || entries->empty()) break;
-      from = add_entries(account, *entries, from);
-    }
-    return account;
-  }
-
-  OutboxConfig config_;
-  const TempDir folder_;
-  Metrics metrics_;
+  BoundedOutbox() { config_.bytes_max = kMiB; }
 };
 
 TEST_F(BoundedOutbox, DropNewestKeepsTheBeginningAndEveryAnomaly) {
