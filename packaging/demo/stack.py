@@ -44,6 +44,15 @@ def accepts(port):
         return client.connect_ex(("127.0.0.1", port)) == 0
 
 
+def memory_kb(pid, field):
+    """A figure of /proc/PID/status: VmRSS, what is resident; VmHWM, the most that was. None when the process is gone."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) for line in lines if line.startswith(field + ":")), None)
+
+
 class Part:
     """One process of the stack; its output goes to a file named after it."""
 

@@ -17,9 +17,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging/demo"))
 sys.path.insert(0, str(ROOT / "tests/faults"))
+from figures import MISSED, row  # noqa: E402
 from follow import follow  # noqa: E402  (their folders are no packages)
 from load import connect, publish  # noqa: E402
-from stack import Stack, wait_for  # noqa: E402
+from stack import Stack, memory_kb, wait_for  # noqa: E402
 
 AGENT = """
 [engine]
@@ -38,13 +39,6 @@ persistent = false
 name = "bench"
 streams = ["bench/#"]
 """
-MISSED = []
-
-
-def row(figure, target, measured, met=True):
-    print(f"{figure:<62} | {target:<14} | {measured}{'' if met else '  MISSED'}", flush=True)
-    if not met:
-        MISSED.append(figure)
 
 
 def metric(text, name, labels=""):
@@ -64,10 +58,7 @@ def cpu_seconds(pid):
 
 
 def resident_bytes(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("no VmRSS")
+    return memory_kb(pid, "VmRSS") * 1024
 
 
 class LoneAgent(Stack):

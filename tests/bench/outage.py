@@ -16,8 +16,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging/demo"))
 sys.path.insert(0, str(ROOT / "tests/faults"))
-from oracle import open_read_only  # noqa: E402  (their folders are no packages)
-from stack import Stack, wait_for  # noqa: E402
+from case import percentile  # noqa: E402  (their folders are no packages)
+from figures import MISSED, row  # noqa: E402
+from oracle import open_read_only  # noqa: E402
+from stack import Stack, memory_kb, wait_for  # noqa: E402
 
 AGENT = """
 [engine]
@@ -38,25 +40,6 @@ format = "json"
 name = "load"
 streams = ["load/#"]
 """
-MISSED = []
-
-
-def row(figure, target, measured, met=True):
-    print(f"{figure:<58} | {target:<12} | {measured}{'' if met else '  MISSED'}", flush=True)
-    if not met:
-        MISSED.append(figure)
-
-
-def peak_bytes(pid):
-    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    raise RuntimeError("no VmHWM")
-
-
-def percentile(values, share):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
 class LiveWatch:
@@ -138,9 +121,10 @@ def measure(stack, options, build):
             drained >= options.ratio * options.rate)
         row(f"live, commit to hub, of {len(delays):,}: p50 / p99", "p99 < 1 s",
             f"{percentile(delays, 0.5):.3f} s / {percentile(delays, 0.99):.3f} s", percentile(delays, 0.99) < 1)
-        peak = peak_bytes(stack.agent.process.pid)
+        peak = memory_kb(stack.agent.process.pid, "VmHWM") * 1024
         row("the agent's peak memory", "< 60 MB", f"{peak / 1e6:.1f} MB", peak < 60e6)
-        row("the hub's peak memory", "", f"{peak_bytes(stack.hub.process.pid) / 1e6:.1f} MB")
+        hub_peak = memory_kb(stack.hub.process.pid, "VmHWM") * 1024
+        row("the hub's peak memory", "", f"{hub_peak / 1e6:.1f} MB")
         if options.drain:
             load.communicate(b"\n", timeout=30)
             wait_for(lambda: stack.status()["outbox"]["records"] == 0, 900, "everything drained")

@@ -22,6 +22,11 @@ class Case:
     epochs: bool = False  # a new epoch may be granted
 
 
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
 class Samples:
     """Many measurements as one of a trial's notes: sums are unions, and it prints as median/99 %/worst."""
 
@@ -35,8 +40,7 @@ class Samples:
         return Samples(self.values + other.values)
 
     def __format__(self, form):
-        ordered = sorted(self.values)
-        return "/".join(format(ordered[min(len(ordered) - 1, int(share * len(ordered)))], ".3g") for share in (0.5, 0.99, 1))
+        return "/".join(format(percentile(self.values, share), ".3g") for share in (0.5, 0.99, 1))
 
 
 class Trial:

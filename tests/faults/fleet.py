@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hub with its broker, a site broker with load, and as many agents as the cases need; all real processes."""
-import os
 import pathlib
 import random
 import shutil
@@ -14,7 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging" / "demo"))
 
 from oracle import HubView, OutboxOracle, compare  # noqa: E402
-from stack import Part, Stack, wait_for  # noqa: E402
+from stack import Part, Stack, memory_kb, wait_for  # noqa: E402
 
 AGENT = """
 [agent]
@@ -184,12 +183,8 @@ class Edge:
         self.oracle.resume()
 
     def note_memory(self):
-        try:
-            for line in pathlib.Path(f"/proc/{self.part.process.pid}/status").read_text().splitlines():
-                if line.startswith("VmHWM:"):
-                    self.peak_kb = max(self.peak_kb, int(line.split()[1]))
-        except (OSError, AttributeError):
-            pass
+        if self.part.process is not None:
+            self.peak_kb = max(self.peak_kb, memory_kb(self.part.process.pid, "VmHWM") or 0)
 
     def kill(self):
         self.note_memory()
@@ -261,7 +256,3 @@ class Edge:
 
         wait_for(quiet, seconds, f"{self.name}: draining")
         self.note_memory()
-
-
-def bin_dir():
-    return pathlib.Path(os.environ.get("LAPWING_BIN") or ROOT / "build/release/bin")

@@ -3,7 +3,6 @@
 import select
 import socket
 import ssl
-import struct
 import time
 
 import load

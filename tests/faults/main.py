@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from case import Trial
+from case import Trial, percentile
 from fleet import Fleet
 from oracle import compare
 
@@ -79,11 +79,6 @@ def settle(fleet, trials):
             trial.problem(str(error))
         edge.close()
     return accounts
-
-
-def percentile(values, share):
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
 
 
 HEAD = (f"{'case':<18} {'row':>6} {'runs':>5} {'records':>8} {'lost':>5} {'dupl.':>5} {'alter.':>6} {'reord.':>6} {'told':>6}"

@@ -12,18 +12,11 @@ import flood
 from case import Case
 from flood import Client, head
 from overload import burst_source, expect, topics
-from stack import wait_for
+from stack import memory_kb, wait_for
 
 # Program, page, TLS, the allocator's arenas of a dozen threads; the caches of the store's writer and four readers.
 BASE_MIB = 24 + 4 + 4 * 1
 CACHE = {"LAPWING__STORE__CACHE": "4MiB"}
-
-
-def hub_kib(stack, name):
-    for line in pathlib.Path(f"/proc/{stack.hub.process.pid}/status").read_text().splitlines():
-        if line.startswith(name + ":"):
-            return int(line.split()[1])
-    return 0
 
 
 def hub_metric(stack, name):
@@ -40,7 +33,7 @@ def watched(trial, mib_max, *counted):
     before = {name: hub_metric(stack, name) for name in counted}
     pathlib.Path(f"/proc/{stack.hub.process.pid}/clear_refs").write_text("5")  # the peak is what it has now
     yield
-    mib = hub_kib(stack, "VmHWM") / 1024
+    mib = memory_kb(stack.hub.process.pid, "VmHWM") / 1024
     trial.notes["hub's peak MiB"], trial.notes["may MiB"] = round(mib), round(mib_max)
     if mib > mib_max:
         trial.problem(f"the hub took {mib:.0f} MiB under overload; {mib_max:.0f} are allowed")

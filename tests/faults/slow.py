@@ -1,21 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Row 22 of the fault matrix, the hub's half: a hub at one hundredth of its speed."""
-import pathlib
 import signal
 import time
 
 from case import Case
-from stack import wait_for
+from stack import memory_kb, wait_for
 
 SHARE, PERIOD = 0.01, 0.5  # it runs for 5 ms in every 500
 HUB_MIB_MAX = 256  # its queue may hold 64 MiB, its page cache 64
 
 
 def peak_mib(process):
-    for line in pathlib.Path(f"/proc/{process.pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    return float("nan")
+    return memory_kb(process.pid, "VmHWM") / 1024
 
 
 def slow_hub(trial):

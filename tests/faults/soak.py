@@ -7,30 +7,19 @@ and stopped. Hub and brokers are killed, stopped and paused. Meant for programs 
 reports and leaks end a run; without it only memory and ledgers are looked at. Prints a line a minute.
 """
 import argparse
-import pathlib
 import random
 import signal
 import statistics
 import sys
 import time
 
-from fleet import Fleet
+from fleet import Fleet, memory_kb
 
 # Freed memory is kept for a while to find its use; a little of that is enough, or it is all that one sees grow.
 ASAN = {"ASAN_OPTIONS": "quarantine_size_mb=8:detect_stack_use_after_return=0:malloc_context_size=8"}
 REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:")
 HUB_MIB = 450  # what docs/reference/limits.md states, half as much again for the sanitizer's shadow and red zones
 RESTLESS = ", ".join(f'"load/{n}"' for n in range(10))
-
-
-def resident_mib(part):
-    try:
-        for line in pathlib.Path(f"/proc/{part.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1]) / 1024
-    except (OSError, AttributeError):
-        pass
-    return None
 
 
 class Soak:
@@ -80,9 +69,9 @@ class Soak:
     def look(self):
         at = time.monotonic() - self.began
         for name, part in (("steady", self.steady.part), ("hub", self.fleet.stack.hub)):
-            resident = resident_mib(part)
+            resident = memory_kb(part.process.pid, "VmRSS")
             if resident is not None:
-                self.memory[name].append((at, resident))
+                self.memory[name].append((at, resident / 1024))
 
     def run(self):
         end = self.began + self.options.minutes * 60
