@@ -192,7 +192,7 @@ void SqliteIngest::store_record(Storing& s, const IncomingRecord& record) {
   if (const auto* anomaly = std::get_if<wire::AnomalyRecord>(record.body)) {
     store_anomaly(s, record, *anomaly);
   } else if (const auto* summary = std::get_if<wire::SummaryRecord>(record.body)) {
-    store_summary(s, *summary);
+    store_summary(s, record, *summary);
   }
 }
 

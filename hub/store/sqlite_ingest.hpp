@@ -68,6 +68,7 @@ class SqliteIngest final : public IngestTransaction {
   /// What summaries and anomalies of this transaction say about a stream; written once at commit.
   struct StreamWork {
     bool seen = false;
+    bool newest = false;  ///< of a record newer than every one before: what it says stands
     std::int64_t last_time = 0;
     double last_value = wire::kUnknown;
     wire::Band band;
@@ -132,7 +133,7 @@ class SqliteIngest final : public IngestTransaction {
   void close_windows(Storing& s, std::uint64_t seq, std::int64_t time_us);
 
   void store_anomaly(Storing& s, const IncomingRecord& record, const wire::AnomalyRecord& anomaly);
-  void store_summary(Storing& s, const wire::SummaryRecord& summary);
+  void store_summary(Storing& s, const IncomingRecord& record, const wire::SummaryRecord& summary);
   std::int64_t stream_number(DeviceWork& device, const std::string& stream,
                              const std::string& watch, const std::vector<wire::Tag>& tags);
   void load_streams(DeviceWork& device);

@@ -4,6 +4,7 @@
 #include "hub/store/lists_text.hpp"
 #include "hub/store/sqlite_ingest.hpp"
 #include "hub/store/sqlite_schema.hpp"
+#include "shared/sync/hub.hpp"
 
 #include <optional>
 #include <utility>
@@ -68,7 +69,10 @@ void SqliteIngest::store_anomaly(Storing& s, const IncomingRecord& record,
   if (stream != 0) device.stream_work[stream].open_change += change;
 }
 
-void SqliteIngest::store_summary(Storing& s, const wire::SummaryRecord& summary) {
+/// The newest record by number says what is latest, whatever its clock says; one that fills a gap
+/// behind a live copy only where it is later.
+void SqliteIngest::store_summary(Storing& s, const IncomingRecord& record,
+                                 const wire::SummaryRecord& summary) {
   auto& device = s.device;
   ++s.counts.summaries;
   const auto stream = stream_number(device, summary.stream, summary.watch, summary.tags);
@@ -80,8 +84,12 @@ void SqliteIngest::store_summary(Storing& s, const wire::SummaryRecord& summary)
               summary.value_mean, summary.value_max, summary.score_mean, summary.score_max,
               summary.band.expected, summary.band.lower, summary.band.upper);
   auto& latest = device.stream_work[stream];
-  if (latest.seen && to_micros(summary.end) < latest.last_time) return;
+  const bool newest = record.seq > sync::newest_seq(device.session.sync);
+  if (!newest && latest.seen && (latest.newest || to_micros(summary.end) < latest.last_time)) {
+    return;
+  }
   latest.seen = true;
+  latest.newest = newest;
   latest.last_time = to_micros(summary.end);
   latest.last_value = summary.value_mean;
   latest.band = summary.band;
@@ -144,9 +152,9 @@ void SqliteIngest::write_streams(DeviceWork& device) {
       db_.run(
           "UPDATE streams SET last_time=?1, last_value=?2, expected=?3, lower=?4, upper=?5,"
           " last_score=?6 WHERE tenant_no=?7 AND device_no=?8 AND stream_no=?9"
-          " AND coalesce(last_time, ?1) <= ?1",
+          " AND (?10 OR coalesce(last_time, ?1) <= ?1)",
           w.last_time, w.last_value, w.band.expected, w.band.lower, w.band.upper, w.last_score,
-          device.tenant_no, device.device_no, stream);
+          device.tenant_no, device.device_no, stream, w.newest);
     }
     if (w.open_change != 0) {
       db_.run(

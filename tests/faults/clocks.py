@@ -113,7 +113,9 @@ def clocks(trial):
     step(trial)
     trial.count(name)
     trial.clock.set(0)
+    right = time.time()
     trial.recovered(time.monotonic(), 50)
+    wait_for(lambda: trial.edge.hub.of_another_time(right) == 0, 15, f"{trial.edge.name}: streams shown as of the clock set right")
 
 
 CASES = [Case("clock", "11", 40, "the agent's wall clock jumps, slews, starts in 1970", clocks, prepare, edges=4)]

@@ -176,6 +176,11 @@ class HubView:
         found = self.rows(sql, *arguments)
         return found[0] if found else None
 
+    def of_another_time(self, since):
+        """Streams whose newest summary is of before `since`, or of a time to come."""
+        return self.one("SELECT count(*) FROM streams JOIN devices USING (tenant_no, device_no) WHERE device = ? AND"
+                        " last_time NOT BETWEEN ? AND ?", self.device, int(since * 1e6), int(time.time() * 1e6))[0]
+
     def close(self):
         with self._lock:
             if self.db is not None:
@@ -213,7 +218,7 @@ class Account:
     lost: int = 0  # promised, not at the hub, and no loss record says so
     duplicated: int = 0
     altered: int = 0
-    reordered: int = 0  # streams whose newest summary is not what the hub shows
+    reordered: int = 0  # streams whose newest summary is not what the hub shows (clocks are right at the end)
     told: int = 0  # accounted for as lost, by loss records
     epochs: int = 0
     problems: list = dataclasses.field(default_factory=list)
@@ -258,7 +263,7 @@ def compare(oracle, next_seq, hub):
     account.reordered = hub.one(
         "SELECT count(*) FROM streams s JOIN devices USING (tenant_no, device_no) WHERE device = ? AND last_time <>"
         " (SELECT coalesce(max(end_us), last_time) FROM history h WHERE h.tenant_no = s.tenant_no AND h.device_no ="
-        " s.device_no AND h.stream_no = s.stream_no)", hub.device)[0]
+        " s.device_no AND h.stream_no = s.stream_no AND end_us <= ?)", hub.device, int(time.time() * 1e6))[0]
     if points != summaries:
         account.problems.append(f"{summaries} summaries arrived, but the history has {points} points")
     if account.checked + account.told < account.records / 4:
