@@ -6,11 +6,11 @@ set -euo pipefail
 
 declare -A sets=(
   [build]="g++ cmake ninja-build pkg-config ca-certificates libboost1.81-dev libpaho-mqtt-dev libpaho-mqttpp-dev
-    libsqlite3-dev flatbuffers-compiler libflatbuffers-dev libssl-dev libspdlog-dev libtomlplusplus-dev libcli11-dev
+    libsqlite3-dev libpq-dev flatbuffers-compiler libflatbuffers-dev libssl-dev libspdlog-dev libtomlplusplus-dev libcli11-dev
     libsimdjson-dev nlohmann-json3-dev libzstd-dev prometheus-cpp-dev libsystemd-dev libgtest-dev libgmock-dev
     libhwy-dev libeigen3-dev"
   [run]="mosquitto openssl curl"
-  [test]="mosquitto mosquitto-clients openssl curl python3 procps"
+  [test]="mosquitto mosquitto-clients openssl curl python3 procps postgresql"
   [browser]="chromium chromium-driver nodejs"
   [lint]="clang clang-format clang-tidy libclang-rt-14-dev"
   [cross]="g++-aarch64-linux-gnu qemu-user"

@@ -89,6 +89,9 @@ class IngestTransaction {
   virtual Result<void> save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) = 0;
   virtual Result<void> save_presence(const DeviceKey& key, const Presence& presence) = 0;
 
+  /// The sync state that is saved before the end lies, by its watermark or as the newest live copy,
+  /// at or above every number stored in its epoch.
+  ///
   /// Stores records of one epoch by key, each exactly once, and keeps anomalies, streams, history
   /// and feed in step. Holds for live copies and for batches in order alike; loss records account
   /// for the keys of their range that the hub does not have. Records, losses and dead letters of

@@ -6,7 +6,6 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
 #include <string_view>
 
 namespace lapwing::hub {
@@ -128,11 +127,5 @@ INSERT INTO losses(tenant_no, device_no, epoch, seq_first, seq_last, reason, rec
 
 /// In order; the database's user_version counts those applied.
 inline constexpr std::array kSqliteMigrations{kSqliteSchema1, kSqliteSchema2};
-
-/// The history key's minute of an instant in microseconds; rounds down before 1970 too.
-[[nodiscard]] constexpr std::int64_t minute_of(std::int64_t us) noexcept {
-  constexpr std::int64_t kMinute = 60'000'000;
-  return us / kMinute - (us % kMinute < 0 ? 1 : 0);
-}
 
 }  // namespace lapwing::hub

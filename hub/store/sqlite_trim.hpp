@@ -2,8 +2,9 @@
 /// Retention in the SQLite store.
 #pragma once
 
-#include "hub/store/sqlite_ingest.hpp"
-#include "hub/store/sqlite_store.hpp"
+#include "hub/store/retention.hpp"
+#include "hub/store/sqlite_writer.hpp"
+#include "hub/store/store.hpp"
 
 namespace lapwing::hub {
 

@@ -270,7 +270,7 @@ struct StoreTotals {
   std::uint64_t bytes = 0;  ///< on disk
 };
 
-/// What one `trim` removed.
+/// What one `trim` removed, in rows; reckoned from sizes where whole days are dropped.
 struct Trimmed {
   std::uint64_t history = 0;
   std::uint64_t anomalies = 0;

@@ -14,8 +14,6 @@
 namespace lapwing::sqlite {
 namespace {
 
-sqlite3_stmt* raw(void* statement) { return static_cast<sqlite3_stmt*>(statement); }
-
 struct FinishStatement {
   void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
 };
@@ -30,6 +28,50 @@ struct TextHash {
   }
 };
 
+class StatementRow final : public sql::Row {
+ public:
+  explicit StatementRow(sqlite3_stmt* statement) : statement_(statement) {}
+  [[nodiscard]] std::int64_t integer(int column) const override {
+    return sqlite3_column_int64(statement_, column);
+  }
+  [[nodiscard]] double number(int column) const override {
+    if (is_null(column)) return std::numeric_limits<double>::quiet_NaN();
+    return sqlite3_column_double(statement_, column);
+  }
+  [[nodiscard]] std::string_view view(int column) const override {
+    const auto* bytes = static_cast<const char*>(sqlite3_column_blob(statement_, column));
+    const auto size = sqlite3_column_bytes(statement_, column);
+    return bytes == nullptr ? std::string_view()
+                            : std::string_view(bytes, static_cast<std::size_t>(size));
+  }
+  [[nodiscard]] bool is_null(int column) const override {
+    return sqlite3_column_type(statement_, column) == SQLITE_NULL;
+  }
+
+ private:
+  sqlite3_stmt* statement_;
+};
+
+int bind(sqlite3_stmt* statement, int at, const sql::Value& value) {
+  // Bytes are borrowed: the statement is reset before they go. Never a null pointer (NULL).
+  const auto bytes = value.bytes();
+  const char* data = bytes.data() == nullptr ? "" : bytes.data();
+  const auto size = static_cast<int>(bytes.size());
+  switch (value.kind()) {
+    case sql::Value::Kind::integer:
+      return sqlite3_bind_int64(statement, at, value.integer());
+    case sql::Value::Kind::number:
+      return sqlite3_bind_double(statement, at, value.number());
+    case sql::Value::Kind::text:
+      return sqlite3_bind_text(statement, at, data, size, SQLITE_STATIC);
+    case sql::Value::Kind::blob:
+      return sqlite3_bind_blob(statement, at, data, size, SQLITE_STATIC);
+    case sql::Value::Kind::null:
+      break;
+  }
+  return sqlite3_bind_null(statement, at);
+}
+
 }  // namespace
 
 struct Connection::Impl {
@@ -38,9 +80,9 @@ struct Connection::Impl {
   std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, FinishStatement>, TextHash,
                      std::equal_to<>>
       statements;
-  sqlite3_stmt* current = nullptr;
-  int bind_status = SQLITE_OK;
   int checkpoint_pages = 0;
+
+  sqlite3_stmt* prepared(std::string_view sql);
 
   /// In the place of SQLite's own checkpoints, which keep every failure to themselves. Of a sync
   /// that failed whoever commits must know: what it was to write may be gone, so it is not tried
@@ -82,24 +124,17 @@ struct Connection::Impl {
   }
 };
 
-std::int64_t Row::integer(int column) const {
-  return sqlite3_column_int64(raw(statement_), column);
-}
-
-double Row::number(int column) const {
-  if (is_null(column)) return std::numeric_limits<double>::quiet_NaN();
-  return sqlite3_column_double(raw(statement_), column);
-}
-
-std::string_view Row::view(int column) const {
-  const auto* bytes = static_cast<const char*>(sqlite3_column_blob(raw(statement_), column));
-  const auto size = sqlite3_column_bytes(raw(statement_), column);
-  return bytes == nullptr ? std::string_view()
-                          : std::string_view(bytes, static_cast<std::size_t>(size));
-}
-
-bool Row::is_null(int column) const {
-  return sqlite3_column_type(raw(statement_), column) == SQLITE_NULL;
+/// The prepared statement; null: it cannot be compiled.
+sqlite3_stmt* Connection::Impl::prepared(std::string_view sql) {
+  const auto at = statements.find(sql);
+  if (at != statements.end()) return at->second.get();
+  sqlite3_stmt* statement = nullptr;
+  if (sqlite3_prepare_v3(database.get(), sql.data(), static_cast<int>(sql.size()),
+                         SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
+    return nullptr;
+  }
+  statements.emplace(std::string(sql), statement);
+  return statement;
 }
 
 Connection::Connection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -154,70 +189,31 @@ Result<std::unique_ptr<Connection>> Connection::open(const std::filesystem::path
   return connection;
 }
 
-bool Connection::ready(std::string_view sql) {
-  if (failed()) return false;
-  auto at = impl_->statements.find(sql);
-  if (at == impl_->statements.end()) {
-    sqlite3_stmt* statement = nullptr;
-    if (sqlite3_prepare_v3(impl_->database.get(), sql.data(), static_cast<int>(sql.size()),
-                           SQLITE_PREPARE_PERSISTENT, &statement, nullptr) != SQLITE_OK) {
-      fail(impl_->error(sql));
-      return false;
-    }
-    at = impl_->statements.emplace(std::string(sql), nullptr).first;
-    at->second.reset(statement);
+std::int64_t Connection::execute(std::string_view sql, std::span<const sql::Value> arguments,
+                                 const EachRow* each) {
+  auto* const statement = impl_->prepared(sql);
+  if (statement == nullptr) {
+    fail(impl_->error(sql));
+    return 0;
   }
-  impl_->current = at->second.get();
-  impl_->bind_status = SQLITE_OK;
-  return true;
-}
-
-void Connection::bind_integer(int at, std::int64_t value) {
-  impl_->bind_status |= sqlite3_bind_int64(impl_->current, at, value);
-}
-
-void Connection::bind_number(int at, double value) {
-  impl_->bind_status |= sqlite3_bind_double(impl_->current, at, value);
-}
-
-void Connection::bind_text(int at, std::string_view value) {
-  // Borrowed: the statement is reset before the caller's text goes. Never a null pointer (NULL).
-  const char* bytes = value.data() == nullptr ? "" : value.data();
-  impl_->bind_status |=
-      sqlite3_bind_text(impl_->current, at, bytes, static_cast<int>(value.size()), SQLITE_STATIC);
-}
-
-void Connection::bind_blob(int at, std::string_view value) {
-  const char* bytes = value.data() == nullptr ? "" : value.data();
-  impl_->bind_status |=
-      sqlite3_bind_blob(impl_->current, at, bytes, static_cast<int>(value.size()), SQLITE_STATIC);
-}
-
-void Connection::bind_null(int at) { impl_->bind_status |= sqlite3_bind_null(impl_->current, at); }
-
-bool Connection::bound() {
-  if (impl_->bind_status == SQLITE_OK) return true;
-  fail(impl_->error("bind"));
-  return false;
-}
-
-std::int64_t Connection::finish() {
-  const int status = sqlite3_step(impl_->current);
-  if (status != SQLITE_DONE && status != SQLITE_ROW)
-    fail(impl_->error(sqlite3_sql(impl_->current)));
-  sqlite3_reset(impl_->current);
-  return failed() ? 0 : sqlite3_changes64(impl_->database.get());
-}
-
-void Connection::walk(const EachRow& each) {
-  auto* const statement = impl_->current;
   struct Reset {  // also when `each` throws: a statement left open would hold its transaction
     sqlite3_stmt* statement;
     ~Reset() { sqlite3_reset(statement); }
   } const reset{statement};
   int status = SQLITE_OK;
-  while ((status = sqlite3_step(statement)) == SQLITE_ROW) each(Row(statement));
-  if (status != SQLITE_DONE) fail(impl_->error(sqlite3_sql(statement)));
+  for (int at = 0; const auto& argument : arguments) status |= bind(statement, ++at, argument);
+  if (status != SQLITE_OK) {
+    fail(impl_->error("bind"));
+    return 0;
+  }
+  const StatementRow row(statement);
+  while ((status = sqlite3_step(statement)) == SQLITE_ROW) {
+    if (each == nullptr) return sqlite3_changes64(impl_->database.get());
+    (*each)(row);
+  }
+  if (status == SQLITE_DONE) return sqlite3_changes64(impl_->database.get());
+  fail(impl_->error(sql));
+  return 0;
 }
 
 void Connection::script(std::string_view sql) {
@@ -226,10 +222,6 @@ void Connection::script(std::string_view sql) {
       SQLITE_OK) {
     fail(impl_->error("script"));
   }
-}
-
-std::int64_t Connection::last_row() const {
-  return sqlite3_last_insert_rowid(impl_->database.get());
 }
 
 Result<void> migrate(Connection& db, std::span<const std::string_view> migrations) {

@@ -4,6 +4,7 @@
 
 #include "hub/store/cursor.hpp"
 #include "hub/store/feed.hpp"
+#include "hub/store/reads.hpp"
 #include "hub/store/sqlite_schema.hpp"
 #include "hub/store/sync_text.hpp"
 #include "shared/sqlite/connection.hpp"
@@ -46,7 +47,7 @@ class SqlitePlace final : public StorePlace {
 };
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract,
-                         testing::Values(StoreEngine{
+                         ::testing::Values(StoreEngine{
                              "sqlite", [] { return std::make_unique<SqlitePlace>(); }}),
                          [](const auto& one) { return one.param.name; });
 
@@ -106,7 +107,7 @@ TEST(SqliteStore, TakesADatabaseOfTheFirstVersionOver) {
       (*db)->run(
           "INSERT INTO history(tenant_no, device_no, minute, stream_no, begin_us, end_us,"
           " readings) VALUES(1, 1, ?, 1, ?, ?, 1)",
-          minute_of(to_micros(t0)) + i, to_micros(t0) + i * 60'000'000LL,
+          reads::minute_of(to_micros(t0)) + i, to_micros(t0) + i * 60'000'000LL,
           to_micros(t0) + (i + 1) * 60'000'000LL);
     }
     ASSERT_FALSE((*db)->failed()) << (*db)->failure().context;

@@ -77,11 +77,13 @@ StoredCounts StoreContract::put_in(IngestTransaction& transaction, const DeviceK
   }
   auto counts = transaction.store(key, epoch, at == Time{} ? t0_ : at, incoming);
   EXPECT_TRUE(counts) << counts.error().context;
+  auto state = transaction.device(key)->sync;
   if (watermark != 0) {
-    auto state = transaction.device(key)->sync;
     state.watermark = watermark;
-    EXPECT_TRUE(transaction.save_sync(key, state));
+  } else if (!records.empty()) {
+    state.live_through = std::max(state.live_through, records.back().seq_last);
   }
+  EXPECT_TRUE(transaction.save_sync(key, state));
   return counts ? *counts : StoredCounts{};
 }
 

@@ -102,15 +102,17 @@ TEST_P(StoreContract, TrimsWhatRetentionNoLongerKeeps) {
   const auto trimmed = store_->trim(t0_ + hours(5));
   ASSERT_TRUE(trimmed) << trimmed.error().context;
   EXPECT_FALSE(trimmed->more);
-  EXPECT_EQ(trimmed->history, 5U);
-  EXPECT_EQ(store_->history(key_, {.stream = "a"})->points.size(), 5U);
+  if (!GetParam().trims_days) {
+    EXPECT_EQ(trimmed->history, 5U);
+    EXPECT_EQ(store_->history(key_, {.stream = "a"})->points.size(), 5U);
+    EXPECT_EQ(trimmed->ledger, 12U);
+  }
   EXPECT_EQ(trimmed->anomalies, 3U);
   EXPECT_EQ(store_->anomalies(kTenant, {}, {})->items.size(), 3U) << "open ones stay";
   EXPECT_EQ(trimmed->feed, 3U);
   EXPECT_EQ(store_->feed_bounds(kTenant)->newest, newest);
   EXPECT_EQ(trimmed->dead_letters, 3U);
   EXPECT_EQ(store_->dead_letters(kTenant, {})->items.size(), 2U);
-  EXPECT_EQ(trimmed->ledger, 12U);
   // Exactly-once does not need the trimmed keys.
   EXPECT_EQ(put(key_, 1, records, 16).duplicates, records.size());
   expect_ledger(key_, 16, 16, 0, 0);
@@ -119,29 +121,55 @@ TEST_P(StoreContract, TrimsWhatRetentionNoLongerKeeps) {
 TEST_P(StoreContract, NeverTrimsKeysAheadOfTheWatermark) {
   Retention keep;
   keep.ledger_rows_per_device = 0;
+  keep.history = hours(1);
   reopen(keep);
   put(key_, 1, {summary(1, "a", t0_), summary(2, "a", t0_ + minutes(2))}, 2);
   put(key_, 1, {summary(10, "a", t0_ + minutes(10))});
-  ASSERT_TRUE(store_->trim(t0_));
+  ASSERT_TRUE(store_->trim(t0_ + hours(24) * 60));
   EXPECT_EQ(put(key_, 1, {summary(10, "a", t0_ + minutes(10))}).duplicates, 1U);
   put(key_, 1, {loss(3, 12)}, 12);
   expect_ledger(key_, 12, 3, 9, 0);
 }
 
+TEST_P(StoreContract, TrimsHistoryByAgeToTheDay) {
+  Retention keep;
+  keep.history = hours(48);
+  reopen(keep);
+  for (int day = 0; day < 10; ++day) {
+    const auto at = t0_ + hours(24) * day;
+    const auto seq = static_cast<std::uint64_t>(day) + 1;
+    put(key_, 1, {summary(seq, "a", at)}, seq, at);
+  }
+  const auto now = t0_ + hours(24) * 9;
+  const auto trimmed = store_->trim(now);
+  ASSERT_TRUE(trimmed) << trimmed.error().context;
+  const auto points = store_->history(key_, {.stream = "a"})->points;
+  ASSERT_GE(points.size(), 3U);
+  EXPECT_GE(points.front().begin, now - hours(72));
+  EXPECT_EQ(points.back().begin, now);
+  EXPECT_EQ(put(key_, 1, {summary(1, "a", t0_)}, 10, now).duplicates, 1U);
+  put(key_, 1, {summary(11, "a", now + hours(24))}, 11, now + hours(24));
+  EXPECT_EQ(store_->history(key_, {.stream = "a"})->points.size(), points.size() + 1);
+}
+
 TEST_P(StoreContract, BoundsHistoryByRows) {
   Retention keep;
-  keep.history_rows = 100;
+  keep.history_rows = 1000;
   reopen(keep);
-  std::vector<OwnedRecord> records;
-  for (std::uint64_t i = 1; i <= 300; ++i) {
-    records.push_back(summary(i, "a", t0_ + minutes(i)));
+  std::uint64_t seq = 0;
+  for (int day = 0; day < 8; ++day) {
+    std::vector<OwnedRecord> records;
+    for (int i = 0; i < 300; ++i) {
+      records.push_back(summary(++seq, "a", t0_ + hours(24) * day + minutes(i)));
+    }
+    put(key_, 1, records, seq, t0_ + hours(24) * day);
   }
-  put(key_, 1, records, 300);
-  ASSERT_TRUE(store_->trim(t0_ + minutes(300)));
-  const auto left = store_->history(key_, {.stream = "a"})->points;
-  EXPECT_LE(left.size(), 100U);
-  EXPECT_GE(left.size(), 40U);
-  EXPECT_EQ(left.back().begin, t0_ + minutes(300)) << "the newest stay";
+  const auto now = t0_ + hours(24) * 7 + minutes(300);
+  ASSERT_TRUE(store_->trim(now));
+  const auto left = store_->history(key_, {.stream = "a", .limit = 10'000})->points;
+  EXPECT_LE(left.size(), 1000U);
+  EXPECT_GE(left.size(), 500U);
+  EXPECT_EQ(left.back().begin, now - minutes(1)) << "the newest stay";
 }
 
 }  // namespace lapwing::hub

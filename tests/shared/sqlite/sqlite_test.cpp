@@ -61,7 +61,6 @@ TEST_F(SqliteTest, BindsAndReadsEveryType) {
   db->run("INSERT INTO t VALUES (?, ?, ?, ?, ?)", 8, std::string_view(), std::nan(""), Blob{},
           std::uint64_t{9});
   ASSERT_FALSE(db->failed()) << db->failure().context;
-  EXPECT_EQ(db->last_row(), 8);
   int rows = 0;
   db->rows("SELECT * FROM t ORDER BY id", [&](const Row& row) {
     if (rows++ == 0) {

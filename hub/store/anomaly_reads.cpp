@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Anomalies and their live feed.
 #include "hub/store/lists_text.hpp"
-#include "hub/store/sqlite_pages.hpp"
-#include "hub/store/sqlite_reads.hpp"
+#include "hub/store/pages.hpp"
+#include "hub/store/reads.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace lapwing::hub::reads {
 namespace {
@@ -16,7 +18,7 @@ constexpr const char* kAnomalyColumns =
     " a.upper, a.text, a.contributions, a.tags, a.received_at, a.updated_at";
 constexpr int kAnomalyColumnCount = 22;
 
-AnomalyRow anomaly_row(const sqlite::Row& row) {
+AnomalyRow anomaly_row(const sql::Row& row) {
   AnomalyRow a;
   a.device = row.text(1);
   auto& r = a.record;
@@ -43,7 +45,7 @@ AnomalyRow anomaly_row(const sqlite::Row& row) {
 
 }  // namespace
 
-Result<Page<AnomalyRow>> anomalies(sqlite::Connection& db, std::string_view tenant,
+Result<Page<AnomalyRow>> anomalies(sql::Connection& db, std::string_view tenant,
                                    const AnomalyFilter& filter, const PageRequest& page) {
   Page<AnomalyRow> out;
   const auto tenant_no = tenant_number(db, tenant);
@@ -74,28 +76,29 @@ Result<Page<AnomalyRow>> anomalies(sqlite::Connection& db, std::string_view tena
   std::string sql = kAnomalyColumns;
   sql +=
       " FROM anomalies a JOIN devices d ON d.tenant_no=a.tenant_no AND d.device_no=a.device_no"
-      " WHERE a.tenant_no=?1 AND (a.onset, a.anomaly_no) < (?2, ?3)";
-  if (filter.from) sql += " AND a.onset >= ?4";
-  if (filter.to) sql += " AND a.onset < ?5";
-  if (filter.device) sql += " AND a.device_no = ?6";
-  if (filter.stream) sql += " AND a.stream = ?7";
+      " WHERE a.tenant_no=? AND (a.onset, a.anomaly_no) < (?, ?)";
+  std::vector<sql::Value> arguments{*tenant_no, before_onset, before_number};
+  const auto where = [&](std::string_view condition, sql::Value argument) {
+    sql += condition;
+    arguments.push_back(argument);
+  };
+  if (filter.from) where(" AND a.onset >= ?", to_micros(*filter.from));
+  if (filter.to) where(" AND a.onset < ?", to_micros(*filter.to));
+  if (filter.device) where(" AND a.device_no = ?", device_no);
+  if (filter.stream) where(" AND a.stream = ?", *filter.stream);
   if (filter.open) sql += *filter.open ? " AND a.phase < 3" : " AND a.phase = 3";
-  if (filter.severity) sql += " AND a.severity = ?8";
-  if (filter.reason) sql += " AND a.reason = ?9";
-  // ?10 is the limit; naming it keeps every combination's parameter count the same.
-  sql += " ORDER BY a.onset DESC, a.anomaly_no DESC LIMIT ?10";
+  if (filter.severity) where(" AND a.severity = ?", static_cast<int>(*filter.severity));
+  if (filter.reason) where(" AND a.reason = ?", static_cast<int>(*filter.reason));
   const auto rows = page_rows(page);
+  where(" ORDER BY a.onset DESC, a.anomaly_no DESC LIMIT ?", rows + 1);
   std::int64_t last_number = 0;
   db.rows(
       sql,
-      [&](const sqlite::Row& row) {
+      [&](const sql::Row& row) {
         if (out.items.size() < rows) last_number = row.integer(0);
         out.items.push_back(anomaly_row(row));
       },
-      *tenant_no, before_onset, before_number, filter.from ? to_micros(*filter.from) : 0,
-      filter.to ? to_micros(*filter.to) : 0, device_no, filter.stream.value_or(""),
-      filter.severity ? static_cast<int>(*filter.severity) : 0,
-      filter.reason ? static_cast<int>(*filter.reason) : 0, rows + 1);
+      std::span<const sql::Value>(arguments));
   if (db.failed()) return db.failure();
   close_page(out, rows, [&](const AnomalyRow& a) {
     return make_cursor({std::to_string(to_micros(a.record.onset)), std::to_string(last_number)});
@@ -103,7 +106,7 @@ Result<Page<AnomalyRow>> anomalies(sqlite::Connection& db, std::string_view tena
   return out;
 }
 
-Result<AnomalyRow> anomaly(sqlite::Connection& db, const DeviceKey& key, std::uint64_t id) {
+Result<AnomalyRow> anomaly(sql::Connection& db, const DeviceKey& key, std::uint64_t id) {
   const auto numbers = device_numbers(db, key);
   if (!numbers) return numbers.error();
   std::optional<AnomalyRow> found;
@@ -112,43 +115,50 @@ Result<AnomalyRow> anomaly(sqlite::Connection& db, const DeviceKey& key, std::ui
           " FROM anomalies a JOIN devices d ON d.tenant_no=a.tenant_no"
           " AND d.device_no=a.device_no"
           " WHERE a.tenant_no=? AND a.device_no=? AND a.id=?",
-      [&](const sqlite::Row& row) { found = anomaly_row(row); }, numbers->tenant_no,
+      [&](const sql::Row& row) { found = anomaly_row(row); }, numbers->tenant_no,
       numbers->device_no, id);
   if (db.failed()) return db.failure();
   if (!found) return Error{Errc::not_found, "device " + key.device + " has no such anomaly"};
   return *std::move(found);
 }
 
-Result<std::vector<FeedRow>> feed(sqlite::Connection& db, std::string_view tenant,
+Result<std::vector<FeedRow>> feed(sql::Connection& db, std::string_view tenant,
                                   const FeedQuery& query) {
   std::vector<FeedRow> out;
   const auto tenant_no = tenant_number(db, tenant);
   if (tenant_no && query.after < static_cast<std::uint64_t>(kLast)) {
     const auto limit = std::clamp<std::size_t>(query.limit, 1, 5000);
+    auto sql = std::string(kAnomalyColumns) +
+               ", f.seq, f.phase FROM feed f JOIN anomalies a ON a.anomaly_no=f.anomaly_no"
+               " JOIN devices d ON d.tenant_no=a.tenant_no AND d.device_no=a.device_no"
+               " WHERE f.tenant_no=? AND f.seq > ?";
+    std::vector<sql::Value> arguments{*tenant_no, query.after};
+    if (query.device) {
+      sql += " AND d.device = ?";
+      arguments.emplace_back(*query.device);
+    }
+    sql += " ORDER BY f.seq LIMIT ?";
+    arguments.emplace_back(limit);
     db.rows(
-        std::string(kAnomalyColumns) +
-            ", f.seq, f.phase FROM feed f JOIN anomalies a ON a.anomaly_no=f.anomaly_no"
-            " JOIN devices d ON d.tenant_no=a.tenant_no AND d.device_no=a.device_no"
-            " WHERE f.tenant_no=?1 AND f.seq > ?2 AND (?3 IS NULL OR d.device = ?3)"
-            " ORDER BY f.seq LIMIT ?4",
-        [&](const sqlite::Row& row) {
+        sql,
+        [&](const sql::Row& row) {
           out.push_back({row.count(kAnomalyColumnCount),
                          static_cast<wire::Phase>(row.integer(kAnomalyColumnCount + 1)),
                          anomaly_row(row)});
         },
-        *tenant_no, query.after, query.device, limit);
+        std::span<const sql::Value>(arguments));
   }
   if (db.failed()) return db.failure();
   return out;
 }
 
-Result<FeedBounds> feed_bounds(sqlite::Connection& db, std::string_view tenant) {
+Result<FeedBounds> feed_bounds(sql::Connection& db, std::string_view tenant) {
   FeedBounds bounds;
   // Two scalar subqueries: SQLite turns each into one seek.
   db.rows(
       "SELECT (SELECT min(seq) FROM feed WHERE tenant_no = t.tenant_no),"
       " (SELECT max(seq) FROM feed WHERE tenant_no = t.tenant_no) FROM tenants t WHERE tenant = ?",
-      [&](const sqlite::Row& row) {
+      [&](const sql::Row& row) {
         bounds.oldest = row.count(0);
         bounds.newest = row.count(1);
       },

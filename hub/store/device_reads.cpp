@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hub/store/sqlite_reads.hpp"
-
 #include "hub/store/lists_text.hpp"
-#include "hub/store/sqlite_pages.hpp"
+#include "hub/store/pages.hpp"
+#include "hub/store/reads.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -14,10 +13,10 @@ constexpr const char* kDeviceColumns =
     "SELECT d.device, d.online, d.quarantined, d.last_seen, d.agent_version, d.enrolled_at,"
     " d.certificate_expires, d.certificate_serial, d.revoked_at, d.epoch, d.watermark, d.stored,"
     " d.lost_quota, d.lost_corrupt, d.lost_vanished, d.lost_poison,"
-    " max(0, d.epoch_produced - d.epoch_base - d.epoch_accounted), d.streams, d.anomalies_open,"
+    " d.epoch_produced - d.epoch_base - d.epoch_accounted, d.streams, d.anomalies_open,"
     " d.readings_total, d.outbox_records, d.outbox_bytes, d.quarantined_total FROM devices d ";
 
-DeviceRow device_row(const sqlite::Row& row, std::string_view tenant) {
+DeviceRow device_row(const sql::Row& row, std::string_view tenant) {
   DeviceRow d;
   d.tenant = tenant;
   d.device = row.text(0);
@@ -34,7 +33,7 @@ DeviceRow device_row(const sqlite::Row& row, std::string_view tenant) {
   d.watermark = row.count(10);
   d.ledger.stored = row.count(11);
   d.ledger.lost = {row.count(12), row.count(13), row.count(14), row.count(15)};
-  d.ledger.outstanding = row.count(16);
+  d.ledger.outstanding = static_cast<std::uint64_t>(std::max<std::int64_t>(0, row.integer(16)));
   d.ledger.produced = d.ledger.stored + d.ledger.lost.total() + d.ledger.outstanding;
   d.streams = row.count(17);
   d.anomalies_open = row.count(18);
@@ -51,20 +50,20 @@ std::size_t page_rows(const PageRequest& page) {
   return std::clamp<std::size_t>(page.limit, 1, 1000);
 }
 
-std::optional<std::int64_t> tenant_number(sqlite::Connection& db, std::string_view tenant) {
+std::optional<std::int64_t> tenant_number(sql::Connection& db, std::string_view tenant) {
   std::optional<std::int64_t> number;
   db.rows(
       "SELECT tenant_no FROM tenants WHERE tenant = ?",
-      [&](const sqlite::Row& row) { number = row.integer(0); }, tenant);
+      [&](const sql::Row& row) { number = row.integer(0); }, tenant);
   return number;
 }
 
-Result<DeviceNumbers> device_numbers(sqlite::Connection& db, const DeviceKey& key) {
+Result<DeviceNumbers> device_numbers(sql::Connection& db, const DeviceKey& key) {
   std::optional<DeviceNumbers> numbers;
   db.rows(
       "SELECT tenant_no, device_no FROM devices"
       " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND device = ?",
-      [&](const sqlite::Row& row) {
+      [&](const sql::Row& row) {
         numbers = DeviceNumbers{row.integer(0), row.integer(1)};
       },
       key.tenant, key.device);
@@ -73,20 +72,20 @@ Result<DeviceNumbers> device_numbers(sqlite::Connection& db, const DeviceKey& ke
   return *numbers;
 }
 
-Result<DeviceRow> device(sqlite::Connection& db, const DeviceKey& key) {
+Result<DeviceRow> device(sql::Connection& db, const DeviceKey& key) {
   const auto sql = std::string(kDeviceColumns) +
                    "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
                    " AND d.device = ?";
   std::optional<DeviceRow> found;
   db.rows(
-      sql, [&](const sqlite::Row& row) { found = device_row(row, key.tenant); }, key.tenant,
+      sql, [&](const sql::Row& row) { found = device_row(row, key.tenant); }, key.tenant,
       key.device);
   if (db.failed()) return db.failure();
   if (!found) return Error{Errc::not_found, "there is no device " + key.device};
   return *std::move(found);
 }
 
-Result<Page<DeviceRow>> devices(sqlite::Connection& db, std::string_view tenant,
+Result<Page<DeviceRow>> devices(sql::Connection& db, std::string_view tenant,
                                 const PageRequest& page) {
   std::string after;
   if (!page.cursor.empty()) {
@@ -100,14 +99,14 @@ Result<Page<DeviceRow>> devices(sqlite::Connection& db, std::string_view tenant,
       std::string(kDeviceColumns) +
           "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
           " AND d.device > ? ORDER BY d.device LIMIT ?",
-      [&](const sqlite::Row& row) { out.items.push_back(device_row(row, tenant)); }, tenant, after,
+      [&](const sql::Row& row) { out.items.push_back(device_row(row, tenant)); }, tenant, after,
       rows + 1);
   if (db.failed()) return db.failure();
   close_page(out, rows, [](const DeviceRow& d) { return make_cursor({d.device}); });
   return out;
 }
 
-Result<Page<StreamRow>> streams(sqlite::Connection& db, const DeviceKey& key,
+Result<Page<StreamRow>> streams(sql::Connection& db, const DeviceKey& key,
                                 const PageRequest& page) {
   const auto numbers = device_numbers(db, key);
   if (!numbers) return numbers.error();
@@ -123,7 +122,7 @@ Result<Page<StreamRow>> streams(sqlite::Connection& db, const DeviceKey& key,
       "SELECT stream, watch, last_time, last_value, expected, lower, upper, last_score,"
       " anomalies_open, tags FROM streams WHERE tenant_no=? AND device_no=?"
       " AND (stream, watch) > (?, ?) ORDER BY stream, watch LIMIT ?",
-      [&](const sqlite::Row& row) {
+      [&](const sql::Row& row) {
         out.items.push_back({row.text(0),
                              row.text(1),
                              instant(row, 2),
@@ -139,15 +138,19 @@ Result<Page<StreamRow>> streams(sqlite::Connection& db, const DeviceKey& key,
   return out;
 }
 
-Result<StoreTotals> totals(sqlite::Connection& db) {
+Result<StoreTotals> totals(sql::Connection& db) {
   StoreTotals totals;
   db.rows(
-      "SELECT count(*), coalesce(sum(online <> 0 AND quarantined = 0), 0),"
-      " coalesce(sum(quarantined <> 0), 0), coalesce(sum(anomalies_open), 0),"
-      " coalesce(sum(stored), 0), coalesce(sum(lost_quota), 0), coalesce(sum(lost_corrupt), 0),"
-      " coalesce(sum(lost_vanished), 0), coalesce(sum(lost_poison), 0),"
-      " coalesce(sum(max(0, epoch_produced - epoch_base - epoch_accounted)), 0) FROM devices",
-      [&](const sqlite::Row& row) {
+      // Sums of whole numbers are of a wider type in PostgreSQL.
+      "SELECT count(*), count(*) FILTER (WHERE online <> 0 AND quarantined = 0),"
+      " count(*) FILTER (WHERE quarantined <> 0), CAST(coalesce(sum(anomalies_open), 0) AS BIGINT),"
+      " CAST(coalesce(sum(stored), 0) AS BIGINT), CAST(coalesce(sum(lost_quota), 0) AS BIGINT),"
+      " CAST(coalesce(sum(lost_corrupt), 0) AS BIGINT),"
+      " CAST(coalesce(sum(lost_vanished), 0) AS BIGINT),"
+      " CAST(coalesce(sum(lost_poison), 0) AS BIGINT),"
+      " CAST(coalesce(sum(epoch_produced - epoch_base - epoch_accounted)"
+      " FILTER (WHERE epoch_produced - epoch_base > epoch_accounted), 0) AS BIGINT) FROM devices",
+      [&](const sql::Row& row) {
         totals.devices = row.count(0);
         totals.devices_online = row.count(1);
         totals.devices_quarantined = row.count(2);
@@ -158,8 +161,6 @@ Result<StoreTotals> totals(sqlite::Connection& db) {
         totals.ledger.produced =
             totals.ledger.stored + totals.ledger.lost.total() + totals.ledger.outstanding;
       });
-  db.rows("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
-          [&](const sqlite::Row& row) { totals.bytes = row.count(0); });
   if (db.failed()) return db.failure();
   return totals;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The part of the ingest transaction that keeps losses: ranges of numbers. When they fell is next
 /// door.
-#include "hub/store/sqlite_ingest.hpp"
+#include "hub/store/ingest.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -27,62 +27,57 @@ std::uint64_t& of_reason(Losses& losses, wire::LossReason reason) {
 }  // namespace
 
 /// Whether a loss range of the epoch may hold `seq`; asks the database once for each epoch.
-bool SqliteIngest::may_be_lost(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq) {
+bool Ingest::may_be_lost(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq) {
   const auto [at, fresh] = device.lost_through.try_emplace(epoch, 0);
   if (fresh) {
     db_.rows(
         "SELECT seq_last FROM losses WHERE tenant_no=? AND device_no=? AND epoch=?"
         " ORDER BY seq_first DESC LIMIT 1",
-        [&at = at](const sqlite::Row& row) { at->second = row.count(0); }, device.tenant_no,
-        device.device_no, epoch);
+        [&at = at](const sql::Row& row) { at->second = row.count(0); }, device.numbers.tenant_no,
+        device.numbers.device_no, epoch);
   }
   return seq <= at->second;
 }
 
 /// The range that holds `seq` and of which records are lost.
-std::optional<SqliteIngest::KnownLoss> SqliteIngest::find_loss(DeviceWork& device,
-                                                               std::uint64_t epoch,
-                                                               std::uint64_t seq) {
+std::optional<Ingest::KnownLoss> Ingest::find_loss(DeviceWork& device, std::uint64_t epoch,
+                                                   std::uint64_t seq) {
   std::optional<KnownLoss> found;
   if (!may_be_lost(device, epoch, seq)) return found;
   db_.rows(
       "SELECT seq_first, reason, seq_last >= ? AND records > 0 FROM losses WHERE tenant_no=?"
       " AND device_no=? AND epoch=? AND seq_first <= ? ORDER BY seq_first DESC LIMIT 1",
-      [&](const sqlite::Row& row) {
+      [&](const sql::Row& row) {
         if (row.integer(2) == 0) return;
         found = KnownLoss{row.count(0), static_cast<wire::LossReason>(row.integer(1))};
       },
-      seq, device.tenant_no, device.device_no, epoch, seq);
+      seq, device.numbers.tenant_no, device.numbers.device_no, epoch, seq);
   return found;
 }
 
 /// A record said to be lost has come after all: it moves from lost to stored.
-bool SqliteIngest::recover_from_loss(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq) {
-  const auto loss = find_loss(device, epoch, seq);
-  if (!loss) return false;
+void Ingest::recover_from_loss(DeviceWork& device, std::uint64_t epoch, const KnownLoss& loss) {
   db_.run(
       "UPDATE losses SET records = records - 1"
       " WHERE tenant_no=? AND device_no=? AND epoch=? AND seq_first=?",
-      device.tenant_no, device.device_no, epoch, loss->first);
-  auto& lost = of_reason(device.lost, loss->reason);
+      device.numbers.tenant_no, device.numbers.device_no, epoch, loss.first);
+  auto& lost = of_reason(device.lost, loss.reason);
   lost -= std::min<std::uint64_t>(lost, 1);
-  return true;
 }
 
-void SqliteIngest::add_loss(Storing& s, std::uint64_t first, std::uint64_t last,
-                            wire::LossReason reason, std::uint64_t records) {
+void Ingest::add_loss(Storing& s, std::uint64_t first, std::uint64_t last, wire::LossReason reason,
+                      std::uint64_t records) {
   db_.run(
       "INSERT INTO losses(tenant_no, device_no, epoch, seq_first, seq_last, reason, records,"
       " received_at) VALUES(?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
-      s.device.tenant_no, s.device.device_no, s.epoch, first, last, static_cast<int>(reason),
-      records, to_micros(s.received_at));
+      s.device.numbers.tenant_no, s.device.numbers.device_no, s.epoch, first, last,
+      static_cast<int>(reason), records, to_micros(s.received_at));
   auto& through = s.device.lost_through[s.epoch];
   through = std::max(through, last);
 }
 
 /// Accounts for the keys of the range that are neither stored nor accounted as lost already.
-void SqliteIngest::store_loss(Storing& s, const IncomingRecord& record,
-                              const wire::LossRecord& loss) {
+void Ingest::store_loss(Storing& s, const IncomingRecord& record, const wire::LossRecord& loss) {
   auto& device = s.device;
   const auto& sync = device.session.sync;
   auto from = record.seq;
@@ -91,12 +86,7 @@ void SqliteIngest::store_loss(Storing& s, const IncomingRecord& record,
   std::uint64_t lost = 0;
   const auto take = [&](std::uint64_t first, std::uint64_t last) {
     if (first > last) return;
-    std::uint64_t here = 0;
-    db_.rows(
-        "SELECT count(*) FROM ledger WHERE tenant_no=? AND device_no=? AND epoch=?"
-        " AND seq BETWEEN ? AND ?",
-        [&](const sqlite::Row& row) { here = row.count(0); }, device.tenant_no, device.device_no,
-        s.epoch, first, last);
+    const auto here = writer_.keys_through({device.numbers, s.epoch, first}, last);
     const auto missing = last - first + 1 - here;
     lost += missing;
     add_loss(s, first, last, loss.reason, missing);
@@ -105,8 +95,8 @@ void SqliteIngest::store_loss(Storing& s, const IncomingRecord& record,
   db_.rows(
       "SELECT seq_first, seq_last FROM losses WHERE tenant_no=? AND device_no=? AND epoch=?"
       " AND seq_last >= ? AND seq_first <= ? ORDER BY seq_first",
-      [&](const sqlite::Row& row) { known.emplace_back(row.count(0), row.count(1)); },
-      device.tenant_no, device.device_no, s.epoch, from, record.seq_last);
+      [&](const sql::Row& row) { known.emplace_back(row.count(0), row.count(1)); },
+      device.numbers.tenant_no, device.numbers.device_no, s.epoch, from, record.seq_last);
   for (const auto& [first, last] : known) {
     if (first > 0) take(from, first - 1);
     from = std::max(from, last + 1);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Tokens, the audit log, and what could not be read.
 #include "hub/store/lists_text.hpp"
-#include "hub/store/sqlite_pages.hpp"
-#include "hub/store/sqlite_reads.hpp"
+#include "hub/store/pages.hpp"
+#include "hub/store/reads.hpp"
 
 #include <utility>
 
 namespace lapwing::hub::reads {
 
-Result<Page<DeadLetterRow>> dead_letters(sqlite::Connection& db, std::string_view tenant,
+Result<Page<DeadLetterRow>> dead_letters(sql::Connection& db, std::string_view tenant,
                                          const PageRequest& page) {
   const auto before = number_cursor(page, kLast);
   if (!before) return before.error();
@@ -18,7 +18,7 @@ Result<Page<DeadLetterRow>> dead_letters(sqlite::Connection& db, std::string_vie
       "SELECT number, device, epoch, seq, reason, bytes, received_at FROM dead_letters"
       " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND number < ?"
       " ORDER BY number DESC LIMIT ?",
-      [&](const sqlite::Row& row) {
+      [&](const sql::Row& row) {
         out.items.push_back({row.count(0), row.text(1), row.count(2), row.count(3), row.text(4),
                              row.text(5), from_micros(row.integer(6))});
       },
@@ -31,7 +31,7 @@ Result<Page<DeadLetterRow>> dead_letters(sqlite::Connection& db, std::string_vie
 
 namespace {
 
-TokenRow token_row(const sqlite::Row& row) {
+TokenRow token_row(const sql::Row& row) {
   return {row.text(0),
           row.text(1),
           row.text(2),
@@ -44,18 +44,18 @@ TokenRow token_row(const sqlite::Row& row) {
 
 }  // namespace
 
-Result<TokenRow> token_by_hash(sqlite::Connection& db, std::string_view hash) {
+Result<TokenRow> token_by_hash(sql::Connection& db, std::string_view hash) {
   std::optional<TokenRow> found;
   db.rows(
       "SELECT n.tenant, t.id, t.name, t.hash, t.scopes, t.created_at, t.expires_at, t.revoked_at"
       " FROM tokens t JOIN tenants n ON n.tenant_no = t.tenant_no WHERE t.hash = ?",
-      [&](const sqlite::Row& row) { found = token_row(row); }, hash);
+      [&](const sql::Row& row) { found = token_row(row); }, hash);
   if (db.failed()) return db.failure();
   if (!found) return Error{Errc::not_found, "there is no such token"};
   return *std::move(found);
 }
 
-Result<Page<TokenRow>> tokens(sqlite::Connection& db, std::string_view tenant,
+Result<Page<TokenRow>> tokens(sql::Connection& db, std::string_view tenant,
                               const PageRequest& page) {
   auto created = std::numeric_limits<std::int64_t>::min();
   std::string id;
@@ -73,7 +73,7 @@ Result<Page<TokenRow>> tokens(sqlite::Connection& db, std::string_view tenant,
       "SELECT n.tenant, t.id, t.name, t.hash, t.scopes, t.created_at, t.expires_at, t.revoked_at"
       " FROM tokens t JOIN tenants n ON n.tenant_no = t.tenant_no"
       " WHERE n.tenant = ? AND (t.created_at, t.id) > (?, ?) ORDER BY t.created_at, t.id LIMIT ?",
-      [&](const sqlite::Row& row) { out.items.push_back(token_row(row)); }, tenant, created, id,
+      [&](const sql::Row& row) { out.items.push_back(token_row(row)); }, tenant, created, id,
       rows + 1);
   if (db.failed()) return db.failure();
   close_page(out, rows, [](const TokenRow& t) {
@@ -82,7 +82,7 @@ Result<Page<TokenRow>> tokens(sqlite::Connection& db, std::string_view tenant,
   return out;
 }
 
-Result<Page<AuditRow>> audit(sqlite::Connection& db, std::string_view tenant,
+Result<Page<AuditRow>> audit(sql::Connection& db, std::string_view tenant,
                              const PageRequest& page) {
   const auto before = number_cursor(page, kLast);
   if (!before) return before.error();
@@ -92,7 +92,7 @@ Result<Page<AuditRow>> audit(sqlite::Connection& db, std::string_view tenant,
       "SELECT number, at, actor, action, subject, detail FROM audit"
       " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND number < ?"
       " ORDER BY number DESC LIMIT ?",
-      [&](const sqlite::Row& row) {
+      [&](const sql::Row& row) {
         out.items.push_back({row.count(0), std::string(tenant), from_micros(row.integer(1)),
                              row.text(2), row.text(3), row.text(4), row.text(5)});
       },

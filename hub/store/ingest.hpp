@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The SQLite store's ingest transaction.
+/// The ingest transaction, on every engine.
 #pragma once
 
 #include "hub/store/ingest_transaction.hpp"
-#include "shared/sqlite/connection.hpp"
+#include "hub/store/writer.hpp"
+#include "shared/sql/connection.hpp"
 
 #include <cstdint>
 #include <map>
@@ -11,33 +12,9 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
+#include <vector>
 
 namespace lapwing::hub {
-
-/// The writing connection and what it remembers between transactions.
-/// Threads: hold `mutex` while using anything else here.
-struct SqliteWriter {
-  /// A stream's row, as far as taking records in needs it.
-  struct Stream {
-    std::int64_t stream_no = 0;
-    std::string tags;  ///< as stored
-  };
-  /// By stream name, a zero byte, watch name.
-  using Streams = std::unordered_map<std::string, Stream>;
-
-  std::mutex mutex;
-  std::unique_ptr<sqlite::Connection> connection;
-  std::int64_t feed_seq = 0;      ///< newest given out
-  std::int64_t history_rows = 0;  ///< stored
-  std::int64_t dead_letter_number = 0;
-  std::map<std::int64_t, Streams> streams_of_device;  ///< a cache; forgotten on rollback
-  std::size_t streams_cached = 0;
-
-  /// Drops what a rolled-back transaction may have put into the caches, and reads the counters
-  /// again.
-  void forget();
-};
 
 /// Streams of one device the hub keeps; records of further ones are stored, without row and
 /// history.
@@ -46,11 +23,11 @@ inline constexpr std::int64_t kStreamsPerDeviceMax = 100'000;
 inline constexpr std::uint64_t kSeqMax = std::uint64_t{1} << 62U;
 inline constexpr std::size_t kDeadLetterBytesMax = 4096;
 
-class SqliteIngest final : public IngestTransaction {
+class Ingest final : public IngestTransaction {
  public:
   /// Takes the writer's lock and begins.
-  static Result<std::unique_ptr<IngestTransaction>> begin(SqliteWriter& writer);
-  ~SqliteIngest() override;
+  static Result<std::unique_ptr<IngestTransaction>> begin(Writer& writer);
+  ~Ingest() override;
 
   Result<DeviceSession> device(const DeviceKey& key) override;
   Result<std::optional<std::uint64_t>> record_hash(const DeviceKey& key, std::uint64_t epoch,
@@ -77,8 +54,7 @@ class SqliteIngest final : public IngestTransaction {
   };
   /// A device as this transaction changes it; written once at commit.
   struct DeviceWork {
-    std::int64_t tenant_no = 0;
-    std::int64_t device_no = 0;
+    reads::DeviceNumbers numbers;
     std::string device;
     DeviceSession session;
     Presence presence;
@@ -93,13 +69,14 @@ class SqliteIngest final : public IngestTransaction {
     std::int64_t streams = 0;
     std::int64_t anomalies_open = 0;
     std::map<std::uint64_t, std::uint64_t> lost_through;  ///< by epoch: the highest lost seq
-    std::uint64_t frontier = 0;  ///< up to here the epoch's records were seen in unbroken order
+    std::uint64_t keys_through = 0;  ///< highest number of the epoch taken here
+    std::uint64_t frontier = 0;      ///< up to here the epoch's records were seen in unbroken order
     std::optional<std::int64_t> newest_us;  ///< time of the newest record in order, of any epoch
     /// The earliest begin of a loss without an end (the least number: unknown); absent: there is
     /// none.
     std::optional<std::int64_t> open_loss_us;
     std::map<std::int64_t, StreamWork> stream_work;
-    SqliteWriter::Streams* known_streams = nullptr;
+    Writer::Streams* known_streams = nullptr;
   };
   /// What every step of storing one record needs.
   struct Storing {
@@ -109,7 +86,7 @@ class SqliteIngest final : public IngestTransaction {
     StoredCounts& counts;
   };
 
-  SqliteIngest(SqliteWriter& writer, std::unique_lock<std::mutex> lock);
+  Ingest(Writer& writer, std::unique_lock<std::mutex> lock);
 
   DeviceWork& work(const DeviceKey& key);
   void read_device(const DeviceKey& key, DeviceWork& device, bool& found);
@@ -122,7 +99,7 @@ class SqliteIngest final : public IngestTransaction {
   };
   bool may_be_lost(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq);
   std::optional<KnownLoss> find_loss(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq);
-  bool recover_from_loss(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq);
+  void recover_from_loss(DeviceWork& device, std::uint64_t epoch, const KnownLoss& loss);
   void store_loss(Storing& s, const IncomingRecord& record, const wire::LossRecord& loss);
   void add_loss(Storing& s, std::uint64_t first, std::uint64_t last, wire::LossReason reason,
                 std::uint64_t records);
@@ -139,13 +116,20 @@ class SqliteIngest final : public IngestTransaction {
   void load_streams(DeviceWork& device);
   void write_device(DeviceWork& device);
   void write_streams(DeviceWork& device);
+  void write_feed();
 
-  SqliteWriter& writer_;
+  Writer& writer_;
   std::unique_lock<std::mutex> lock_;
-  sqlite::Connection& db_;
+  sql::Connection& db_;
   std::map<DeviceKey, DeviceWork> devices_;
-  std::string stream_key_;  ///< reused
-  bool open_ = true;        ///< neither committed nor rolled back
+  struct FeedStep {
+    std::int64_t tenant_no;
+    std::int64_t anomaly_no;
+    int phase;
+  };
+  std::vector<FeedStep> feed_;  ///< numbered at the end
+  std::string stream_key_;      ///< reused
+  bool open_ = true;            ///< neither committed nor rolled back
 };
 
 }  // namespace lapwing::hub

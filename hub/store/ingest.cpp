@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hub/store/sqlite_ingest.hpp"
+#include "hub/store/ingest.hpp"
 
 #include "hub/store/sync_text.hpp"
 
@@ -9,45 +9,32 @@
 
 namespace lapwing::hub {
 
-void SqliteWriter::forget() {
-  streams_of_device.clear();
-  streams_cached = 0;
-  feed_seq = 0;
-  history_rows = 0;
-  connection->rows("SELECT key, value FROM meta", [this](const sqlite::Row& row) {
-    if (row.view(0) == "feed_seq") feed_seq = row.integer(1);
-    if (row.view(0) == "history_rows") history_rows = row.integer(1);
-    if (row.view(0) == "dead_letter_number") dead_letter_number = row.integer(1);
-  });
-}
+Ingest::Ingest(Writer& writer, std::unique_lock<std::mutex> lock)
+    : writer_(writer), lock_(std::move(lock)), db_(writer.db()) {}
 
-SqliteIngest::SqliteIngest(SqliteWriter& writer, std::unique_lock<std::mutex> lock)
-    : writer_(writer), lock_(std::move(lock)), db_(*writer.connection) {}
-
-Result<std::unique_ptr<IngestTransaction>> SqliteIngest::begin(SqliteWriter& writer) {
+Result<std::unique_ptr<IngestTransaction>> Ingest::begin(Writer& writer) {
   std::unique_lock lock(writer.mutex);
-  writer.connection->clear_failure();
-  writer.connection->run("BEGIN IMMEDIATE");
-  if (writer.connection->failed()) return writer.connection->failure();
-  return std::unique_ptr<IngestTransaction>(new SqliteIngest(writer, std::move(lock)));
+  auto& db = writer.db();
+  db.clear_failure();
+  db.begin(sql::Connection::Access::write);
+  if (db.failed()) return db.failure();
+  return std::unique_ptr<IngestTransaction>(new Ingest(writer, std::move(lock)));
 }
 
-SqliteIngest::~SqliteIngest() {
+Ingest::~Ingest() {
   if (!open_) return;
-  db_.clear_failure();
-  db_.run("ROLLBACK");
-  db_.clear_failure();
+  db_.rollback();
   writer_.forget();
   db_.clear_failure();
 }
 
-SqliteIngest::DeviceWork& SqliteIngest::work(const DeviceKey& key) {
+Ingest::DeviceWork& Ingest::work(const DeviceKey& key) {
   const auto at = devices_.find(key);
   assert(at != devices_.end() && "device() comes first");
   return at->second;
 }
 
-Result<DeviceSession> SqliteIngest::device(const DeviceKey& key) {
+Result<DeviceSession> Ingest::device(const DeviceKey& key) {
   if (const auto at = devices_.find(key); at != devices_.end()) return at->second.session;
   DeviceWork device;
   bool found = false;
@@ -60,16 +47,17 @@ Result<DeviceSession> SqliteIngest::device(const DeviceKey& key) {
   return devices_.emplace(key, std::move(device)).first->second.session;
 }
 
-void SqliteIngest::read_device(const DeviceKey& key, DeviceWork& device, bool& found) {
-  db_.rows(
+void Ingest::read_device(const DeviceKey& key, DeviceWork& device, bool& found) {
+  static constexpr std::string_view kSelect =
       "SELECT tenant_no, device_no, revoked_at IS NOT NULL, sync, online, connection_id, stored,"
       " lost_quota, lost_corrupt, lost_vanished, lost_poison, epoch_base, epoch_produced,"
       " epoch_accounted, streams, anomalies_open, record_us, open_loss_us FROM devices"
-      " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND device = ?",
-      [&](const sqlite::Row& row) {
+      " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND device = ?";
+  db_.rows(
+      std::string(kSelect).append(writer_.locking()),
+      [&](const sql::Row& row) {
         found = true;
-        device.tenant_no = row.integer(0);
-        device.device_no = row.integer(1);
+        device.numbers = {row.integer(0), row.integer(1)};
         device.device = key.device;
         device.session.revoked = row.integer(2) != 0;
         auto sync = sync_from(row.view(3));
@@ -94,7 +82,7 @@ void SqliteIngest::read_device(const DeviceKey& key, DeviceWork& device, bool& f
       key.tenant, key.device);
 }
 
-Result<void> SqliteIngest::save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) {
+Result<void> Ingest::save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) {
   auto& device = work(key);
   const auto watermark = std::min(state.watermark, kSeqMax);
   if (state.epoch != device.session.sync.epoch) {
@@ -103,6 +91,7 @@ Result<void> SqliteIngest::save_sync(const DeviceKey& key, const sync::DeviceSyn
     device.epoch_produced = watermark;
     device.epoch_accounted = 0;
     device.frontier = watermark;
+    device.keys_through = 0;
   }
   device.frontier = std::max(device.frontier, watermark);
   device.epoch_produced = std::max(device.epoch_produced, watermark);
@@ -112,26 +101,20 @@ Result<void> SqliteIngest::save_sync(const DeviceKey& key, const sync::DeviceSyn
   return {};
 }
 
-Result<std::optional<std::uint64_t>> SqliteIngest::record_hash(const DeviceKey& key,
-                                                               std::uint64_t epoch,
-                                                               std::uint64_t seq) {
-  const auto& device = work(key);
-  std::optional<std::uint64_t> hash;
-  db_.rows(
-      "SELECT hash FROM ledger WHERE tenant_no=? AND device_no=? AND epoch=? AND seq=?",
-      [&](const sqlite::Row& row) { hash = row.count(0); }, device.tenant_no, device.device_no,
-      epoch, seq);
+Result<std::optional<std::uint64_t>> Ingest::record_hash(const DeviceKey& key, std::uint64_t epoch,
+                                                         std::uint64_t seq) {
+  const auto hash = writer_.key_hash({work(key).numbers, epoch, seq});
   if (db_.failed()) return db_.failure();
   return hash;
 }
 
-Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> SqliteIngest::online_devices(
+Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> Ingest::online_devices(
     std::size_t limit) {
   std::vector<std::pair<DeviceKey, sync::DeviceSyncState>> devices;
   db_.rows(
       "SELECT t.tenant, d.device, d.sync FROM devices d JOIN tenants t USING(tenant_no)"
       " WHERE d.online = 1 LIMIT ?",
-      [&](const sqlite::Row& row) {
+      [&](const sql::Row& row) {
         if (auto state = sync_from(row.view(2))) {
           devices.emplace_back(DeviceKey{row.text(0), row.text(1)}, *std::move(state));
         }
@@ -141,7 +124,7 @@ Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> SqliteIngest::o
   return devices;
 }
 
-Result<void> SqliteIngest::save_presence(const DeviceKey& key, const Presence& presence) {
+Result<void> Ingest::save_presence(const DeviceKey& key, const Presence& presence) {
   auto& device = work(key);
   auto& known = device.presence;
   auto status = presence.status ? presence.status : std::move(known.status);
@@ -152,6 +135,16 @@ Result<void> SqliteIngest::save_presence(const DeviceKey& key, const Presence& p
   known.agent_version = std::move(version);
   device.presence_changed = true;
   device.changed = true;
+  // On its way here it may have been with another replica, which may have changed its streams.
+  if (presence.connection_id != device.session.connection_id) {
+    auto& cache = writer_.stream_cache;
+    if (const auto at = cache.of_device.find(device.numbers.device_no);
+        at != cache.of_device.end()) {
+      cache.streams -= at->second.size();
+      cache.of_device.erase(at);
+    }
+    device.known_streams = nullptr;
+  }
   device.session.online = presence.online;
   device.session.connection_id = presence.connection_id;
   auto produced = presence.produced_seq;
@@ -160,9 +153,8 @@ Result<void> SqliteIngest::save_presence(const DeviceKey& key, const Presence& p
   return {};
 }
 
-Result<StoredCounts> SqliteIngest::store(const DeviceKey& key, std::uint64_t epoch,
-                                         Time received_at,
-                                         std::span<const IncomingRecord> records) {
+Result<StoredCounts> Ingest::store(const DeviceKey& key, std::uint64_t epoch, Time received_at,
+                                   std::span<const IncomingRecord> records) {
   StoredCounts counts;
   Storing storing{work(key), epoch, received_at, counts};
   storing.device.changed = true;
@@ -177,7 +169,7 @@ Result<StoredCounts> SqliteIngest::store(const DeviceKey& key, std::uint64_t epo
   return counts;
 }
 
-void SqliteIngest::store_record(Storing& s, const IncomingRecord& record) {
+void Ingest::store_record(Storing& s, const IncomingRecord& record) {
   if (const auto* loss = std::get_if<wire::LossRecord>(record.body)) {
     store_loss(s, record, *loss);
     return;
@@ -196,59 +188,57 @@ void SqliteIngest::store_record(Storing& s, const IncomingRecord& record) {
   }
 }
 
-void SqliteIngest::write_device(DeviceWork& device) {
-  db_.run(
+void Ingest::write_device(DeviceWork& device) {
+  db_.post(
       "UPDATE devices SET stored=?, lost_quota=?, lost_corrupt=?, lost_vanished=?, lost_poison=?,"
       " epoch_base=?, epoch_produced=?, epoch_accounted=?, streams=?, anomalies_open=?,"
       " record_us=?, open_loss_us=? WHERE tenant_no=? AND device_no=?",
       device.stored, device.lost.quota, device.lost.corrupt, device.lost.vanished,
       device.lost.poison, device.epoch_base, device.epoch_produced, device.epoch_accounted,
       device.streams, device.anomalies_open, device.newest_us, device.open_loss_us,
-      device.tenant_no, device.device_no);
+      device.numbers.tenant_no, device.numbers.device_no);
   if (device.sync_changed) {
     const auto& sync = device.session.sync;
-    db_.run(
+    db_.post(
         "UPDATE devices SET sync=?, epoch=?, watermark=?, quarantined=?"
         " WHERE tenant_no=? AND device_no=?",
-        sync_text(sync), sync.epoch, sync.watermark, !sync.quarantine.empty(), device.tenant_no,
-        device.device_no);
+        sync_text(sync), sync.epoch, sync.watermark, !sync.quarantine.empty(),
+        device.numbers.tenant_no, device.numbers.device_no);
   }
   if (device.presence_changed) {
     const auto& p = device.presence;
-    db_.run(
+    db_.post(
         "UPDATE devices SET online=?, connection_id=?, last_seen=?"
         " WHERE tenant_no=? AND device_no=?",
-        p.online, p.connection_id, to_micros(p.seen), device.tenant_no, device.device_no);
+        p.online, p.connection_id, to_micros(p.seen), device.numbers.tenant_no,
+        device.numbers.device_no);
     if (!p.agent_version.empty()) {
-      db_.run("UPDATE devices SET agent_version=? WHERE tenant_no=? AND device_no=?",
-              p.agent_version, device.tenant_no, device.device_no);
+      db_.post("UPDATE devices SET agent_version=? WHERE tenant_no=? AND device_no=?",
+               p.agent_version, device.numbers.tenant_no, device.numbers.device_no);
     }
     if (p.status) {
-      db_.run(
+      db_.post(
           "UPDATE devices SET readings_total=?, outbox_records=?, outbox_bytes=?,"
           " quarantined_total=? WHERE tenant_no=? AND device_no=?",
           p.status->readings_total, p.status->outbox_records, p.status->outbox_bytes,
-          p.status->quarantined_total, device.tenant_no, device.device_no);
+          p.status->quarantined_total, device.numbers.tenant_no, device.numbers.device_no);
     }
   }
 }
 
-Result<std::uint64_t> SqliteIngest::commit() {
+Result<std::uint64_t> Ingest::commit() {
   for (auto& [key, device] : devices_) {
     if (!device.changed) continue;
     write_streams(device);
     write_device(device);
   }
-  const auto remember = [this](const char* key, std::int64_t value) {
-    db_.run("INSERT INTO meta VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET value=?2", key, value);
-  };
-  remember("feed_seq", writer_.feed_seq);
-  remember("history_rows", writer_.history_rows);
-  remember("dead_letter_number", writer_.dead_letter_number);
-  db_.run("COMMIT");
+  writer_.flush();
+  write_feed();
+  writer_.remember();
+  db_.commit();
   if (db_.failed()) return db_.failure();
   open_ = false;
-  const auto newest = static_cast<std::uint64_t>(writer_.feed_seq);
+  const auto newest = writer_.feed_newest();
   lock_.unlock();
   return newest;
 }

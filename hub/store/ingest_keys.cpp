@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The part of the ingest transaction that keeps the account: keys and poison. Losses are next
 /// door.
-#include "hub/store/sqlite_ingest.hpp"
+#include "hub/store/ingest.hpp"
+#include "shared/sync/hub.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -14,32 +15,29 @@ constexpr int kPoisonClass = 0;
 
 }  // namespace
 
-/// Writes the key, once; false when the hub has the record. Keeps the epoch's account.
-bool SqliteIngest::take_key(Storing& s, std::uint64_t seq, int record_class, std::uint64_t hash) {
+/// Keeps the key, once; false when the hub has the record. Keeps the epoch's account.
+bool Ingest::take_key(Storing& s, std::uint64_t seq, int record_class, std::uint64_t hash) {
   auto& device = s.device;
   const auto& sync = device.session.sync;
-  const bool lossy = may_be_lost(device, s.epoch, seq);
+  const auto loss = find_loss(device, s.epoch, seq);
+  const bool current = s.epoch == sync.epoch;
   // At or below the watermark everything is accounted for; only a lost record may still turn up.
-  if (s.epoch == sync.epoch && seq <= sync.watermark && !lossy) return false;
-  const auto written = db_.run(
-      "INSERT INTO ledger(tenant_no, device_no, epoch, seq, class, hash) VALUES(?,?,?,?,?,?)"
-      " ON CONFLICT DO NOTHING",
-      device.tenant_no, device.device_no, s.epoch, seq, record_class, hash);
-  if (written == 0) return false;
-  if (lossy && recover_from_loss(device, s.epoch, seq)) return true;
-  if (s.epoch == sync.epoch) {
-    if (seq <= sync.watermark) {  // its ledger row was trimmed, and it is no lost one
-      db_.run("DELETE FROM ledger WHERE tenant_no=? AND device_no=? AND epoch=? AND seq=?",
-              device.tenant_no, device.device_no, s.epoch, seq);
-      return false;
-    }
+  if (current && seq <= sync.watermark && !loss) return false;
+  const bool newest = current && seq > std::max(sync::newest_seq(sync), device.keys_through);
+  if (!writer_.add_key({device.numbers, s.epoch, seq}, record_class, hash, newest, s.received_at)) {
+    return false;
+  }
+  if (current) device.keys_through = std::max(device.keys_through, seq);
+  if (loss) {
+    recover_from_loss(device, s.epoch, *loss);
+  } else if (current) {
     ++device.epoch_accounted;
     device.epoch_produced = std::max(device.epoch_produced, seq);
   }
   return true;
 }
 
-Result<void> SqliteIngest::dead_letter(const DeviceKey& key, const DeadLetter& letter) {
+Result<void> Ingest::dead_letter(const DeviceKey& key, const DeadLetter& letter) {
   auto& device = work(key);
   device.changed = true;
   if (letter.epoch != 0) {
@@ -63,9 +61,9 @@ Result<void> SqliteIngest::dead_letter(const DeviceKey& key, const DeadLetter& l
   }
   const std::string_view bytes(letter.bytes.data(),
                                std::min(letter.bytes.size(), kDeadLetterBytesMax));
-  db_.run("INSERT INTO dead_letters VALUES(?,?,?,?,?,?,?,?)", device.tenant_no,
-          ++writer_.dead_letter_number, device.device, letter.epoch, letter.seq, letter.reason,
-          sqlite::Blob{bytes}, to_micros(letter.received_at));
+  db_.run("INSERT INTO dead_letters VALUES(?,?,?,?,?,?,?,?)", device.numbers.tenant_no,
+          writer_.next_dead_letter(), device.device, letter.epoch, letter.seq, letter.reason,
+          sql::Blob{bytes}, to_micros(letter.received_at));
   if (db_.failed()) return db_.failure();
   return {};
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The part of the ingest transaction that tells when losses fell: between the records around them.
-#include "hub/store/sqlite_ingest.hpp"
+#include "hub/store/ingest.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -25,7 +25,7 @@ std::optional<std::int64_t> own_time(const wire::RecordBody& body) {
 
 /// Whether the numbers go on where the epoch's unbroken order ended; then the order goes on to
 /// `seq_last`. False for live copies that came ahead and for what was seen before.
-bool SqliteIngest::follows(Storing& s, std::uint64_t seq, std::uint64_t seq_last) {
+bool Ingest::follows(Storing& s, std::uint64_t seq, std::uint64_t seq_last) {
   auto& device = s.device;
   if (s.epoch != device.session.sync.epoch) return false;
   if (seq > device.frontier + 1 || seq_last <= device.frontier) return false;
@@ -36,7 +36,7 @@ bool SqliteIngest::follows(Storing& s, std::uint64_t seq, std::uint64_t seq_last
 /// A record tells how late it is at the device, whether its key is new or came as a live copy.
 /// Summaries are written at their end: each sets the time, so that a clock that was wrong does not
 /// last. Onsets and peaks may be long past when they are told: anomalies only move it on.
-void SqliteIngest::note_time(Storing& s, const IncomingRecord& record) {
+void Ingest::note_time(Storing& s, const IncomingRecord& record) {
   if (!follows(s, record.seq, record.seq_last)) return;
   const auto time = own_time(*record.body);
   if (!time) return;
@@ -47,31 +47,31 @@ void SqliteIngest::note_time(Storing& s, const IncomingRecord& record) {
 }
 
 /// The order has reached these losses: their window begins with the newest record before.
-void SqliteIngest::open_windows(Storing& s, std::uint64_t first, std::uint64_t last) {
+void Ingest::open_windows(Storing& s, std::uint64_t first, std::uint64_t last) {
   auto& device = s.device;
   const auto opened = db_.run(
       "UPDATE losses SET from_us=?, open=1 WHERE tenant_no=? AND device_no=? AND epoch=?"
       " AND seq_first BETWEEN ? AND ? AND records > 0 AND open=0 AND to_us IS NULL",
-      device.newest_us, device.tenant_no, device.device_no, s.epoch, first, last);
+      device.newest_us, device.numbers.tenant_no, device.numbers.device_no, s.epoch, first, last);
   if (opened == 0) return;
   const auto from = device.newest_us.value_or(kUnknownBegin);
   device.open_loss_us = std::min(device.open_loss_us.value_or(from), from);
 }
 
 /// Ends the windows of losses below `seq` that had begun by then.
-void SqliteIngest::close_windows(Storing& s, std::uint64_t seq, std::int64_t time_us) {
+void Ingest::close_windows(Storing& s, std::uint64_t seq, std::int64_t time_us) {
   auto& device = s.device;
   db_.run(
       "UPDATE losses SET to_us=?1, open=0 WHERE tenant_no=?2 AND device_no=?3 AND open=1"
       " AND (epoch < ?4 OR seq_last < ?5) AND coalesce(from_us, ?1) <= ?1",
-      time_us, device.tenant_no, device.device_no, s.epoch, seq);
+      time_us, device.numbers.tenant_no, device.numbers.device_no, s.epoch, seq);
   device.open_loss_us.reset();
   db_.rows(
       "SELECT min(coalesce(from_us, ?)) FROM losses WHERE tenant_no=? AND device_no=? AND open=1",
-      [&](const sqlite::Row& row) {
+      [&](const sql::Row& row) {
         if (!row.is_null(0)) device.open_loss_us = row.integer(0);
       },
-      kUnknownBegin, device.tenant_no, device.device_no);
+      kUnknownBegin, device.numbers.tenant_no, device.numbers.device_no);
 }
 
 }  // namespace lapwing::hub

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/// What the SQLite store's list queries share.
+/// What the list queries share.
 #pragma once
 
 #include "hub/store/cursor.hpp"
 #include "hub/store/store.hpp"
-#include "shared/sqlite/connection.hpp"
+#include "shared/sql/connection.hpp"
 
 #include <cstdint>
 #include <limits>
@@ -14,7 +14,7 @@ namespace lapwing::hub::reads {
 
 inline constexpr std::int64_t kLast = std::numeric_limits<std::int64_t>::max();
 
-inline std::optional<Time> instant(const sqlite::Row& row, int column) {
+inline std::optional<Time> instant(const sql::Row& row, int column) {
   if (row.is_null(column)) return std::nullopt;
   return from_micros(row.integer(column));
 }

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Score history in PostgreSQL: one stream's points, window by window, out of what its device sent.
+#include "hub/store/postgres_history.hpp"
+
+#include <algorithm>
+#include <string>
+
+namespace lapwing::hub {
+namespace {
+
+/// Minutes of the first window; each is four times as long as the one before.
+constexpr std::int64_t kWindowMin = 256;
+constexpr std::int64_t kWindowMax = 1 << 20;
+
+constexpr std::string_view kFields =
+    " begin_us, end_us, readings, value_min, value_mean, value_max, score_mean, score_max,"
+    " expected, lower, upper FROM history WHERE tenant_no=?1 AND device_no=?2 AND stream_no=?3"
+    " AND minute BETWEEN ?4 AND ?5 AND begin_us >= ?6 AND begin_us < ?7";
+const std::string kForward =
+    "SELECT" + std::string(kFields) + " ORDER BY minute, begin_us, received_at LIMIT ?8";
+const std::string kBackward =
+    "SELECT" + std::string(kFields) + " ORDER BY minute DESC, begin_us DESC, received_at LIMIT ?8";
+
+class PostgresPoints final : public reads::StreamPoints {
+ public:
+  PostgresPoints(sql::Connection& db, reads::DeviceNumbers device, std::int64_t stream)
+      : db_(db), device_(device), stream_(stream) {}
+
+  void forward(std::int64_t from, std::int64_t to, std::size_t limit,
+               std::vector<HistoryPoint>& out) override {
+    auto window = kWindowMin;
+    while (!db_.failed() && out.size() < limit && from < to) {
+      const auto first = edge(
+          "SELECT minute FROM history WHERE tenant_no=? AND device_no=? AND minute >= ?"
+          " ORDER BY minute LIMIT 1",
+          reads::minute_of(from));
+      if (!first || *first > reads::minute_of(to - 1)) return;
+      const auto last = std::min(reads::minute_of(to - 1), *first + window - 1);
+      read(kForward, *first, last, from, to, limit, out);
+      if (last == reads::minute_of(to - 1)) return;
+      from = std::max(from, (last + 1) * kMinuteUs);
+      window = std::min(window * 4, kWindowMax);
+    }
+  }
+
+  void backward(std::int64_t from, std::int64_t to, std::size_t limit,
+                std::vector<HistoryPoint>& out) override {
+    auto window = kWindowMin;
+    while (!db_.failed() && out.size() < limit && from < to) {
+      const auto last = edge(
+          "SELECT minute FROM history WHERE tenant_no=? AND device_no=? AND minute <= ?"
+          " ORDER BY minute DESC LIMIT 1",
+          reads::minute_of(to - 1));
+      if (!last || *last < reads::minute_of(from)) return;
+      const auto first = std::max(reads::minute_of(from), *last - window + 1);
+      read(kBackward, first, *last, from, to, limit, out);
+      if (first == reads::minute_of(from)) return;
+      to = first * kMinuteUs;
+      window = std::min(window * 4, kWindowMax);
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kMinuteUs = 60'000'000;
+
+  /// The nearest minute of which the device sent anything.
+  std::optional<std::int64_t> edge(std::string_view sql, std::int64_t minute) {
+    std::optional<std::int64_t> found;
+    db_.rows(
+        sql, [&](const sql::Row& row) { found = row.integer(0); }, device_.tenant_no,
+        device_.device_no, minute);
+    return found;
+  }
+
+  void read(std::string_view sql, std::int64_t first, std::int64_t last, std::int64_t from,
+            std::int64_t to, std::size_t limit, std::vector<HistoryPoint>& out) {
+    db_.rows(
+        sql,
+        [&](const sql::Row& row) {
+          const auto begin = from_micros(row.integer(0));
+          // Told twice, or the clock was set back: the first stays, as in SQLite.
+          if (!out.empty() && out.back().begin == begin) return;
+          out.push_back({begin,
+                         from_micros(row.integer(1)),
+                         row.count(2),
+                         row.number(3),
+                         row.number(4),
+                         row.number(5),
+                         row.number(6),
+                         row.number(7),
+                         {row.number(8), row.number(9), row.number(10)}});
+        },
+        device_.tenant_no, device_.device_no, stream_, first, last, from, to, limit - out.size());
+  }
+
+  sql::Connection& db_;
+  reads::DeviceNumbers device_;
+  std::int64_t stream_;
+};
+
+}  // namespace
+
+std::unique_ptr<reads::StreamPoints> postgres_points(sql::Connection& db,
+                                                     const reads::DeviceNumbers& device,
+                                                     std::int64_t stream_no) {
+  return std::make_unique<PostgresPoints>(db, device, stream_no);
+}
+
+}  // namespace lapwing::hub

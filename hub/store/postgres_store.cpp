@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "hub/store/postgres_store.hpp"
+
+#include "hub/store/postgres_history.hpp"
+#include "hub/store/postgres_partitions.hpp"
+#include "hub/store/postgres_schema.hpp"
+#include "hub/store/postgres_trim.hpp"
+#include "hub/store/postgres_writer.hpp"
+#include "hub/store/sql_store.hpp"
+
+#include <algorithm>
+#include <mutex>
+#include <utility>
+
+namespace lapwing::hub {
+namespace {
+
+constexpr std::int64_t kChangesLock = 0x6c776368;  // advisory: changes that people make
+
+class PostgresStore final : public SqlStore {
+ public:
+  static Result<std::unique_ptr<Store>> open(const PostgresStoreOptions& options);
+
+  Result<Trimmed> trim(Time at) override {
+    return trim_postgres(*upkeep_, upkeep_mutex_, *partitions_, retention_, at);
+  }
+
+ private:
+  struct Connections {
+    std::unique_ptr<postgres::Connection> writer;
+    std::unique_ptr<postgres::Connection> changes;
+    std::unique_ptr<postgres::Connection> upkeep;
+    std::unique_ptr<postgres::Connection> partitions;
+  };
+
+  PostgresStore(Connections connections, std::unique_ptr<Partitions> partitions,
+                const Retention& retention)
+      : SqlStore(std::make_unique<PostgresWriter>(std::move(connections.writer), *partitions),
+                 std::move(connections.changes), postgres_points),
+        partitions_(std::move(partitions)),
+        upkeep_(std::move(connections.upkeep)),
+        retention_(retention) {}
+
+  void serialize(sql::Connection& db) override {
+    db.rows(
+        "SELECT pg_advisory_xact_lock(?)", [](const sql::Row&) {}, kChangesLock);
+  }
+
+  std::uint64_t bytes_on_disk(sql::Connection& db) override {
+    std::uint64_t bytes = 0;
+    db.rows("SELECT pg_database_size(current_database())",
+            [&](const sql::Row& row) { bytes = row.count(0); });
+    return bytes;
+  }
+
+  std::unique_ptr<Partitions> partitions_;
+  std::mutex upkeep_mutex_;
+  std::unique_ptr<postgres::Connection> upkeep_;
+  Retention retention_;
+};
+
+Result<std::unique_ptr<Store>> PostgresStore::open(const PostgresStoreOptions& options) {
+  Connections made;
+  for (auto* one : {&made.writer, &made.changes, &made.upkeep, &made.partitions}) {
+    auto connection = postgres::Connection::open(options.connection);
+    if (!connection) return connection.error();
+    *one = *std::move(connection);
+  }
+  if (auto migrated = postgres::migrate(*made.changes, kPostgresMigrations); !migrated) {
+    return within("open store", std::move(migrated).error());
+  }
+  auto partitions = std::make_unique<Partitions>(std::move(made.partitions));
+  std::unique_ptr<PostgresStore> store(
+      new PostgresStore(std::move(made), std::move(partitions), options.retention));
+  for (std::size_t i = 0; i < std::max<std::size_t>(options.readers, 1); ++i) {
+    auto reader = postgres::Connection::open(options.connection);
+    if (!reader) return reader.error();
+    store->add_reader(*std::move(reader));
+  }
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_postgres_store(const PostgresStoreOptions& options) {
+  return PostgresStore::open(options);
+}
+
+}  // namespace lapwing::hub

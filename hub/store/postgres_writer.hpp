@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+/// How records are taken in on PostgreSQL: what grows by the record is gathered in memory and
+/// copied in at the end of the transaction; a device's row is locked against other replicas.
+#pragma once
+
+#include "hub/store/postgres_partitions.hpp"
+#include "hub/store/writer.hpp"
+#include "shared/postgres/connection.hpp"
+#include "shared/postgres/copy_rows.hpp"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace lapwing::hub {
+
+class PostgresWriter final : public Writer {
+ public:
+  /// `partitions` must outlive it.
+  PostgresWriter(std::unique_ptr<postgres::Connection> connection, Partitions& partitions);
+
+  void forget() override;
+  [[nodiscard]] std::string_view locking() const override { return " FOR UPDATE"; }
+  bool add_key(const RecordKey& key, int record_class, std::uint64_t hash, bool newest,
+               Time received_at) override;
+  std::uint64_t keys_through(const RecordKey& key, std::uint64_t last) override;
+  std::optional<std::uint64_t> key_hash(const RecordKey& key) override;
+  void add_point(const reads::DeviceNumbers& device, std::int64_t stream_no,
+                 const wire::SummaryRecord& summary, Time received_at) override;
+  std::int64_t next_dead_letter() override;
+  void flush() override;
+  std::int64_t take_feed_seqs(std::int64_t count) override;
+  [[nodiscard]] std::uint64_t feed_newest() const override { return feed_newest_; }
+
+ private:
+  /// Consecutive numbers that are not written yet.
+  struct Run {
+    std::int64_t received_at = 0;
+    std::uint64_t epoch = 0;
+    std::uint64_t first = 0;
+    std::uint64_t last = 0;
+    std::string classes;
+    std::string hashes;
+  };
+  /// What is known of the numbers around one that was asked for: all there, or none.
+  struct Stretch {
+    std::uint64_t epoch = 0;
+    std::uint64_t first = 1;
+    std::uint64_t last = 0;
+    bool there = false;
+  };
+  struct DeviceKeys {
+    Run run;
+    Stretch stretch;
+  };
+  /// By tenant and device number.
+  using Keys = std::map<std::pair<std::int64_t, std::int64_t>, DeviceKeys>;
+
+  [[nodiscard]] postgres::Connection& postgres() const {
+    return static_cast<postgres::Connection&>(db());
+  }
+  void close_run(const reads::DeviceNumbers& device, Run& run);
+  void write_keys();
+  bool is_there(const RecordKey& key);
+  void make_room(Time received_at);
+
+  Partitions& partitions_;
+  postgres::CopyRows ledger_;
+  postgres::CopyRows history_;
+  Keys keys_;
+  std::uint64_t feed_newest_ = 0;
+  std::optional<std::int64_t> room_day_;  ///< its partitions are there
+};
+
+}  // namespace lapwing::hub

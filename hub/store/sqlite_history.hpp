@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Score history as SQLite keeps it.
+#pragma once
+
+#include "hub/store/reads.hpp"
+
+namespace lapwing::hub {
+
+std::unique_ptr<reads::StreamPoints> sqlite_points(sql::Connection& db,
+                                                   const reads::DeviceNumbers& device,
+                                                   std::int64_t stream_no);
+
+}  // namespace lapwing::hub
