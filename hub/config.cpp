@@ -82,8 +82,8 @@ HubConfig HubConfig::read(config::Section& root) {
   c.log_format = log.choice({"format", "one line per event"}, c.log_format, {"logfmt", "json"});
   c.mqtt = read_mqtt(root.table({"mqtt", "the hub's own broker"}), c.data_dir);
   c.http = read_http(root.table({"http", "API, page, health and metrics"}), c.data_dir);
-  auto store = root.table({"store", "how much is kept"});
-  c.store = SqliteStoreOptions::read(store);
+  auto store = root.table({"store", "where and how much is kept"});
+  c.store = StoreConfig::read(store);
   auto ingest = root.table({"ingest", "taking in what devices send"});
   c.ingest = IngestConfig::read(ingest);
   return c;

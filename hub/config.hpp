@@ -3,7 +3,7 @@
 #pragma once
 
 #include "hub/ingest/config.hpp"
-#include "hub/store/sqlite_store.hpp"
+#include "hub/store/config.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -45,11 +45,8 @@ struct HubConfig {
   std::string log_format = "logfmt";
   HubMqttConfig mqtt;
   HubHttpConfig http;
-  SqliteStoreOptions store;
+  StoreConfig store;
   IngestConfig ingest;
-
-  /// The store's file.
-  [[nodiscard]] std::filesystem::path database_file() const { return data_dir / "hub.db"; }
 
   static HubConfig read(config::Section& root);
 };

@@ -7,7 +7,7 @@
 #include "hub/fleet/enrolment.hpp"
 #include "hub/ingest/ingest.hpp"
 #include "hub/store/feed.hpp"
-#include "hub/store/sqlite_store.hpp"
+#include "hub/store/store.hpp"
 #include "hub/web/web.hpp"
 #include "shared/base/config.hpp"
 #include "shared/base/files.hpp"
@@ -62,8 +62,10 @@ struct Parts {
   HubConfig config;
   Metrics metrics;
   Feed feed;
-  std::optional<FileLock> lock;  ///< two hubs on one SQLite store would both number the feed
+  std::optional<FileLock>
+      lock;  ///< two hubs on one SQLite store would both number the feed; keys too are one's own
   std::unique_ptr<Store> store;
+  std::unique_ptr<FeedWatch> feed_watch;
   std::unique_ptr<Ingest> ingest;
   std::unique_ptr<Enrolment> enrolment;
   std::unique_ptr<Api> api;
@@ -73,7 +75,7 @@ struct Parts {
   [[nodiscard]] std::filesystem::path port_file() const { return config.data_dir / "http.port"; }
 };
 
-Result<void> open_store(Parts& parts) {
+Result<void> start_store(Parts& parts) {
   auto lock = FileLock::take(parts.config.data_dir / "hub.lock");
   if (!lock && lock.error().code == Errc::exists) {
     return Error{Errc::exists, parts.config.data_dir.string() +
@@ -81,9 +83,12 @@ Result<void> open_store(Parts& parts) {
   }
   if (!lock) return lock.error();
   parts.lock = *std::move(lock);
-  auto store = open_sqlite_store(parts.config.database_file(), parts.config.store);
+  auto store = hub::open_store(parts.config.store, parts.config.data_dir);
   if (!store) return store.error();
   parts.store = *std::move(store);
+  auto watch = parts.store->watch_feed(parts.feed);
+  if (!watch) return watch.error();
+  parts.feed_watch = *std::move(watch);
   return {};
 }
 
@@ -167,9 +172,10 @@ RunEnd<HubConfig> run(const ServeOptions& options, const HubConfig& config,
   Parts parts{.config = config};
   const std::array steps{
       Step{.name = "store",
-           .start = [&] { return open_store(parts); },
+           .start = [&] { return start_store(parts); },
            .stop =
                [&] {
+                 parts.feed_watch.reset();
                  parts.store.reset();
                  parts.lock.reset();
                }},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/cli/commands.hpp"
 #include "hub/fleet/tokens.hpp"
-#include "hub/store/sqlite_store.hpp"
+#include "hub/store/config.hpp"
 #include "shared/base/config.hpp"
 
 #include <algorithm>
@@ -23,21 +23,25 @@ int fail(const char* command, const Error& error, std::ostream& err) {
 
 /// The store of the hub that this file configures. It must exist: a token in a new, empty store by
 /// a mistyped path would be of no use.
-Result<std::unique_ptr<Store>> open_store(const std::filesystem::path& config) {
-  if (::access(config.c_str(), R_OK) != 0) {
-    return Error{Errc::bad_config, config.string() +
+Result<std::unique_ptr<Store>> configured_store(const std::filesystem::path& path) {
+  if (::access(path.c_str(), R_OK) != 0) {
+    return Error{Errc::bad_config, path.string() +
                                        ": cannot be read; name the hub's hub.toml with --config, "
                                        "or make a hub with `lapwing-hub init`"};
   }
-  auto document = config::Document::load(config, config::process_environment());
-  auto hub = document.root().table({"hub", "the hub itself"});
-  const auto file =
-      hub.path({"data_dir", "folder of database, keys and certificates"}, "data") / "hub.db";
-  if (::access(file.c_str(), F_OK) != 0) {
+  auto document = config::Document::load(path, config::process_environment());
+  auto root = document.root();
+  const auto data_dir =
+      root.table({"hub", "the hub itself"})
+          .path({"data_dir", "folder of database, keys and certificates"}, "data");
+  auto section = root.table({"store", "where and how much is kept"});
+  const auto config = StoreConfig::read(section);
+  const auto file = data_dir / "hub.db";
+  if (config.url.empty() && ::access(file.c_str(), F_OK) != 0) {
     return Error{Errc::bad_config,
-                 file.string() + ": there is no store; see [hub] data_dir in " + config.string()};
+                 file.string() + ": there is no store; see [hub] data_dir in " + path.string()};
   }
-  auto store = open_sqlite_store(file);
+  auto store = open_store(config, data_dir);
   if (!store && store.error().code == Errc::exists) {
     return Error{Errc::exists, file.string() +
                                    ": the hub is running; use its API (POST /api/v1/tokens), or "
@@ -72,7 +76,7 @@ int run_token_create(const TokenCommand& command, std::ostream& out, std::ostrea
     }
     request.lifetime = *lifetime;
   }
-  auto store = open_store(command.config);
+  auto store = configured_store(command.config);
   if (!store) return fail("create", store.error(), err);
   auto made = create_token(**store, request, "cli", now());
   if (!made) return fail("create", made.error(), err);
@@ -83,7 +87,7 @@ int run_token_create(const TokenCommand& command, std::ostream& out, std::ostrea
 }
 
 int run_token_list(const TokenCommand& command, std::ostream& out, std::ostream& err) {
-  auto store = open_store(command.config);
+  auto store = configured_store(command.config);
   if (!store) return fail("list", store.error(), err);
   PageRequest page{.limit = 1000, .cursor = {}};
   const Time at = now();
@@ -100,7 +104,7 @@ int run_token_list(const TokenCommand& command, std::ostream& out, std::ostream&
 }
 
 int run_token_revoke(const TokenCommand& command, std::ostream& out, std::ostream& err) {
-  auto store = open_store(command.config);
+  auto store = configured_store(command.config);
   if (!store) return fail("revoke", store.error(), err);
   if (auto done = revoke_token(**store, command.tenant, command.id, "cli", now()); !done) {
     if (done.error().code == Errc::not_found) {

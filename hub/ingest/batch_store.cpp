@@ -34,6 +34,16 @@ bool sane(const wire::RecordBatch& batch) {
          (batch.entries.empty() || batch.entries.back().seq_last < kSeqMax);
 }
 
+/// The devices these messages say they are of.
+std::vector<DeviceKey> devices_of(std::span<const UpMessage> messages) {
+  std::vector<DeviceKey> keys;
+  for (const auto& message : messages) {
+    const auto topic = wire::parse_topic(message.topic);
+    if (topic) keys.push_back({topic->identity.tenant, topic->identity.device});
+  }
+  return keys;
+}
+
 }  // namespace
 
 /// One transaction in the making.
@@ -95,6 +105,7 @@ Result<Taken> BatchStore::take(std::span<const UpMessage> messages) {
   auto transaction = store_.begin_ingest();
   if (!transaction) return transaction.error();
   round.transaction = *std::move(transaction);
+  if (auto locked = round.transaction->lock(devices_of(messages)); !locked) return locked.error();
   Taken taken;
   while (taken.messages < messages.size() && round.records < config_.commit_records_max) {
     if (auto done = take_one(round, messages[taken.messages]); !done) return done.error();

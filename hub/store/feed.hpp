@@ -50,4 +50,10 @@ class Feed {
   std::map<std::uint64_t, Listener> listeners_ LAPWING_GUARDED_BY(mutex_);
 };
 
+/// Tells a Feed what other replicas committed, while it lives (see Store::watch_feed).
+class FeedWatch {
+ public:
+  virtual ~FeedWatch() = default;
+};
+
 }  // namespace lapwing::hub

@@ -77,6 +77,10 @@ class IngestTransaction {
   IngestTransaction(const IngestTransaction&) = delete;
   IngestTransaction& operator=(const IngestTransaction&) = delete;
 
+  /// Reads these devices, and on an engine with several writers locks them, all at once: best done
+  /// first, since two transactions that lock the same devices one by one may stop each other.
+  /// Unknown ones are passed over.
+  virtual Result<void> lock(std::span<const DeviceKey> keys) = 0;
   /// The device as of this transaction. not_found: it was never registered (the transaction lives
   /// on). Must be called for a device before anything below is.
   virtual Result<DeviceSession> device(const DeviceKey& key) = 0;

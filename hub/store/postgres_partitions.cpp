@@ -10,7 +10,6 @@ namespace lapwing::hub {
 namespace {
 
 constexpr std::int64_t kPartitionLock = 0x6c77706172;  // advisory: who makes or drops partitions
-constexpr std::int64_t kDayUs = 86'400'000'000;
 constexpr const char* kPartitioned[] = {"ledger", "history"};
 
 std::string partition_name(std::string_view table, std::int64_t day) {

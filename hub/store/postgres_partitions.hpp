@@ -18,6 +18,7 @@
 
 namespace lapwing::hub {
 
+inline constexpr std::int64_t kDayUs = 86'400'000'000;
 /// Days since 1970, as partitions are named by.
 [[nodiscard]] constexpr std::int64_t day_of(Time at) noexcept {
   return std::chrono::floor<std::chrono::days>(at).time_since_epoch().count();

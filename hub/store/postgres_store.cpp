@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/postgres_store.hpp"
 
+#include "hub/store/postgres_feed.hpp"
 #include "hub/store/postgres_history.hpp"
 #include "hub/store/postgres_partitions.hpp"
 #include "hub/store/postgres_schema.hpp"
@@ -21,6 +22,9 @@ class PostgresStore final : public SqlStore {
  public:
   static Result<std::unique_ptr<Store>> open(const PostgresStoreOptions& options);
 
+  Result<std::unique_ptr<FeedWatch>> watch_feed(Feed& feed) override {
+    return watch_postgres_feed(connection_, feed);
+  }
   Result<Trimmed> trim(Time at) override {
     return trim_postgres(*upkeep_, upkeep_mutex_, *partitions_, retention_, at);
   }
@@ -34,12 +38,13 @@ class PostgresStore final : public SqlStore {
   };
 
   PostgresStore(Connections connections, std::unique_ptr<Partitions> partitions,
-                const Retention& retention)
+                const PostgresStoreOptions& options)
       : SqlStore(std::make_unique<PostgresWriter>(std::move(connections.writer), *partitions),
                  std::move(connections.changes), postgres_points),
         partitions_(std::move(partitions)),
         upkeep_(std::move(connections.upkeep)),
-        retention_(retention) {}
+        connection_(options.connection),
+        retention_(options.retention) {}
 
   void serialize(sql::Connection& db) override {
     db.rows(
@@ -56,6 +61,7 @@ class PostgresStore final : public SqlStore {
   std::unique_ptr<Partitions> partitions_;
   std::mutex upkeep_mutex_;
   std::unique_ptr<postgres::Connection> upkeep_;
+  postgres::Options connection_;
   Retention retention_;
 };
 
@@ -71,7 +77,7 @@ Result<std::unique_ptr<Store>> PostgresStore::open(const PostgresStoreOptions& o
   }
   auto partitions = std::make_unique<Partitions>(std::move(made.partitions));
   std::unique_ptr<PostgresStore> store(
-      new PostgresStore(std::move(made), std::move(partitions), options.retention));
+      new PostgresStore(std::move(made), std::move(partitions), options));
   for (std::size_t i = 0; i < std::max<std::size_t>(options.readers, 1); ++i) {
     auto reader = postgres::Connection::open(options.connection);
     if (!reader) return reader.error();

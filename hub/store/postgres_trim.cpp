@@ -10,7 +10,6 @@
 namespace lapwing::hub {
 namespace {
 
-constexpr std::int64_t kDayUs = 86'400'000'000;
 /// What a row takes in its table.
 constexpr std::uint64_t kHistoryRowBytes = 152;
 constexpr std::uint64_t kLedgerRowBytes = 80;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sql_store.hpp"
 
-#include "hub/store/ingest.hpp"
 #include "hub/store/lists_text.hpp"
+#include "hub/store/sql_ingest.hpp"
 #include "hub/store/sync_text.hpp"
 
 #include <string>
@@ -40,7 +40,7 @@ auto SqlStore::change(Change&& change) -> decltype(change(std::declval<sql::Conn
 }
 
 Result<std::unique_ptr<IngestTransaction>> SqlStore::begin_ingest() {
-  return Ingest::begin(*writer_);
+  return SqlIngest::begin(*writer_);
 }
 
 Result<void> SqlStore::check() {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite_store.hpp"
 
+#include "hub/store/feed.hpp"
 #include "hub/store/sql_store.hpp"
 #include "hub/store/sqlite_history.hpp"
 #include "hub/store/sqlite_schema.hpp"
 #include "hub/store/sqlite_trim.hpp"
 #include "hub/store/sqlite_writer.hpp"
-#include "shared/base/config.hpp"
 #include "shared/sqlite/connection.hpp"
 
 #include <algorithm>
@@ -20,6 +20,9 @@ class SqliteStore final : public SqlStore {
   static Result<std::unique_ptr<Store>> open(const std::filesystem::path& path,
                                              const SqliteStoreOptions& options);
 
+  Result<std::unique_ptr<FeedWatch>> watch_feed(Feed&) override {
+    return std::unique_ptr<FeedWatch>();
+  }
   Result<Trimmed> trim(Time at) override {
     return trim_sqlite(static_cast<SqliteWriter&>(writer()), retention_, at);
   }
@@ -62,17 +65,6 @@ Result<std::unique_ptr<Store>> SqliteStore::open(const std::filesystem::path& pa
 Result<std::unique_ptr<Store>> open_sqlite_store(const std::filesystem::path& path,
                                                  const SqliteStoreOptions& options) {
   return SqliteStore::open(path, options);
-}
-
-SqliteStoreOptions SqliteStoreOptions::read(config::Section& section) {
-  const SqliteStoreOptions standard;
-  SqliteStoreOptions options;
-  options.readers = static_cast<std::size_t>(section.integer(
-      {"readers", "read connections; further readers wait", "connections"}, 4, 1, 64));
-  options.cache_bytes = section.bytes({"cache", "page cache of the writing connection", "bytes"},
-                                      standard.cache_bytes, 1 << 20, std::uint64_t{16} << 30U);
-  options.retention = Retention::read(section);
-  return options;
 }
 
 }  // namespace lapwing::hub

@@ -11,18 +11,12 @@
 #include <filesystem>
 #include <memory>
 
-namespace lapwing::config {
-class Section;
-}
-
 namespace lapwing::hub {
 
 struct SqliteStoreOptions {
   std::size_t readers = 4;  ///< read connections; more readers than these wait, [1, 64]
   std::uint64_t cache_bytes = 64 << 20;  ///< page cache of the writer; readers get a quarter each
   Retention retention;
-
-  static SqliteStoreOptions read(config::Section& section);
 };
 
 /// Opens or creates the database and migrates it to this version.

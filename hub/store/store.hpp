@@ -30,6 +30,8 @@
 
 namespace lapwing::hub {
 
+class Feed;               // hub/store/feed.hpp
+class FeedWatch;          // likewise
 class IngestTransaction;  // hub/store/ingest_transaction.hpp
 
 /// A device: the name is unique within its tenant only.
@@ -324,6 +326,9 @@ class Store {
   /// Rows of the tenant only. Returns at once, possibly with none (see Feed for waiting).
   virtual Result<std::vector<FeedRow>> feed(std::string_view tenant, const FeedQuery& query) = 0;
   virtual Result<FeedBounds> feed_bounds(std::string_view tenant) = 0;
+  /// Where others write to the same store: tells `feed`, which must outlive what is returned, of
+  /// their commits too. Null where there are no others.
+  virtual Result<std::unique_ptr<FeedWatch>> watch_feed(Feed& feed) = 0;
   /// Newest first.
   virtual Result<Page<DeadLetterRow>> dead_letters(std::string_view tenant,
                                                    const PageRequest& page) = 0;

@@ -34,6 +34,7 @@ class FailingStore final : public Store {
    public:
     Transaction(std::unique_ptr<IngestTransaction> inner, bool fail)
         : inner_(std::move(inner)), fail_(fail) {}
+    Result<void> lock(std::span<const DeviceKey> keys) override { return inner_->lock(keys); }
     Result<DeviceSession> device(const DeviceKey& key) override { return inner_->device(key); }
     Result<std::optional<std::uint64_t>> record_hash(const DeviceKey& key, std::uint64_t epoch,
                                                      std::uint64_t seq) override {
@@ -67,6 +68,7 @@ class FailingStore final : public Store {
   };
 
   static Error unused() { return {Errc::unsupported, "not used here"}; }
+  Result<std::unique_ptr<FeedWatch>> watch_feed(Feed&) override { return unused(); }
   Result<std::uint64_t> mark_silent_offline(Time) override { return unused(); }
   Result<void> register_device(const DeviceRegistration&) override { return unused(); }
   Result<void> revoke_device(const DeviceKey&, Time) override { return unused(); }

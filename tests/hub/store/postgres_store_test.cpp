@@ -2,10 +2,21 @@
 /// The contract on PostgreSQL, and what only PostgreSQL has.
 #include "hub/store/postgres_store.hpp"
 
+#include "hub/store/feed.hpp"
 #include "tests/hub/store/store_contract.hpp"
 #include "tests/support/postgres.hpp"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <latch>
+#include <random>
+#include <semaphore>
+#include <span>
+#include <thread>
+#include <vector>
 
 namespace lapwing::hub {
 namespace {
@@ -33,6 +44,173 @@ std::unique_ptr<StorePlace> make_postgres_place() {
 INSTANTIATE_TEST_SUITE_P(Postgres, StoreContract,
                          ::testing::Values(StoreEngine{"postgres", make_postgres_place, true}),
                          [](const auto& one) { return one.param.name; });
+
+/// Replicas of one hub: each a store of its own on one database.
+class Replicas : public ::testing::Test {
+ protected:
+  static constexpr int kDevices = 6;
+  const Time t0_ = from_micros(1'790'000'000'000'000);
+
+  void SetUp() override {
+    auto* server = PostgresServer::shared();
+    if (server == nullptr) GTEST_SKIP() << "PostgreSQL's server is not installed";
+    url_ = server->new_database();
+    for (auto& store : stores_) store = open();
+    for (int i = 0; i < kDevices; ++i) {
+      ASSERT_TRUE(stores_[0]->register_device({device(i), t0_, "0a", t0_}));
+    }
+  }
+  [[nodiscard]] std::unique_ptr<Store> open() const {
+    auto opened = open_postgres_store({.connection = {.url = url_}, .readers = 1});
+    EXPECT_TRUE(opened) << opened.error().context;
+    return opened ? *std::move(opened) : nullptr;
+  }
+  static DeviceKey device(int i) { return {"acme", "press-" + std::to_string(i)}; }
+
+  /// Puts the next record of each device after what the store has, an anomaly each; some devices
+  /// in one transaction. What a hub does with a batch that comes to any replica.
+  Result<void> advance(Store& store, std::span<const DeviceKey> keys) const {
+    auto transaction = store.begin_ingest();
+    if (!transaction) return transaction.error();
+    auto& t = **transaction;
+    if (auto locked = t.lock(keys); !locked) return locked;
+    for (const auto& key : keys) {
+      auto session = t.device(key);
+      if (!session) return session.error();
+      auto state = session->sync;
+      state.epoch = 1;
+      if (session->sync.epoch != 1) {
+        if (auto saved = t.save_sync(key, state); !saved) return saved;
+      }
+      const auto seq = ++state.watermark;
+      wire::AnomalyRecord anomaly;
+      anomaly.id = seq;
+      anomaly.stream = "s" + std::to_string(seq % 3);
+      anomaly.watch = "w";
+      anomaly.onset = anomaly.peak_time = t0_ + Micros(seq);
+      const wire::RecordBody body = anomaly;
+      const IncomingRecord record{seq, seq, wire::RecordClass::anomaly, seq, &body};
+      const auto stored = t.store(key, 1, t0_, std::span(&record, 1));
+      if (!stored) return stored.error();
+      EXPECT_EQ(stored->stored, 1U);
+      if (auto saved = t.save_sync(key, state); !saved) return saved;
+    }
+    const auto committed = t.commit();
+    if (!committed) return committed.error();
+    return {};
+  }
+
+  std::string url_;
+  std::array<std::unique_ptr<Store>, 3> stores_;
+};
+
+TEST_F(Replicas, ThatGetTheSameDevicesStayExactAndStopNotEachOther) {
+  constexpr int kRounds = 60;
+  std::latch begin(std::ssize(stores_));
+  std::vector<std::jthread> threads;
+  for (std::size_t replica = 0; replica < stores_.size(); ++replica) {
+    threads.emplace_back([&, replica] {
+      std::minstd_rand random(static_cast<unsigned>(replica) + 1);
+      begin.arrive_and_wait();
+      for (int round = 0; round < kRounds; ++round) {
+        std::vector<DeviceKey> keys;
+        for (int i = 0; i < kDevices; ++i) keys.push_back(device(i));
+        std::shuffle(keys.begin(), keys.end(), random);
+        const auto done = advance(*stores_[replica], std::span(keys).first(4));
+        EXPECT_TRUE(done) << done.error().context;
+      }
+    });
+  }
+  threads.clear();
+  std::uint64_t stored = 0;
+  for (int i = 0; i < kDevices; ++i) {
+    const auto row = stores_[0]->device(device(i));
+    ASSERT_TRUE(row);
+    EXPECT_EQ(row->ledger.stored, row->watermark);
+    EXPECT_EQ(row->ledger.outstanding, 0U);
+    EXPECT_EQ(row->streams, 3U) << "each stream once, whoever met it first";
+    EXPECT_EQ(stores_[1]->streams(device(i), {})->items.size(), 3U);
+    stored += row->ledger.stored;
+  }
+  EXPECT_EQ(stored, stores_.size() * kRounds * 4);
+  EXPECT_EQ(stores_[2]->totals()->ledger.stored, stored);
+  const auto feed = stores_[1]->feed("acme", {.limit = 5000});
+  ASSERT_EQ(feed->size(), stored);
+  for (std::size_t i = 0; i < feed->size(); ++i) EXPECT_EQ((*feed)[i].seq, i + 1);
+}
+
+TEST_F(Replicas, AReaderOfTheFeedMissesNothingWhoeverCommits) {
+  std::atomic<bool> done = false;
+  std::vector<std::jthread> threads;
+  std::atomic<int> running = 2;
+  for (int replica = 0; replica < 2; ++replica) {
+    threads.emplace_back([&, replica] {
+      for (int i = 0; i < 100; ++i) {
+        const std::array key{device(replica)};
+        EXPECT_TRUE(advance(*stores_[static_cast<std::size_t>(replica)], key));
+      }
+      if (--running == 0) done = true;
+    });
+  }
+  std::uint64_t after = 0;
+  std::size_t seen = 0;
+  while (true) {
+    const bool last = done;
+    const auto rows = stores_[2]->feed("acme", {.after = after});
+    ASSERT_TRUE(rows) << rows.error().context;
+    for (const auto& row : *rows) {
+      EXPECT_EQ(row.seq, after + 1) << "no row appears below one that was seen";
+      after = row.seq;
+      ++seen;
+    }
+    if (last) break;
+  }
+  EXPECT_EQ(seen, 200U);
+}
+
+TEST_F(Replicas, HearOfEachOthersAnomaliesAtOnce) {
+  Feed feed;
+  std::counting_semaphore<> woken(0);
+  std::atomic<std::uint64_t> newest = 0;
+  const auto listener = feed.listen([&](std::uint64_t seq) {
+    newest = seq;
+    woken.release();
+  });
+  auto watch = stores_[0]->watch_feed(feed);
+  ASSERT_TRUE(watch);
+  const std::array keys{device(0), device(1)};
+  std::uint64_t heard = 0;
+  // What was there before is no news; how far that goes depends on when the watch asked first.
+  for (int i = 1; heard < 4 && i < 10; ++i) {
+    ASSERT_TRUE(advance(*stores_[1], keys));
+    if (woken.try_acquire_for(std::chrono::seconds(5))) ++heard;
+  }
+  EXPECT_GE(heard, 4U);
+  EXPECT_EQ(newest % 2, 0U);
+}
+
+TEST_F(Replicas, RecoverByThemselvesWhenTheServerWasAway) {
+  PostgresServer server;
+  ASSERT_TRUE(server.start()) << server.log();
+  url_ = server.new_database();
+  auto store = open();
+  ASSERT_TRUE(store->register_device({device(0), t0_, "0a", t0_}));
+  const std::array keys{device(0)};
+  ASSERT_TRUE(advance(*store, keys));
+  server.crash();
+  const auto refused = advance(*store, keys);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::io);
+  EXPECT_FALSE(store->check());
+  EXPECT_FALSE(store->device(device(0)));
+  EXPECT_FALSE(store->revoke_device(device(0), t0_));
+  EXPECT_FALSE(store->trim(t0_));
+  ASSERT_TRUE(server.start()) << server.log();
+  EXPECT_TRUE(store->check());
+  ASSERT_TRUE(advance(*store, keys));
+  EXPECT_EQ(store->device(device(0))->ledger.stored, 2U);
+  EXPECT_TRUE(store->trim(t0_));
+}
 
 }  // namespace
 }  // namespace lapwing::hub

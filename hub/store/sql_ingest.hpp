@@ -23,12 +23,13 @@ inline constexpr std::int64_t kStreamsPerDeviceMax = 100'000;
 inline constexpr std::uint64_t kSeqMax = std::uint64_t{1} << 62U;
 inline constexpr std::size_t kDeadLetterBytesMax = 4096;
 
-class Ingest final : public IngestTransaction {
+class SqlIngest final : public IngestTransaction {
  public:
   /// Takes the writer's lock and begins.
   static Result<std::unique_ptr<IngestTransaction>> begin(Writer& writer);
-  ~Ingest() override;
+  ~SqlIngest() override;
 
+  Result<void> lock(std::span<const DeviceKey> keys) override;
   Result<DeviceSession> device(const DeviceKey& key) override;
   Result<std::optional<std::uint64_t>> record_hash(const DeviceKey& key, std::uint64_t epoch,
                                                    std::uint64_t seq) override;
@@ -86,10 +87,10 @@ class Ingest final : public IngestTransaction {
     StoredCounts& counts;
   };
 
-  Ingest(Writer& writer, std::unique_lock<std::mutex> lock);
+  SqlIngest(Writer& writer, std::unique_lock<std::mutex> lock);
 
   DeviceWork& work(const DeviceKey& key);
-  void read_device(const DeviceKey& key, DeviceWork& device, bool& found);
+  void read_device(const DeviceKey& key);
   bool take_key(Storing& s, std::uint64_t seq, int record_class, std::uint64_t hash);
   void store_record(Storing& s, const IncomingRecord& record);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The part of the ingest transaction that derives what people look at: anomalies, feed, streams,
 /// score history.
-#include "hub/store/ingest.hpp"
 #include "hub/store/lists_text.hpp"
+#include "hub/store/sql_ingest.hpp"
 #include "shared/sync/hub.hpp"
 
 #include <optional>
@@ -15,7 +15,8 @@ constexpr std::size_t kStreamsCachedMax = 500'000;
 
 }  // namespace
 
-void Ingest::store_anomaly(Storing& s, const IncomingRecord& record, const wire::AnomalyRecord& a) {
+void SqlIngest::store_anomaly(Storing& s, const IncomingRecord& record,
+                              const wire::AnomalyRecord& a) {
   auto& device = s.device;
   bool known = false;
   bool older = false;
@@ -69,8 +70,8 @@ void Ingest::store_anomaly(Storing& s, const IncomingRecord& record, const wire:
 
 /// The newest record by number says what is latest, whatever its clock says; one that fills a gap
 /// behind a live copy only where it is later.
-void Ingest::store_summary(Storing& s, const IncomingRecord& record,
-                           const wire::SummaryRecord& summary) {
+void SqlIngest::store_summary(Storing& s, const IncomingRecord& record,
+                              const wire::SummaryRecord& summary) {
   auto& device = s.device;
   ++s.counts.summaries;
   const auto stream = stream_number(device, summary.stream, summary.watch, summary.tags);
@@ -89,7 +90,7 @@ void Ingest::store_summary(Storing& s, const IncomingRecord& record,
   latest.last_score = summary.score_max;
 }
 
-void Ingest::load_streams(DeviceWork& device) {
+void SqlIngest::load_streams(DeviceWork& device) {
   auto& cache = writer_.stream_cache;
   if (cache.streams > kStreamsCachedMax) {
     cache.clear();
@@ -113,8 +114,9 @@ void Ingest::load_streams(DeviceWork& device) {
 }
 
 /// The stream's number, making its row when new; 0 when the device has too many.
-std::int64_t Ingest::stream_number(DeviceWork& device, const std::string& stream,
-                                   const std::string& watch, const std::vector<wire::Tag>& tags) {
+std::int64_t SqlIngest::stream_number(DeviceWork& device, const std::string& stream,
+                                      const std::string& watch,
+                                      const std::vector<wire::Tag>& tags) {
   if (device.known_streams == nullptr) load_streams(device);
   stream_key_.assign(stream);
   stream_key_ += '\0';
@@ -140,7 +142,7 @@ std::int64_t Ingest::stream_number(DeviceWork& device, const std::string& stream
   return at->second.stream_no;
 }
 
-void Ingest::write_streams(DeviceWork& device) {
+void SqlIngest::write_streams(DeviceWork& device) {
   for (const auto& [stream, w] : device.stream_work) {
     if (w.seen) {
       db_.post(
@@ -159,7 +161,7 @@ void Ingest::write_streams(DeviceWork& device) {
   }
 }
 
-void Ingest::write_feed() {
+void SqlIngest::write_feed() {
   if (feed_.empty()) return;
   auto seq = writer_.take_feed_seqs(std::ssize(feed_));
   for (const auto& step : feed_) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The part of the ingest transaction that keeps losses: ranges of numbers. When they fell is next
 /// door.
-#include "hub/store/ingest.hpp"
+#include "hub/store/sql_ingest.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -27,7 +27,7 @@ std::uint64_t& of_reason(Losses& losses, wire::LossReason reason) {
 }  // namespace
 
 /// Whether a loss range of the epoch may hold `seq`; asks the database once for each epoch.
-bool Ingest::may_be_lost(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq) {
+bool SqlIngest::may_be_lost(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq) {
   const auto [at, fresh] = device.lost_through.try_emplace(epoch, 0);
   if (fresh) {
     db_.rows(
@@ -40,8 +40,8 @@ bool Ingest::may_be_lost(DeviceWork& device, std::uint64_t epoch, std::uint64_t 
 }
 
 /// The range that holds `seq` and of which records are lost.
-std::optional<Ingest::KnownLoss> Ingest::find_loss(DeviceWork& device, std::uint64_t epoch,
-                                                   std::uint64_t seq) {
+std::optional<SqlIngest::KnownLoss> SqlIngest::find_loss(DeviceWork& device, std::uint64_t epoch,
+                                                         std::uint64_t seq) {
   std::optional<KnownLoss> found;
   if (!may_be_lost(device, epoch, seq)) return found;
   db_.rows(
@@ -56,7 +56,7 @@ std::optional<Ingest::KnownLoss> Ingest::find_loss(DeviceWork& device, std::uint
 }
 
 /// A record said to be lost has come after all: it moves from lost to stored.
-void Ingest::recover_from_loss(DeviceWork& device, std::uint64_t epoch, const KnownLoss& loss) {
+void SqlIngest::recover_from_loss(DeviceWork& device, std::uint64_t epoch, const KnownLoss& loss) {
   db_.run(
       "UPDATE losses SET records = records - 1"
       " WHERE tenant_no=? AND device_no=? AND epoch=? AND seq_first=?",
@@ -65,8 +65,8 @@ void Ingest::recover_from_loss(DeviceWork& device, std::uint64_t epoch, const Kn
   lost -= std::min<std::uint64_t>(lost, 1);
 }
 
-void Ingest::add_loss(Storing& s, std::uint64_t first, std::uint64_t last, wire::LossReason reason,
-                      std::uint64_t records) {
+void SqlIngest::add_loss(Storing& s, std::uint64_t first, std::uint64_t last,
+                         wire::LossReason reason, std::uint64_t records) {
   db_.run(
       "INSERT INTO losses(tenant_no, device_no, epoch, seq_first, seq_last, reason, records,"
       " received_at) VALUES(?,?,?,?,?,?,?,?) ON CONFLICT DO NOTHING",
@@ -77,7 +77,7 @@ void Ingest::add_loss(Storing& s, std::uint64_t first, std::uint64_t last, wire:
 }
 
 /// Accounts for the keys of the range that are neither stored nor accounted as lost already.
-void Ingest::store_loss(Storing& s, const IncomingRecord& record, const wire::LossRecord& loss) {
+void SqlIngest::store_loss(Storing& s, const IncomingRecord& record, const wire::LossRecord& loss) {
   auto& device = s.device;
   const auto& sync = device.session.sync;
   auto from = record.seq;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The part of the ingest transaction that keeps the account: keys and poison. Losses are next
 /// door.
-#include "hub/store/ingest.hpp"
+#include "hub/store/sql_ingest.hpp"
 #include "shared/sync/hub.hpp"
 
 #include <algorithm>
@@ -16,7 +16,7 @@ constexpr int kPoisonClass = 0;
 }  // namespace
 
 /// Keeps the key, once; false when the hub has the record. Keeps the epoch's account.
-bool Ingest::take_key(Storing& s, std::uint64_t seq, int record_class, std::uint64_t hash) {
+bool SqlIngest::take_key(Storing& s, std::uint64_t seq, int record_class, std::uint64_t hash) {
   auto& device = s.device;
   const auto& sync = device.session.sync;
   const auto loss = find_loss(device, s.epoch, seq);
@@ -37,7 +37,7 @@ bool Ingest::take_key(Storing& s, std::uint64_t seq, int record_class, std::uint
   return true;
 }
 
-Result<void> Ingest::dead_letter(const DeviceKey& key, const DeadLetter& letter) {
+Result<void> SqlIngest::dead_letter(const DeviceKey& key, const DeadLetter& letter) {
   auto& device = work(key);
   device.changed = true;
   if (letter.epoch != 0) {

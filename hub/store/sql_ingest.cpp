@@ -1,70 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "hub/store/ingest.hpp"
+#include "hub/store/sql_ingest.hpp"
 
 #include "hub/store/sync_text.hpp"
 
 #include <algorithm>
 #include <cassert>
+#include <set>
 #include <utility>
 
 namespace lapwing::hub {
 
-Ingest::Ingest(Writer& writer, std::unique_lock<std::mutex> lock)
+SqlIngest::SqlIngest(Writer& writer, std::unique_lock<std::mutex> lock)
     : writer_(writer), lock_(std::move(lock)), db_(writer.db()) {}
 
-Result<std::unique_ptr<IngestTransaction>> Ingest::begin(Writer& writer) {
+Result<std::unique_ptr<IngestTransaction>> SqlIngest::begin(Writer& writer) {
   std::unique_lock lock(writer.mutex);
   auto& db = writer.db();
   db.clear_failure();
   db.begin(sql::Connection::Access::write);
   if (db.failed()) return db.failure();
-  return std::unique_ptr<IngestTransaction>(new Ingest(writer, std::move(lock)));
+  return std::unique_ptr<IngestTransaction>(new SqlIngest(writer, std::move(lock)));
 }
 
-Ingest::~Ingest() {
+SqlIngest::~SqlIngest() {
   if (!open_) return;
   db_.rollback();
   writer_.forget();
   db_.clear_failure();
 }
 
-Ingest::DeviceWork& Ingest::work(const DeviceKey& key) {
+SqlIngest::DeviceWork& SqlIngest::work(const DeviceKey& key) {
   const auto at = devices_.find(key);
   assert(at != devices_.end() && "device() comes first");
   return at->second;
 }
 
-Result<DeviceSession> Ingest::device(const DeviceKey& key) {
-  if (const auto at = devices_.find(key); at != devices_.end()) return at->second.session;
-  DeviceWork device;
-  bool found = false;
-  read_device(key, device, found);
+Result<void> SqlIngest::lock(std::span<const DeviceKey> keys) {
+  const std::set<DeviceKey> wanted(keys.begin(), keys.end());  // in the order of all replicas
+  for (const auto& key : wanted) {
+    if (!devices_.contains(key)) read_device(key);
+  }
+  db_.sync();
   if (db_.failed()) return db_.failure();
-  if (!found) {
+  return {};
+}
+
+Result<DeviceSession> SqlIngest::device(const DeviceKey& key) {
+  auto at = devices_.find(key);
+  if (at == devices_.end()) {
+    read_device(key);
+    db_.sync();
+    if (db_.failed()) return db_.failure();
+    at = devices_.find(key);
+  }
+  if (at == devices_.end()) {
     return Error{Errc::not_found,
                  "device " + key.tenant + "/" + key.device + " is not enrolled at this hub"};
   }
-  return devices_.emplace(key, std::move(device)).first->second.session;
+  return at->second.session;
 }
 
-void Ingest::read_device(const DeviceKey& key, DeviceWork& device, bool& found) {
+/// Its work is there after the next sync(), when the device exists.
+void SqlIngest::read_device(const DeviceKey& key) {
   static constexpr std::string_view kSelect =
       "SELECT tenant_no, device_no, revoked_at IS NOT NULL, sync, online, connection_id, stored,"
       " lost_quota, lost_corrupt, lost_vanished, lost_poison, epoch_base, epoch_produced,"
       " epoch_accounted, streams, anomalies_open, record_us, open_loss_us FROM devices"
       " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND device = ?";
-  db_.rows(
+  db_.later(
       std::string(kSelect).append(writer_.locking()),
-      [&](const sql::Row& row) {
-        found = true;
-        device.numbers = {row.integer(0), row.integer(1)};
-        device.device = key.device;
-        device.session.revoked = row.integer(2) != 0;
+      [this, key](const sql::Row& row) {
         auto sync = sync_from(row.view(3));
         if (!sync) {
           db_.fail(within("device " + key.tenant + "/" + key.device, std::move(sync).error()));
           return;
         }
+        auto& device = devices_[key];
+        device.numbers = {row.integer(0), row.integer(1)};
+        device.device = key.device;
+        device.session.revoked = row.integer(2) != 0;
         device.session.sync = *std::move(sync);
         device.session.online = row.integer(4) != 0;
         device.session.connection_id = row.text(5);
@@ -82,7 +96,7 @@ void Ingest::read_device(const DeviceKey& key, DeviceWork& device, bool& found) 
       key.tenant, key.device);
 }
 
-Result<void> Ingest::save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) {
+Result<void> SqlIngest::save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) {
   auto& device = work(key);
   const auto watermark = std::min(state.watermark, kSeqMax);
   if (state.epoch != device.session.sync.epoch) {
@@ -101,14 +115,15 @@ Result<void> Ingest::save_sync(const DeviceKey& key, const sync::DeviceSyncState
   return {};
 }
 
-Result<std::optional<std::uint64_t>> Ingest::record_hash(const DeviceKey& key, std::uint64_t epoch,
-                                                         std::uint64_t seq) {
+Result<std::optional<std::uint64_t>> SqlIngest::record_hash(const DeviceKey& key,
+                                                            std::uint64_t epoch,
+                                                            std::uint64_t seq) {
   const auto hash = writer_.key_hash({work(key).numbers, epoch, seq});
   if (db_.failed()) return db_.failure();
   return hash;
 }
 
-Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> Ingest::online_devices(
+Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> SqlIngest::online_devices(
     std::size_t limit) {
   std::vector<std::pair<DeviceKey, sync::DeviceSyncState>> devices;
   db_.rows(
@@ -124,7 +139,7 @@ Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> Ingest::online_
   return devices;
 }
 
-Result<void> Ingest::save_presence(const DeviceKey& key, const Presence& presence) {
+Result<void> SqlIngest::save_presence(const DeviceKey& key, const Presence& presence) {
   auto& device = work(key);
   auto& known = device.presence;
   auto status = presence.status ? presence.status : std::move(known.status);
@@ -153,8 +168,8 @@ Result<void> Ingest::save_presence(const DeviceKey& key, const Presence& presenc
   return {};
 }
 
-Result<StoredCounts> Ingest::store(const DeviceKey& key, std::uint64_t epoch, Time received_at,
-                                   std::span<const IncomingRecord> records) {
+Result<StoredCounts> SqlIngest::store(const DeviceKey& key, std::uint64_t epoch, Time received_at,
+                                      std::span<const IncomingRecord> records) {
   StoredCounts counts;
   Storing storing{work(key), epoch, received_at, counts};
   storing.device.changed = true;
@@ -169,7 +184,7 @@ Result<StoredCounts> Ingest::store(const DeviceKey& key, std::uint64_t epoch, Ti
   return counts;
 }
 
-void Ingest::store_record(Storing& s, const IncomingRecord& record) {
+void SqlIngest::store_record(Storing& s, const IncomingRecord& record) {
   if (const auto* loss = std::get_if<wire::LossRecord>(record.body)) {
     store_loss(s, record, *loss);
     return;
@@ -188,7 +203,7 @@ void Ingest::store_record(Storing& s, const IncomingRecord& record) {
   }
 }
 
-void Ingest::write_device(DeviceWork& device) {
+void SqlIngest::write_device(DeviceWork& device) {
   db_.post(
       "UPDATE devices SET stored=?, lost_quota=?, lost_corrupt=?, lost_vanished=?, lost_poison=?,"
       " epoch_base=?, epoch_produced=?, epoch_accounted=?, streams=?, anomalies_open=?,"
@@ -226,7 +241,7 @@ void Ingest::write_device(DeviceWork& device) {
   }
 }
 
-Result<std::uint64_t> Ingest::commit() {
+Result<std::uint64_t> SqlIngest::commit() {
   for (auto& [key, device] : devices_) {
     if (!device.changed) continue;
     write_streams(device);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The part of the ingest transaction that tells when losses fell: between the records around them.
-#include "hub/store/ingest.hpp"
+#include "hub/store/sql_ingest.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -25,7 +25,7 @@ std::optional<std::int64_t> own_time(const wire::RecordBody& body) {
 
 /// Whether the numbers go on where the epoch's unbroken order ended; then the order goes on to
 /// `seq_last`. False for live copies that came ahead and for what was seen before.
-bool Ingest::follows(Storing& s, std::uint64_t seq, std::uint64_t seq_last) {
+bool SqlIngest::follows(Storing& s, std::uint64_t seq, std::uint64_t seq_last) {
   auto& device = s.device;
   if (s.epoch != device.session.sync.epoch) return false;
   if (seq > device.frontier + 1 || seq_last <= device.frontier) return false;
@@ -36,7 +36,7 @@ bool Ingest::follows(Storing& s, std::uint64_t seq, std::uint64_t seq_last) {
 /// A record tells how late it is at the device, whether its key is new or came as a live copy.
 /// Summaries are written at their end: each sets the time, so that a clock that was wrong does not
 /// last. Onsets and peaks may be long past when they are told: anomalies only move it on.
-void Ingest::note_time(Storing& s, const IncomingRecord& record) {
+void SqlIngest::note_time(Storing& s, const IncomingRecord& record) {
   if (!follows(s, record.seq, record.seq_last)) return;
   const auto time = own_time(*record.body);
   if (!time) return;
@@ -47,7 +47,7 @@ void Ingest::note_time(Storing& s, const IncomingRecord& record) {
 }
 
 /// The order has reached these losses: their window begins with the newest record before.
-void Ingest::open_windows(Storing& s, std::uint64_t first, std::uint64_t last) {
+void SqlIngest::open_windows(Storing& s, std::uint64_t first, std::uint64_t last) {
   auto& device = s.device;
   const auto opened = db_.run(
       "UPDATE losses SET from_us=?, open=1 WHERE tenant_no=? AND device_no=? AND epoch=?"
@@ -59,7 +59,7 @@ void Ingest::open_windows(Storing& s, std::uint64_t first, std::uint64_t last) {
 }
 
 /// Ends the windows of losses below `seq` that had begun by then.
-void Ingest::close_windows(Storing& s, std::uint64_t seq, std::int64_t time_us) {
+void SqlIngest::close_windows(Storing& s, std::uint64_t seq, std::int64_t time_us) {
   auto& device = s.device;
   db_.run(
       "UPDATE losses SET to_us=?1, open=0 WHERE tenant_no=?2 AND device_no=?3 AND open=1"
