@@ -35,6 +35,12 @@ void add_init(CLI::App& app, int& exit_code) {
   command->add_option("--http-port", options->http_port, "HTTP port; 0 takes any free one")
       ->check(CLI::Range(0, 65535))
       ->capture_default_str();
+  command->add_option(
+      "--store", options->store_url,
+      "PostgreSQL database, as in postgresql://hub@db.example:5432/lapwing; without "
+      "it SQLite in the folder");
+  command->add_option("--store-password-file", options->store_password_file,
+                      "File with the password of the database's user");
   command->callback(
       [options, &exit_code] { exit_code = run_init(*options, std::cout, std::cerr); });
 }

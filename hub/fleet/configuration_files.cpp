@@ -15,6 +15,17 @@ std::string with_port(const std::string& address, std::uint16_t port) {
 
 std::string quoted(const std::string& text) { return '"' + text + '"'; }  // no quotes inside
 
+std::string store_section(const InitOptions& options) {
+  if (options.store_url.empty()) return {};
+  std::string text = "\n[store]\nurl = " + quoted(options.store_url) + "\n";
+  if (!options.store_password_file.empty()) {
+    std::error_code failed;
+    const auto file = std::filesystem::absolute(options.store_password_file, failed);
+    text += "password_file = " + quoted(file.string()) + "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string mosquitto_conf(const InitOptions& options) {
@@ -102,7 +113,8 @@ std::string hub_toml(const InitOptions& options) {
          "\n"
          "[http]\n"
          "listen = " +
-         quoted(with_port(options.http_listen, options.http_port)) + "\ntls = true\n";
+         quoted(with_port(options.http_listen, options.http_port)) + "\ntls = true\n" +
+         store_section(options);
 }
 
 }  // namespace lapwing::hub

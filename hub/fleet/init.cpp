@@ -2,7 +2,7 @@
 #include "hub/fleet/init.hpp"
 
 #include "hub/fleet/tokens.hpp"
-#include "hub/store/sqlite_store.hpp"
+#include "hub/store/config.hpp"
 #include "shared/base/files.hpp"
 #include "shared/trust/authority.hpp"
 #include "shared/wire/topics.hpp"
@@ -40,6 +40,13 @@ Result<void> check(const InitOptions& options) {
       return Error{Errc::bad_input, "listen address \"" + *listen +
                                         "\": an IP address is wanted, as 127.0.0.1 or 0.0.0.0"};
     }
+  }
+  const bool postgres = options.store_url.starts_with("postgresql://") ||
+                        options.store_url.starts_with("postgres://");
+  if (!options.store_url.empty() &&
+      (!postgres || options.store_url.find_first_of("\"\\$\n") != std::string::npos)) {
+    return Error{Errc::bad_input,
+                 "--store: a URL as postgresql://hub@db.example:5432/lapwing is wanted"};
   }
   const std::string path = options.directory.string();
   if (std::any_of(path.begin(), path.end(),
@@ -135,7 +142,13 @@ Result<void> write_identities(const InitOptions& options, Time at, Made& made) {
 }
 
 Result<Secret<std::string>> first_token(const InitOptions& options, Time at) {
-  auto store = open_sqlite_store(options.directory / "hub.db");
+  StoreConfig config{.url = options.store_url};
+  if (!options.store_password_file.empty()) {
+    auto password = read_secret(options.store_password_file);
+    if (!password) return std::move(password).error();
+    config.password = *std::move(password);
+  }
+  auto store = open_store(config, options.directory);
   if (!store) return std::move(store).error();
   auto token = create_token(
       **store,
@@ -168,7 +181,11 @@ Result<Initialised> init(const InitOptions& given, Time at) {
   made.keep();
 
   Initialised result;
-  for (const auto* name : kFiles) result.files.push_back(options.directory / name);
+  for (const auto* name : kFiles) {
+    if (fs::exists(options.directory / name, failed)) {
+      result.files.push_back(options.directory / name);
+    }
+  }
   result.admin_token = std::move(*token);
   return result;
 }

@@ -27,6 +27,8 @@ struct InitOptions {
   std::uint16_t mqtt_port = 8883;
   std::string http_listen = "127.0.0.1";
   std::uint16_t http_port = 8443;
+  std::string store_url;  ///< of a PostgreSQL database; empty: SQLite in the folder
+  std::filesystem::path store_password_file;  ///< its password; named in hub.toml, not copied
   bool run_as_root = false;  ///< mosquitto gives up root unless it is told to keep it
 };
 
@@ -36,7 +38,7 @@ struct Initialised {
 };
 
 /// Writes ca.pem, ca.key, server.pem, server.key (broker and HTTP), hub.pem, hub.key (the hub's own
-/// client), acl, mosquitto.conf, hub.db and, last, hub.toml. Keys have mode 0600. What exists is
+/// client), acl, mosquitto.conf, hub.db (without a store elsewhere) and, last, hub.toml. Keys have mode 0600. What exists is
 /// never overwritten, and a failure leaves nothing behind.
 /// Errors: exists (the folder holds a hub already), bad_input (tenant, host, address, path),
 /// denied, limit, io.

@@ -5,6 +5,9 @@
 /// are compared byte by byte, as there. What grows by the record is another matter: `ledger` and
 /// `history` are appended to with COPY and partitioned by the hub's time, a day each, so that
 /// retention drops whole tables.
+///
+/// Of indexes that promise the same, and to a planner that knows nothing of a new table all do, it
+/// takes the one that was made last: that is the whole key's.
 #pragma once
 
 #include <array>
@@ -37,10 +40,10 @@ CREATE TABLE devices(
   epoch_base bigint NOT NULL DEFAULT 0, epoch_produced bigint NOT NULL DEFAULT 0,
   epoch_accounted bigint NOT NULL DEFAULT 0,
   streams bigint NOT NULL DEFAULT 0, anomalies_open bigint NOT NULL DEFAULT 0,
-  record_us bigint, open_loss_us bigint,
-  PRIMARY KEY(tenant_no, device_no)) WITH (fillfactor = 50);
+  record_us bigint, open_loss_us bigint) WITH (fillfactor = 50);
 CREATE UNIQUE INDEX devices_by_name ON devices(tenant_no, device);
 CREATE INDEX devices_online ON devices(tenant_no, device_no) WHERE online = 1;
+ALTER TABLE devices ADD PRIMARY KEY(tenant_no, device_no);
 
 -- Runs of consecutive numbers, each a batch or what of it was new: exactly-once goes by them.
 -- Of each record a byte for its class (0: it could not be read) and eight for its hash.
@@ -62,9 +65,9 @@ CREATE TABLE streams(
   stream text COLLATE "C" NOT NULL, watch text COLLATE "C" NOT NULL, tags text NOT NULL DEFAULT '',
   last_time bigint, last_value double precision, expected double precision,
   lower double precision, upper double precision, last_score double precision,
-  anomalies_open bigint NOT NULL DEFAULT 0,
-  PRIMARY KEY(tenant_no, device_no, stream_no)) WITH (fillfactor = 50);
-CREATE UNIQUE INDEX streams_by_name ON streams(tenant_no, device_no, stream, watch);
+  anomalies_open bigint NOT NULL DEFAULT 0) WITH (fillfactor = 50);
+CREATE UNIQUE INDEX streams_by_name ON streams(tenant_no, stream, device_no, watch);
+ALTER TABLE streams ADD PRIMARY KEY(tenant_no, device_no, stream_no);
 
 -- Indexed by minute before stream: what a device sends of one interval lies together.
 CREATE TABLE history(
@@ -86,12 +89,12 @@ CREATE TABLE anomalies(
   peak_value double precision, expected double precision, lower double precision,
   upper double precision, text text NOT NULL, contributions text NOT NULL, tags text NOT NULL,
   received_at bigint NOT NULL, updated_at bigint NOT NULL);
-CREATE UNIQUE INDEX anomalies_by_id ON anomalies(tenant_no, device_no, id);
 CREATE INDEX anomalies_by_onset ON anomalies(tenant_no, onset, anomaly_no);
 CREATE INDEX anomalies_by_device ON anomalies(tenant_no, device_no, onset, anomaly_no);
 CREATE INDEX anomalies_by_stream ON anomalies(tenant_no, stream, onset, anomaly_no);
 CREATE INDEX anomalies_open ON anomalies(tenant_no, onset, anomaly_no) WHERE phase < 3;
 CREATE INDEX anomalies_closed ON anomalies(tenant_no, updated_at) WHERE phase = 3;
+CREATE UNIQUE INDEX anomalies_by_id ON anomalies(tenant_no, device_no, id);
 
 CREATE TABLE feed(
   tenant_no bigint NOT NULL, seq bigint NOT NULL, anomaly_no bigint NOT NULL,

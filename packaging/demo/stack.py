@@ -104,10 +104,11 @@ class Part:
 class Stack:
     """Use as a context manager: `with Stack() as stack: stack.start_hub(); stack.start_agent(toml)`."""
 
-    def __init__(self, bin_dir=None, http_port=None, tls=False, keep=False):
+    def __init__(self, bin_dir=None, http_port=None, tls=False, keep=False, store=None):
         self.bin = pathlib.Path(bin_dir or os.environ.get("LAPWING_BIN") or ROOT / "build/release/bin")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lapwing-stack-"))
         self.keep, self.tls = keep, tls
+        self.store = store  # a PostgreSQL database's URL; None: SQLite
         self.site_port, self.mqtt_port, self.status_port = free_port(), free_port(), free_port()
         self.http_port = http_port or free_port()
         self.device = "edge-1"
@@ -148,7 +149,8 @@ class Stack:
     def start_hub(self, env=None):
         hub = self.dir / "hub"
         made = subprocess.run([self.bin / "lapwing-hub", "init", "--dir", hub, "--tenant", "demo", "--host", "localhost",
-                               "--host", "127.0.0.1", "--mqtt-port", str(self.mqtt_port), "--http-port", str(self.http_port)],
+                               "--host", "127.0.0.1", "--mqtt-port", str(self.mqtt_port), "--http-port", str(self.http_port),
+                               *(["--store", self.store] if self.store else [])],
                               capture_output=True, text=True, check=False)
         if made.returncode != 0:
             raise RuntimeError(f"lapwing-hub init: {made.stderr}{made.stdout}")

@@ -76,6 +76,16 @@ Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t b
   }
 }
 
+Result<Secret<std::string>> read_secret(const std::filesystem::path& path) {
+  constexpr std::uint64_t kSecretBytesMax = 65536;
+  auto contents = read_file(path, kSecretBytesMax);
+  if (!contents) return std::move(contents).error();
+  while (!contents->empty() && (contents->back() == '\n' || contents->back() == '\r')) {
+    contents->pop_back();
+  }
+  return Secret<std::string>(*std::move(contents));
+}
+
 Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view bytes,
                                ::mode_t mode) {
   const std::filesystem::path fresh = path.string() + ".new";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "shared/base/result.hpp"
+#include "shared/base/secret.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -15,6 +16,9 @@ namespace lapwing {
 
 /// The file's bytes. Errors: not_found, denied, limit (longer than `bytes_max`), io.
 Result<std::string> read_file(const std::filesystem::path& path, std::uint64_t bytes_max);
+
+/// A password or token from a file, without the line's end. Errors: as read_file (64 KiB at most).
+Result<Secret<std::string>> read_secret(const std::filesystem::path& path);
 
 /// Replaces the file: written beside it, fsynced, renamed, directory fsynced. `mode` is the new
 /// file's (0600 for keys and tokens). Errors: denied, limit (disk full), io; the old file stays.

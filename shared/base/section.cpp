@@ -9,8 +9,6 @@
 namespace lapwing::config {
 namespace {
 
-constexpr std::uint64_t kSecretBytesMax = 65536;
-
 std::string dotted(std::string_view path, std::string_view key) {
   return path.empty() ? std::string(key) : std::string(path) + "." + std::string(key);
 }
@@ -239,15 +237,12 @@ std::optional<Secret<std::string>> Section::secret(Key key) {
   }
   if (file == nullptr) return Secret<std::string>(value->get());
   const std::filesystem::path given(value->get());
-  auto contents = read_file(given.is_absolute() ? given : state_->folder / given, kSecretBytesMax);
+  auto contents = read_secret(given.is_absolute() ? given : state_->folder / given);
   if (!contents) {
     wrong(file_name, found, contents.error().context);
     return std::nullopt;
   }
-  while (!contents->empty() && (contents->back() == '\n' || contents->back() == '\r')) {
-    contents->pop_back();
-  }
-  return Secret<std::string>(std::move(*contents));
+  return *std::move(contents);
 }
 
 std::vector<std::string> Section::texts(Key key, std::vector<std::string> fallback) {

@@ -131,7 +131,7 @@ Result<void> Connection::Impl::connect() {
   const auto settings =
       "-c statement_timeout=" + std::to_string(options.statement_timeout.count() / 1000) +
       " -c lock_timeout=" + std::to_string(options.statement_timeout.count() / 1000) +
-      " -c synchronous_commit=on -c jit=off -c client_min_messages=warning";
+      " -c synchronous_commit=on -c jit=off -c client_min_messages=warning " + options.settings;
   std::vector<const char*> keys{"dbname",           "application_name",    "connect_timeout",
                                 "keepalives_idle",  "keepalives_interval", "keepalives_count",
                                 "tcp_user_timeout", "client_encoding",     "options"};

@@ -24,6 +24,7 @@ struct Options {
   std::string url;
   std::optional<Secret<std::string>> password;
   std::string application = "lapwing-hub";  ///< as the server's activity list shows it
+  std::string settings;                     ///< further ones of the session: `-c name=value ...`
   Micros connect_timeout = std::chrono::seconds(5);
   /// A statement, or the wait for a lock, that takes longer fails. 0: none.
   Micros statement_timeout = std::chrono::seconds(60);

@@ -52,9 +52,11 @@ class Texts {
   std::string take(const flatbuffers::String* text, const char* what, std::size_t bytes_max) {
     if (text == nullptr) return {};
     const std::string_view view(text->c_str(), text->size());
-    if (view.size() > bytes_max || !valid_utf8(view)) {
+    // A zero byte is UTF-8, but no name has one, and PostgreSQL takes none.
+    if (view.size() > bytes_max || !valid_utf8(view) || view.find('\0') != view.npos) {
       if (problem_.empty()) {
-        problem_ = std::string(what) + (view.size() > bytes_max ? " is too long" : " is not UTF-8");
+        problem_ = std::string(what) +
+                   (view.size() > bytes_max ? " is too long" : " is not UTF-8, or has a zero byte");
       }
       return {};
     }
