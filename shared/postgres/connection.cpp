@@ -18,7 +18,7 @@
 namespace lapwing::postgres {
 namespace {
 
-constexpr int kServerVersionMin = 120000;
+constexpr int kServerVersionMin = 140000;
 /// Statements sent before their answers are read: bounds what waits in memory on both sides.
 constexpr std::size_t kPostedMax = 256;
 constexpr std::size_t kCopyChunk = 1U << 20U;
@@ -163,7 +163,7 @@ Result<void> Connection::Impl::connect() {
     return Error{denied ? Errc::denied : Errc::io, "PostgreSQL " + name + ": " + why};
   }
   if (PQserverVersion(connection.get()) < kServerVersionMin) {
-    return Error{Errc::unsupported, "PostgreSQL " + name + " is older than version 12; upgrade it"};
+    return Error{Errc::unsupported, "PostgreSQL " + name + " is older than version 14; upgrade it"};
   }
   PQsetNoticeProcessor(
       connection.get(), [](void*, const char*) {}, nullptr);

@@ -40,7 +40,7 @@ struct Options {
 /// Threads: one object is used from one thread at a time.
 class Connection final : public sql::Connection {
  public:
-  /// Connects. The server must be version 12 or newer (unsupported).
+  /// Connects. The server must be version 14 or newer (unsupported).
   static Result<std::unique_ptr<Connection>> open(const Options& options);
   ~Connection() override;
 

@@ -3,6 +3,7 @@
 #include "hub/ingest/batch_store.hpp"
 
 #include "hub/ingest/ledger_gauges.hpp"
+#include "hub/store/feed.hpp"
 #include "hub/store/sqlite_store.hpp"
 #include "shared/wire/codec.hpp"
 
