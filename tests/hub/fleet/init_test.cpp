@@ -3,10 +3,13 @@
 #include "hub/fleet/init.hpp"
 
 #include "hub/fleet/tokens.hpp"
+#include "hub/store/config.hpp"
 #include "hub/store/sqlite_store.hpp"
+#include "shared/base/config.hpp"
 #include "shared/mqtt/client.hpp"
 #include "shared/trust/authority.hpp"
 #include "tests/support/broker.hpp"
+#include "tests/support/postgres.hpp"
 #include "tests/support/process.hpp"
 
 #include <gmock/gmock.h>
@@ -64,6 +67,36 @@ TEST(Init, MakesEverythingAHubNeeds) {
   ASSERT_TRUE(token);
   EXPECT_EQ(token->tenant, "acme");
   EXPECT_THAT(token->scopes, ElementsAre("admin"));
+}
+
+TEST(Init, MayKeepTheStoreInPostgres) {
+  auto* server = lapwing::testing::PostgresServer::shared();
+  if (server == nullptr) GTEST_SKIP() << "PostgreSQL's server is not installed";
+  const TempDir folder;
+  auto options = options_for(folder.path() / "hub");
+  options.store_url = server->new_database();
+  options.store_password_file = folder.put("password", "of no use where all are trusted\n");
+  const auto made = init(options, now());
+  ASSERT_TRUE(made) << made.error().context;
+  EXPECT_FALSE(fs::exists(options.directory / "hub.db"));
+  auto document = config::Document::load(options.directory / "hub.toml", {});
+  auto section = document.root().table({"store", ""});
+  const auto config = StoreConfig::read(section);
+  EXPECT_EQ(config.url, options.store_url);
+  ASSERT_TRUE(config.password);
+  EXPECT_EQ(config.password->reveal(), "of no use where all are trusted");
+  auto store = open_store(config, options.directory);
+  ASSERT_TRUE(store) << store.error().context;
+  EXPECT_TRUE(authenticate(**store, made->admin_token.reveal(), now()));
+
+  options.directory = folder.path() / "other";
+  options.store_url = server->url("nowhere");
+  const auto refused = init(options, now());
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().context, HasSubstr("\"nowhere\" does not exist"));
+  EXPECT_FALSE(fs::exists(options.directory));
+  options.store_url = "mysql://x";
+  EXPECT_EQ(init(options, now()).error().code, Errc::bad_input);
 }
 
 TEST(Init, NeverOverwrites) {
