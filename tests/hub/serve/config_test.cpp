@@ -27,7 +27,8 @@ Loaded load(const std::string& text) {
 TEST(HubConfig, NeedsNothingButAFolder) {
   const auto loaded = load("[hub]\ndata_dir = \"/srv/hub\"\n");
   EXPECT_TRUE(loaded.problems.empty());
-  EXPECT_EQ(loaded.config.database_file(), "/srv/hub/hub.db");
+  EXPECT_EQ(loaded.config.data_dir, "/srv/hub");
+  EXPECT_EQ(loaded.config.store.url, "");
   EXPECT_EQ(loaded.config.mqtt.ca_file, "/srv/hub/ca.pem");
   EXPECT_EQ(loaded.config.mqtt.key_file, "/srv/hub/hub.key");
   EXPECT_EQ(loaded.config.http.key_file, "/srv/hub/server.key");
@@ -48,6 +49,18 @@ TEST(HubConfig, ReadsAddressesOfBothFamilies) {
     SCOPED_TRACE(bad);
     EXPECT_EQ(load(std::string("[http]\nlisten = \"") + bad + "\"\n").problems.size(), 1U);
   }
+}
+
+TEST(HubConfig, KeepsThePasswordOfTheStoreOutOfSight) {
+  const auto loaded =
+      load("[store]\nurl = \"postgresql://hub@db/lapwing\"\npassword = \"hidden\"\n");
+  EXPECT_TRUE(loaded.problems.empty());
+  EXPECT_EQ(loaded.config.store.url, "postgresql://hub@db/lapwing");
+  EXPECT_EQ(loaded.config.store.password->reveal(), "hidden");
+  const auto alone = load("[store]\npassword = \"hidden\"\n");
+  ASSERT_EQ(alone.problems.size(), 1U);
+  EXPECT_THAT(alone.problems[0].text(), HasSubstr("store.password"));
+  EXPECT_THAT(alone.problems[0].text(), Not(HasSubstr("hidden")));
 }
 
 TEST(HubConfig, RefusesPlainHttpBeyondLoopback) {
