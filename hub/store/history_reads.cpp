@@ -45,6 +45,18 @@ std::vector<Gap> gaps_of(sql::Connection& db, const DeviceNumbers& device, Strea
 
 }  // namespace
 
+HistoryPoint history_point(const sql::Row& row) {
+  return {from_micros(row.integer(0)),
+          from_micros(row.integer(1)),
+          row.count(2),
+          row.number(3),
+          row.number(4),
+          row.number(5),
+          row.number(6),
+          row.number(7),
+          {row.number(8), row.number(9), row.number(10)}};
+}
+
 Result<History> history(sql::Connection& db, const OpenStream& open, const DeviceKey& key,
                         const HistoryQuery& query) {
   const auto numbers = device_numbers(db, key);

@@ -12,14 +12,12 @@ namespace {
 constexpr std::int64_t kWindowMin = 256;
 constexpr std::int64_t kWindowMax = 1 << 20;
 
-constexpr std::string_view kFields =
-    " begin_us, end_us, readings, value_min, value_mean, value_max, score_mean, score_max,"
-    " expected, lower, upper FROM history WHERE tenant_no=?1 AND device_no=?2 AND stream_no=?3"
-    " AND minute BETWEEN ?4 AND ?5 AND begin_us >= ?6 AND begin_us < ?7";
-const std::string kForward =
-    "SELECT" + std::string(kFields) + " ORDER BY minute, begin_us, received_at LIMIT ?8";
-const std::string kBackward =
-    "SELECT" + std::string(kFields) + " ORDER BY minute DESC, begin_us DESC, received_at LIMIT ?8";
+const std::string kPointsOfWindow =
+    "SELECT" + std::string(reads::kPointColumns) +
+    "FROM history WHERE tenant_no=? AND device_no=? AND stream_no=? AND minute BETWEEN ? AND ?"
+    " AND begin_us >= ? AND begin_us < ? ORDER BY ";
+const std::string kForward = kPointsOfWindow + "minute, begin_us, received_at LIMIT ?";
+const std::string kBackward = kPointsOfWindow + "minute DESC, begin_us DESC, received_at LIMIT ?";
 
 class PostgresPoints final : public reads::StreamPoints {
  public:
@@ -77,18 +75,9 @@ class PostgresPoints final : public reads::StreamPoints {
     db_.rows(
         sql,
         [&](const sql::Row& row) {
-          const auto begin = from_micros(row.integer(0));
+          const auto point = reads::history_point(row);
           // Told twice, or the clock was set back: the first stays, as in SQLite.
-          if (!out.empty() && out.back().begin == begin) return;
-          out.push_back({begin,
-                         from_micros(row.integer(1)),
-                         row.count(2),
-                         row.number(3),
-                         row.number(4),
-                         row.number(5),
-                         row.number(6),
-                         row.number(7),
-                         {row.number(8), row.number(9), row.number(10)}});
+          if (out.empty() || out.back().begin != point.begin) out.push_back(point);
         },
         device_.tenant_no, device_.device_no, stream_, first, last, from, to, limit - out.size());
   }

@@ -33,50 +33,44 @@ Result<void> Partitions::ensure(std::int64_t day) {
 /// keep waiting.
 Result<void> Partitions::make(std::int64_t day) {
   auto& db = *db_;
-  db.clear_failure();
-  db.begin(sql::Connection::Access::write);
-  db.rows(
-      "SELECT pg_advisory_xact_lock(?)", [](const sql::Row&) {}, kPartitionLock);
-  for (const std::string table : kPartitioned) {
-    const auto name = partition_name(table, day);
-    bool there = false;
+  auto made = db.transaction(sql::Connection::Access::write, [&] {
     db.rows(
-        "SELECT to_regclass(?) IS NOT NULL",
-        [&](const sql::Row& row) { there = row.integer(0) != 0; }, name);
-    if (there) continue;
-    db.script("CREATE TABLE " + name + "(LIKE " + table + "); ALTER TABLE " + table +
-              " ATTACH PARTITION " + name + " FOR VALUES FROM (" + std::to_string(day * kDayUs) +
-              ") TO (" + std::to_string((day + 1) * kDayUs) + ")");
-  }
-  db.commit();
-  if (!db.failed()) return {};
-  auto failure = within("make the day's partitions", db.failure());
-  db.rollback();
-  return failure;
+        "SELECT pg_advisory_xact_lock(?)", [](const sql::Row&) {}, kPartitionLock);
+    for (const std::string table : kPartitioned) {
+      const auto name = partition_name(table, day);
+      bool there = false;
+      db.rows(
+          "SELECT to_regclass(?) IS NOT NULL",
+          [&](const sql::Row& row) { there = row.integer(0) != 0; }, name);
+      if (there) continue;
+      db.script("CREATE TABLE " + name + "(LIKE " + table + "); ALTER TABLE " + table +
+                " ATTACH PARTITION " + name + " FOR VALUES FROM (" + std::to_string(day * kDayUs) +
+                ") TO (" + std::to_string((day + 1) * kDayUs) + ")");
+    }
+  });
+  if (!made) return within("make the day's partitions", std::move(made).error());
+  return {};
 }
 
 Result<std::vector<Partitions::Partition>> Partitions::list(std::string_view table) {
   const std::scoped_lock lock(mutex_);
   auto& db = *db_;
-  db.clear_failure();
   std::vector<Partition> found;
-  db.begin(sql::Connection::Access::read);
-  db.rows(
-      "SELECT c.relname::text, pg_relation_size(c.oid) FROM pg_inherits i JOIN pg_class c"
-      " ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass(?)",
-      [&](const sql::Row& row) {
-        Partition one{row.text(0), 0, row.count(1)};
-        const auto at = one.name.rfind("_d");
-        if (at == std::string::npos) return;  // somebody else's
-        std::from_chars(one.name.data() + at + 2, one.name.data() + one.name.size(), one.day);
-        found.push_back(std::move(one));
-      },
-      table);
-  db.commit();
-  if (db.failed()) {
-    auto failure = within("list partitions of " + std::string(table), db.failure());
-    db.rollback();
-    return failure;
+  auto listed = db.transaction(sql::Connection::Access::read, [&] {
+    db.rows(
+        "SELECT c.relname::text, pg_relation_size(c.oid) FROM pg_inherits i JOIN pg_class c"
+        " ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass(?)",
+        [&](const sql::Row& row) {
+          Partition one{row.text(0), 0, row.count(1)};
+          const auto at = one.name.rfind("_d");
+          if (at == std::string::npos) return;  // somebody else's
+          std::from_chars(one.name.data() + at + 2, one.name.data() + one.name.size(), one.day);
+          found.push_back(std::move(one));
+        },
+        table);
+  });
+  if (!listed) {
+    return within("list partitions of " + std::string(table), std::move(listed).error());
   }
   std::sort(found.begin(), found.end(),
             [](const Partition& l, const Partition& r) { return l.day < r.day; });

@@ -75,17 +75,12 @@ Result<Trimmed> trim_postgres(postgres::Connection& db, std::mutex& mutex, Parti
   bool mine = false;
   {
     const std::scoped_lock lock(mutex);
-    db.clear_failure();
-    db.begin(sql::Connection::Access::read);
-    db.rows(
-        "SELECT pg_try_advisory_lock(?)", [&](const sql::Row& row) { mine = row.integer(0) != 0; },
-        kTrimLock);
-    db.commit();
-    if (db.failed()) {
-      auto failure = db.failure();
-      db.rollback();
-      return failure;
-    }
+    auto asked = db.transaction(sql::Connection::Access::read, [&] {
+      db.rows(
+          "SELECT pg_try_advisory_lock(?)",
+          [&](const sql::Row& row) { mine = row.integer(0) != 0; }, kTrimLock);
+    });
+    if (!asked) return std::move(asked).error();
   }
   if (!mine) return Trimmed{};
   auto trimmed = PostgresTrim(db, mutex, partitions, keep, at).run();

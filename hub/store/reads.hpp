@@ -50,6 +50,12 @@ class StreamPoints {
   virtual void backward(std::int64_t from, std::int64_t to, std::size_t limit,
                         std::vector<HistoryPoint>& out) = 0;
 };
+/// The columns of `history` that history_point() reads, from the first on.
+inline constexpr std::string_view kPointColumns =
+    " begin_us, end_us, readings, value_min, value_mean, value_max, score_mean, score_max,"
+    " expected, lower, upper ";
+[[nodiscard]] HistoryPoint history_point(const sql::Row& row);
+
 using OpenStream = std::function<std::unique_ptr<StreamPoints>(
     sql::Connection& db, const DeviceNumbers& device, std::int64_t stream_no)>;
 Result<History> history(sql::Connection& db, const OpenStream& open, const DeviceKey& key,

@@ -11,24 +11,11 @@ namespace lapwing::hub {
 namespace {
 
 const std::string kPoints =
-    "SELECT minute, stream_no, begin_us, end_us, readings, value_min, value_mean,"
-    " value_max, score_mean, score_max, expected, lower, upper FROM history"
-    " WHERE tenant_no=? AND device_no=? AND minute=? AND stream_no=? AND begin_us >= ?"
+    "SELECT" + std::string(reads::kPointColumns) +
+    "FROM history WHERE tenant_no=? AND device_no=? AND minute=? AND stream_no=? AND begin_us >= ?"
     " AND begin_us < ? ORDER BY begin_us";
 const std::string kOldestFirst = kPoints + " LIMIT ?";
 const std::string kNewestFirst = kPoints + " DESC LIMIT ?";
-
-HistoryPoint history_point(const sql::Row& row) {
-  return {from_micros(row.integer(2)),
-          from_micros(row.integer(3)),
-          row.count(4),
-          row.number(5),
-          row.number(6),
-          row.number(7),
-          row.number(8),
-          row.number(9),
-          {row.number(10), row.number(11), row.number(12)}};
-}
 
 /// Walks one stream's points through the minutes of its device; minutes without any are skipped.
 class HistoryWalk final : public reads::StreamPoints {
@@ -98,8 +85,8 @@ class HistoryWalk final : public reads::StreamPoints {
   void read(std::string_view sql, std::int64_t minute, std::int64_t from, std::int64_t to,
             std::size_t limit, std::vector<HistoryPoint>& out) {
     db_.rows(
-        sql, [&](const sql::Row& row) { out.push_back(history_point(row)); }, numbers_.tenant_no,
-        numbers_.device_no, minute, stream_, from, to, limit - out.size());
+        sql, [&](const sql::Row& row) { out.push_back(reads::history_point(row)); },
+        numbers_.tenant_no, numbers_.device_no, minute, stream_, from, to, limit - out.size());
   }
 
   sql::Connection& db_;

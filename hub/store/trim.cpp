@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/trim.hpp"
 
+#include <utility>
+
 namespace lapwing::hub {
 namespace {
 
@@ -39,13 +41,10 @@ std::int64_t TrimPass::step(const Work& work) {
     return 0;
   }
   const std::scoped_lock lock(mutex_);
-  db_.clear_failure();
-  db_.begin(sql::Connection::Access::write);
-  const auto rows = db_.failed() ? 0 : work(db_);
-  db_.commit();
-  if (db_.failed()) {
-    error_ = db_.failure();
-    db_.rollback();
+  std::int64_t rows = 0;
+  auto done = db_.transaction(sql::Connection::Access::write, [&] { rows = work(db_); });
+  if (!done) {
+    error_ = std::move(done).error();
     undone();
     return 0;
   }

@@ -12,7 +12,6 @@
 #include <libpq-fe.h>
 #include <limits>
 #include <poll.h>
-#include <unordered_map>
 #include <utility>
 
 namespace lapwing::postgres {
@@ -30,13 +29,6 @@ struct ClearResult {
   void operator()(PGresult* result) const { PQclear(result); }
 };
 using Answer = std::unique_ptr<PGresult, ClearResult>;
-
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const noexcept {
-    return std::hash<std::string_view>{}(text);
-  }
-};
 
 class ResultRow final : public sql::Row {
  public:
@@ -113,7 +105,7 @@ struct Connection::Impl {
   Options options;
   std::string name;
   std::unique_ptr<PGconn, CloseConnection> connection;
-  std::unordered_map<std::string, Statement, TextHash, std::equal_to<>> statements;
+  sql::Statements<Statement> statements;
   std::deque<Posted> posted;
   Arguments arguments;
 

@@ -16,4 +16,15 @@ void Connection::rollback() noexcept {
   clear_failure();
 }
 
+Result<void> Connection::transaction(Access access, const std::function<void()>& work) {
+  clear_failure();
+  begin(access);
+  if (!failed()) work();
+  commit();
+  if (!failed()) return {};
+  auto why = failure();
+  rollback();
+  return why;
+}
+
 }  // namespace lapwing::sql

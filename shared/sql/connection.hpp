@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 namespace lapwing::sql {
@@ -73,6 +74,16 @@ class Row {
   ~Row() = default;
 };
 
+/// What an engine keeps of each statement, by its text.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept {
+    return std::hash<std::string_view>{}(text);
+  }
+};
+template <class Statement>
+using Statements = std::unordered_map<std::string, Statement, TextHash, std::equal_to<>>;
+
 /// After a failure every call does nothing until clear_failure(): results before failed() was asked
 /// may be incomplete.
 /// Threads: one object is used from one thread at a time.
@@ -123,6 +134,9 @@ class Connection {
   void commit();
   /// Ends the transaction, without its changes, and forgets the failure.
   void rollback() noexcept;
+
+  /// begin(), `work`, commit(); or, when anything failed, rollback() and why.
+  Result<void> transaction(Access access, const std::function<void()>& work);
 
   /// Several statements without arguments, separated by semicolons.
   virtual void script(std::string_view sql) = 0;

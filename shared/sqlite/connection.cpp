@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
-#include <unordered_map>
 #include <utility>
 
 namespace lapwing::sqlite {
@@ -19,13 +18,6 @@ struct FinishStatement {
 };
 struct CloseDatabase {
   void operator()(sqlite3* database) const { sqlite3_close(database); }
-};
-
-struct TextHash {
-  using is_transparent = void;
-  std::size_t operator()(std::string_view text) const noexcept {
-    return std::hash<std::string_view>{}(text);
-  }
 };
 
 class StatementRow final : public sql::Row {
@@ -77,9 +69,7 @@ int bind(sqlite3_stmt* statement, int at, const sql::Value& value) {
 struct Connection::Impl {
   std::string path;
   std::unique_ptr<sqlite3, CloseDatabase> database;
-  std::unordered_map<std::string, std::unique_ptr<sqlite3_stmt, FinishStatement>, TextHash,
-                     std::equal_to<>>
-      statements;
+  sql::Statements<std::unique_ptr<sqlite3_stmt, FinishStatement>> statements;
   int checkpoint_pages = 0;
 
   sqlite3_stmt* prepared(std::string_view sql);
