@@ -24,6 +24,12 @@ constexpr std::string_view kWriterSettings =
 constexpr std::string_view kReaderSettings = " -c plan_cache_mode=force_custom_plan";
 constexpr std::int64_t kChangesLock = 0x6c776368;  // advisory: changes that people make
 
+/// Over all replicas, until the transaction ends.
+void one_change_at_a_time(sql::Connection& db) {
+  db.rows(
+      "SELECT pg_advisory_xact_lock(?)", [](const sql::Row&) {}, kChangesLock);
+}
+
 class PostgresStore final : public SqlStore {
  public:
   static Result<std::unique_ptr<Store>> open(const PostgresStoreOptions& options);
@@ -46,16 +52,11 @@ class PostgresStore final : public SqlStore {
   PostgresStore(Connections connections, std::unique_ptr<Partitions> partitions,
                 const PostgresStoreOptions& options)
       : SqlStore(std::make_unique<PostgresWriter>(std::move(connections.writer), *partitions),
-                 std::move(connections.changes), postgres_points),
+                 std::move(connections.changes), one_change_at_a_time, postgres_points),
         partitions_(std::move(partitions)),
         upkeep_(std::move(connections.upkeep)),
         connection_(options.connection),
         retention_(options.retention) {}
-
-  void serialize(sql::Connection& db) override {
-    db.rows(
-        "SELECT pg_advisory_xact_lock(?)", [](const sql::Row&) {}, kChangesLock);
-  }
 
   std::uint64_t bytes_on_disk(sql::Connection& db) override {
     std::uint64_t bytes = 0;
@@ -94,7 +95,7 @@ Result<std::unique_ptr<Store>> PostgresStore::open(const PostgresStoreOptions& o
   for (std::size_t i = 0; i < std::max<std::size_t>(options.readers, 1); ++i) {
     auto reader = open(kReaderSettings);
     if (!reader) return reader.error();
-    store->add_reader(*std::move(reader));
+    store->access().add_reader(*std::move(reader));
   }
   return std::unique_ptr<Store>(std::move(store));
 }

@@ -8,43 +8,17 @@
 #include <string>
 
 namespace lapwing::hub {
-namespace {
-
 std::optional<std::int64_t> make_tenant(sql::Connection& db, std::string_view tenant) {
   db.run("INSERT INTO tenants(tenant) VALUES(?) ON CONFLICT DO NOTHING", tenant);
   return reads::tenant_number(db, tenant);
 }
 
-}  // namespace
-
-template <class Change>
-auto SqlStore::change(Change&& change) -> decltype(change(std::declval<sql::Connection&>())) {
-  const std::scoped_lock lock(changes_ ? changes_mutex_ : writer_->mutex);
-  auto& db = changes_ ? *changes_ : writer_->db();
-  db.clear_failure();
-  db.begin(sql::Connection::Access::write);
-  serialize(db);
-  if (db.failed()) {
-    auto failure = db.failure();
-    db.rollback();
-    return failure;
-  }
-  auto result = change(db);
-  if (result && !db.failed()) {
-    db.commit();
-    if (!db.failed()) return result;
-  }
-  if (result) result = db.failure();
-  db.rollback();
-  return result;
-}
-
 Result<std::unique_ptr<IngestTransaction>> SqlStore::begin_ingest() {
-  return SqlIngest::begin(*writer_);
+  return SqlIngest::begin(access_.writer());
 }
 
 Result<void> SqlStore::check() {
-  return readers_.lend([](sql::Connection& db) -> Result<void> {
+  return access_.read([](sql::Connection& db) -> Result<void> {
     db.rows("SELECT value FROM meta LIMIT 1", [](const sql::Row&) {});
     if (db.failed()) return db.failure();
     return {};
@@ -52,7 +26,7 @@ Result<void> SqlStore::check() {
 }
 
 Result<std::uint64_t> SqlStore::mark_silent_offline(Time silent_since) {
-  return change([&](sql::Connection& db) -> Result<std::uint64_t> {
+  return access_.change([&](sql::Connection& db) -> Result<std::uint64_t> {
     return static_cast<std::uint64_t>(
         db.run("UPDATE devices SET online = 0 WHERE online = 1 AND last_seen < ?",
                to_micros(silent_since)));
@@ -63,7 +37,7 @@ Result<void> SqlStore::register_device(const DeviceRegistration& r) {
   if (r.key.tenant.empty() || r.key.device.empty()) {
     return Error{Errc::bad_input, "a device needs a tenant and a name"};
   }
-  return change([&](sql::Connection& db) -> Result<void> {
+  return access_.change([&](sql::Connection& db) -> Result<void> {
     const auto tenant_no = make_tenant(db, r.key.tenant);
     std::optional<std::int64_t> expires;
     if (r.certificate_expires) expires = to_micros(*r.certificate_expires);
@@ -79,7 +53,7 @@ Result<void> SqlStore::register_device(const DeviceRegistration& r) {
 }
 
 Result<void> SqlStore::revoke_device(const DeviceKey& key, Time at) {
-  return change([&](sql::Connection& db) -> Result<void> {
+  return access_.change([&](sql::Connection& db) -> Result<void> {
     const auto numbers = reads::device_numbers(db, key);
     if (!numbers) return numbers.error();
     db.run(
@@ -91,7 +65,7 @@ Result<void> SqlStore::revoke_device(const DeviceKey& key, Time at) {
 }
 
 Result<void> SqlStore::release_quarantine(const DeviceKey& key) {
-  return change([&](sql::Connection& db) -> Result<void> {
+  return access_.change([&](sql::Connection& db) -> Result<void> {
     const auto numbers = reads::device_numbers(db, key);
     if (!numbers) return numbers.error();
     std::string text;
@@ -109,7 +83,7 @@ Result<void> SqlStore::release_quarantine(const DeviceKey& key) {
 }
 
 Result<void> SqlStore::add_token(const TokenRow& token) {
-  return change([&](sql::Connection& db) -> Result<void> {
+  return access_.change([&](sql::Connection& db) -> Result<void> {
     std::optional<std::int64_t> expires;
     if (token.expires_at) expires = to_micros(*token.expires_at);
     std::optional<std::int64_t> revoked;
@@ -124,7 +98,7 @@ Result<void> SqlStore::add_token(const TokenRow& token) {
 }
 
 Result<void> SqlStore::revoke_token(std::string_view tenant, std::string_view id, Time at) {
-  return change([&](sql::Connection& db) -> Result<void> {
+  return access_.change([&](sql::Connection& db) -> Result<void> {
     const auto revoked = db.run(
         "UPDATE tokens SET revoked_at = coalesce(revoked_at, ?)"
         " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND id = ?",
@@ -137,7 +111,7 @@ Result<void> SqlStore::revoke_token(std::string_view tenant, std::string_view id
 }
 
 Result<void> SqlStore::add_enrolment(const EnrolmentRow& e) {
-  return change([&](sql::Connection& db) -> Result<void> {
+  return access_.change([&](sql::Connection& db) -> Result<void> {
     std::optional<std::int64_t> used;
     if (e.used_at) used = to_micros(*e.used_at);
     const auto tenant_no = make_tenant(db, e.tenant);
@@ -150,7 +124,7 @@ Result<void> SqlStore::add_enrolment(const EnrolmentRow& e) {
 }
 
 Result<EnrolmentRow> SqlStore::consume_enrolment(std::string_view hash, Time at) {
-  return change([&](sql::Connection& db) -> Result<EnrolmentRow> {
+  return access_.change([&](sql::Connection& db) -> Result<EnrolmentRow> {
     std::optional<EnrolmentRow> found;
     db.rows(
         "SELECT n.tenant, e.hash, e.device, e.created_at, e.expires_at, e.used_at"
@@ -180,7 +154,7 @@ Result<EnrolmentRow> SqlStore::consume_enrolment(std::string_view hash, Time at)
 }
 
 Result<void> SqlStore::add_audit(const AuditRow& a) {
-  return change([&](sql::Connection& db) -> Result<void> {
+  return access_.change([&](sql::Connection& db) -> Result<void> {
     const auto tenant_no = make_tenant(db, a.tenant);
     db.run(
         "INSERT INTO audit VALUES(?1, (SELECT coalesce(max(number), 0) + 1 FROM audit WHERE"

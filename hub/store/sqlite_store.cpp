@@ -24,12 +24,12 @@ class SqliteStore final : public SqlStore {
     return std::unique_ptr<FeedWatch>();
   }
   Result<Trimmed> trim(Time at) override {
-    return trim_sqlite(static_cast<SqliteWriter&>(writer()), retention_, at);
+    return trim_sqlite(static_cast<SqliteWriter&>(access().writer()), retention_, at);
   }
 
  private:
   SqliteStore(std::unique_ptr<SqliteWriter> writer, const Retention& retention)
-      : SqlStore(std::move(writer), nullptr, sqlite_points), retention_(retention) {}
+      : SqlStore(std::move(writer), nullptr, {}, sqlite_points), retention_(retention) {}
 
   std::uint64_t bytes_on_disk(sql::Connection& db) override {
     std::uint64_t bytes = 0;
@@ -55,7 +55,7 @@ Result<std::unique_ptr<Store>> SqliteStore::open(const std::filesystem::path& pa
     auto reader =
         sqlite::Connection::open(path, {.read_only = true, .cache_bytes = options.cache_bytes / 4});
     if (!reader) return reader.error();
-    store->add_reader(*std::move(reader));
+    store->access().add_reader(*std::move(reader));
   }
   return std::unique_ptr<Store>(std::move(store));
 }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+/// How the parts of a store reach its database: reads on lent connections, changes one at a time.
+#pragma once
+
+#include "hub/store/readers.hpp"
+#include "hub/store/writer.hpp"
+#include "shared/sql/connection.hpp"
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+namespace lapwing::hub {
+
+/// Threads: a shared one may be used from any threads at once.
+class SqlAccess {
+ public:
+  /// Run at the beginning of a change: one such is under way at a time, over all replicas.
+  using Serialize = std::function<void(sql::Connection&)>;
+
+  /// `changes`: a connection for what people change; null: they share the writer's and its mutex.
+  SqlAccess(std::unique_ptr<Writer> writer, std::unique_ptr<sql::Connection> changes,
+            Serialize serialize)
+      : writer_(std::move(writer)),
+        changes_(std::move(changes)),
+        serialize_(std::move(serialize)) {}
+
+  [[nodiscard]] Writer& writer() { return *writer_; }
+  void add_reader(std::unique_ptr<sql::Connection> connection) {
+    readers_.add(std::move(connection));
+  }
+
+  /// Runs `query`, which sees a connection and returns a Result, on one committed state.
+  template <class Query>
+  auto read(Query&& query) {
+    return readers_.lend(std::forward<Query>(query));
+  }
+
+  /// Runs `change` as one durable transaction. It sees a connection and returns a Result; a Result
+  /// that is an error, or a failed statement, rolls everything back.
+  template <class Change>
+  auto change(Change&& change) -> decltype(change(std::declval<sql::Connection&>())) {
+    const std::scoped_lock lock(changes_ ? changes_mutex_ : writer_->mutex);
+    auto& db = changes_ ? *changes_ : writer_->db();
+    db.clear_failure();
+    db.begin(sql::Connection::Access::write);
+    if (serialize_) serialize_(db);
+    if (db.failed()) {
+      auto failure = db.failure();
+      db.rollback();
+      return failure;
+    }
+    auto result = change(db);
+    if (result && !db.failed()) {
+      db.commit();
+      if (!db.failed()) return result;
+    }
+    if (result) result = db.failure();
+    db.rollback();
+    return result;
+  }
+
+ private:
+  std::unique_ptr<Writer> writer_;
+  std::mutex changes_mutex_;
+  std::unique_ptr<sql::Connection> changes_;
+  Serialize serialize_;
+  Readers readers_;
+};
+
+/// The tenant's number; the tenant is made when there is none.
+std::optional<std::int64_t> make_tenant(sql::Connection& db, std::string_view tenant);
+
+}  // namespace lapwing::hub
