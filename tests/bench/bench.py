@@ -97,6 +97,9 @@ class Bench:
     def detect(self):
         subprocess.run([self.tools / "bench_detect"], check=True)
 
+    def store(self):
+        subprocess.run([self.tools / "bench_store"], check=True)
+
     def size(self):
         with tempfile.NamedTemporaryFile() as file:
             subprocess.run(["strip", "-o", file.name, self.bin / "lapwing-agent"], check=True)
@@ -244,7 +247,7 @@ class Bench:
                     ">= 20,000/s", f"{rate:,.0f} records/s", rate >= 20000)
 
 
-FIGURES = ["decode", "detect", "size", "memory", "cpu", "intake", "delay", "hub"]
+FIGURES = ["decode", "detect", "size", "memory", "cpu", "intake", "delay", "store", "hub"]
 
 
 def main():

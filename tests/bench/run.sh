@@ -3,7 +3,7 @@
 # Builds the programs and prints every figure of speed and size: `figure | target | measured`. Figures, not
 # tests: nothing else should run on the machine meanwhile.
 #
-#   tests/bench/run.sh [FIGURE…]    decode detect size memory cpu intake delay hub; all by default
+#   tests/bench/run.sh [FIGURE…]    decode detect size memory cpu intake delay store hub; all by default
 #   tests/bench/run.sh outage [--hours N] [--rate N]    a day without the hub: restart, draining; needs 22 GB of disk
 #
 # LAPWING_BUILD names the build directory (default build/release).
@@ -17,7 +17,7 @@ case "$*" in
     shift
     exec python3 tests/bench/outage.py --build "$build" "$@"
     ;;
-  decode | detect) targets=("bench_$1") ;; # programs of their own
+  decode | detect | store) targets=("bench_$1") ;; # programs of their own
   *) targets=(lapwing-agent lapwing-hub bench) ;;
 esac
 cmake --build "$build" --target "${targets[@]}" >/dev/null
