@@ -19,18 +19,25 @@ void add_init(CLI::App& app, int& exit_code) {
   options->run_as_root = ::geteuid() == 0;
   command->add_option("--dir", options->directory, "Folder to make; must not hold a hub yet")
       ->required();
+  command->add_option("--authority", options->authority,
+                      "Another hub's folder whose authority (ca.pem, ca.key) is taken instead of "
+                      "making one: for replicas of one hub");
   command->add_option("--tenant", options->tenant, "Tenant of the first token")
       ->capture_default_str();
   command
       ->add_option("--host", options->hosts,
-                   "Name or address by which devices and people reach this hub; repeatable, the "
-                   "first is told to devices")
+                   "Name or address by which devices and people reach this hub (of replicas: their "
+                   "balancer); repeatable, the first is told to devices")
       ->allow_extra_args(false);
   command->add_option("--mqtt-listen", options->mqtt_listen, "Broker's address")
       ->capture_default_str();
   command->add_option("--mqtt-port", options->mqtt_port, "Broker's TLS port")
       ->check(CLI::Range(1, 65535))
       ->capture_default_str();
+  command
+      ->add_option("--public-port", options->public_port,
+                   "The broker's port as devices reach it, if it is another (a balancer's)")
+      ->check(CLI::Range(1, 65535));
   command->add_option("--http-listen", options->http_listen, "HTTP address")->capture_default_str();
   command->add_option("--http-port", options->http_port, "HTTP port; 0 takes any free one")
       ->check(CLI::Range(0, 65535))

@@ -108,7 +108,7 @@ std::string hub_toml(const InitOptions& options) {
          quoted(public_host) +
          "  # what devices are told at enrolment\n"
          "public_port = " +
-         std::to_string(options.mqtt_port) +
+         std::to_string(options.public_port == 0 ? options.mqtt_port : options.public_port) +
          "\n"
          "\n"
          "[http]\n"

@@ -119,9 +119,24 @@ std::vector<std::string> certificate_names(const InitOptions& options) {
   return once;
 }
 
+/// Another hub's where one is named, else a new one.
+Result<trust::Authority> authority_for(const InitOptions& options, Time at) {
+  if (options.authority.empty()) {
+    return trust::Authority::create("Lapwing authority of " + options.tenant.substr(0, 32),
+                                    {.now = at, .lifetime = kAuthorityLifetime});
+  }
+  auto taken = trust::Authority::load(options.authority / "ca.pem", options.authority / "ca.key");
+  if (!taken) return within("--authority", std::move(taken).error());
+  const auto until = taken->certificate().info().not_after;
+  if (until <= at) {
+    return Error{Errc::bad_input, "--authority " + options.authority.string() +
+                                      ": its certificate expired on " + to_rfc3339(until)};
+  }
+  return taken;
+}
+
 Result<void> write_identities(const InitOptions& options, Time at, Made& made) {
-  auto authority = trust::Authority::create("Lapwing authority of " + options.tenant.substr(0, 32),
-                                            {.now = at, .lifetime = kAuthorityLifetime});
+  auto authority = authority_for(options, at);
   if (!authority) return std::move(authority).error();
   auto server_key = trust::PrivateKey::generate();
   if (!server_key) return std::move(server_key).error();
@@ -141,7 +156,23 @@ Result<void> write_identities(const InitOptions& options, Time at, Made& made) {
   return made.write("hub.pem", hub->pem());
 }
 
-Result<Secret<std::string>> first_token(const InitOptions& options, Time at) {
+Result<bool> has_admin(Store& store, const std::string& tenant, Time at) {
+  PageRequest request{.limit = 1'000};
+  for (;;) {
+    auto page = store.tokens(tenant, request);
+    if (!page) return std::move(page).error();
+    if (std::any_of(page->items.begin(), page->items.end(), [&](const TokenRow& token) {
+          return token.usable(at) && allows(token, "admin");
+        })) {
+      return true;
+    }
+    if (!page->next_cursor) return false;
+    request.cursor = *std::move(page->next_cursor);
+  }
+}
+
+/// None where the store has one: of a hub whose replica this will be.
+Result<std::optional<Secret<std::string>>> first_token(const InitOptions& options, Time at) {
   StoreConfig config{.url = options.store_url};
   if (!options.store_password_file.empty()) {
     auto password = read_secret(options.store_password_file);
@@ -150,12 +181,15 @@ Result<Secret<std::string>> first_token(const InitOptions& options, Time at) {
   }
   auto store = open_store(config, options.directory);
   if (!store) return std::move(store).error();
+  const auto there = has_admin(**store, options.tenant, at);
+  if (!there) return there.error();
+  if (*there) return std::optional<Secret<std::string>>();
   auto token = create_token(
       **store,
       {.tenant = options.tenant, .name = "first admin", .scopes = {"admin"}, .lifetime = {}}, "cli",
       at);
   if (!token) return std::move(token).error();
-  return std::move(token->secret);
+  return std::optional(std::move(token->secret));
 }
 
 }  // namespace

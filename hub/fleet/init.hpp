@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,12 +20,17 @@ inline constexpr std::string_view kHubUser = "lapwing-hub";
 
 struct InitOptions {
   std::filesystem::path directory;
+  /// Another hub's folder (or any with ca.pem and ca.key), whose authority this hub takes: so do
+  /// replicas, as a device must find each of them trustworthy and be trusted by each. Empty: a new
+  /// authority is made.
+  std::filesystem::path authority;
   std::string tenant = "default";
   /// Names and addresses under which devices and people reach this hub; the first is told to
   /// devices. Loopback names are always added to the certificate.
   std::vector<std::string> hosts;
   std::string mqtt_listen = "127.0.0.1";
   std::uint16_t mqtt_port = 8883;
+  std::uint16_t public_port = 0;  ///< of the broker as devices reach it; 0: mqtt_port
   std::string http_listen = "127.0.0.1";
   std::uint16_t http_port = 8443;
   std::string store_url;  ///< of a PostgreSQL database; empty: SQLite in the folder
@@ -34,13 +40,15 @@ struct InitOptions {
 
 struct Initialised {
   std::vector<std::filesystem::path> files;
-  Secret<std::string> admin_token;  ///< shown once
+  /// Shown once. Absent where the store has a usable admin token of the tenant already.
+  std::optional<Secret<std::string>> admin_token;
 };
 
 /// Writes ca.pem, ca.key, server.pem, server.key (broker and HTTP), hub.pem, hub.key (the hub's own
 /// client), acl, mosquitto.conf, hub.db (without a store elsewhere) and, last, hub.toml. Keys have
 /// mode 0600. What exists is never overwritten, and a failure leaves nothing behind. Errors: exists
-/// (the folder holds a hub already), bad_input (tenant, host, address, path), denied, limit, io.
+/// (the folder holds a hub already), bad_input (tenant, host, address, path; an authority that has
+/// expired or whose key is another's), not_found (no authority there), denied, limit, io.
 Result<Initialised> init(const InitOptions& options, Time at);
 
 /// The broker's configuration: TLS with client certificates only, one identity per certificate,

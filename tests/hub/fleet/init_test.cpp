@@ -6,6 +6,7 @@
 #include "hub/store/config.hpp"
 #include "hub/store/sqlite_store.hpp"
 #include "shared/base/config.hpp"
+#include "shared/base/files.hpp"
 #include "shared/mqtt/client.hpp"
 #include "shared/trust/authority.hpp"
 #include "tests/support/broker.hpp"
@@ -43,6 +44,8 @@ InitOptions options_for(const fs::path& directory) {
           .run_as_root = ::geteuid() == 0};
 }
 
+std::string text_of(const fs::path& file) { return read_file(file, 65'536).value(); }
+
 TEST(Init, MakesEverythingAHubNeeds) {
   const TempDir folder;
   const auto options = options_for(folder.path() / "a" / "hub");
@@ -63,7 +66,8 @@ TEST(Init, MakesEverythingAHubNeeds) {
                             authority->certificate(), now(), trust::Purpose::server));
   auto store = open_sqlite_store(in("hub.db"));
   ASSERT_TRUE(store) << store.error().context;
-  const auto token = authenticate(**store, made->admin_token.reveal(), now());
+  ASSERT_TRUE(made->admin_token);
+  const auto token = authenticate(**store, made->admin_token->reveal(), now());
   ASSERT_TRUE(token);
   EXPECT_EQ(token->tenant, "acme");
   EXPECT_THAT(token->scopes, ElementsAre("admin"));
@@ -87,7 +91,8 @@ TEST(Init, MayKeepTheStoreInPostgres) {
   EXPECT_EQ(config.password->reveal(), "of no use where all are trusted");
   auto store = open_store(config, options.directory);
   ASSERT_TRUE(store) << store.error().context;
-  EXPECT_TRUE(authenticate(**store, made->admin_token.reveal(), now()));
+  ASSERT_TRUE(made->admin_token);
+  EXPECT_TRUE(authenticate(**store, made->admin_token->reveal(), now()));
 
   options.directory = folder.path() / "other";
   options.store_url = server->url("nowhere");
@@ -97,6 +102,65 @@ TEST(Init, MayKeepTheStoreInPostgres) {
   EXPECT_FALSE(fs::exists(options.directory));
   options.store_url = "mysql://x";
   EXPECT_EQ(init(options, now()).error().code, Errc::bad_input);
+}
+
+TEST(Init, AReplicaTakesTheAuthorityAndNeedsNoFurtherToken) {
+  auto* server = lapwing::testing::PostgresServer::shared();
+  if (server == nullptr) GTEST_SKIP() << "PostgreSQL's server is not installed";
+  const TempDir folder;
+  auto options = options_for(folder.path() / "one");
+  options.store_url = server->new_database();
+  const auto first = init(options, now());
+  ASSERT_TRUE(first) << first.error().context;
+  options.authority = options.directory;
+  options.directory = folder.path() / "two";
+  options.public_port = 18883;
+  const auto second = init(options, now());
+  ASSERT_TRUE(second) << second.error().context;
+  EXPECT_FALSE(second->admin_token.has_value());
+
+  const auto in = [&](const char* hub, const char* name) { return folder.path() / hub / name; };
+  EXPECT_EQ(text_of(in("one", "ca.pem")), text_of(in("two", "ca.pem")));
+  const auto authority = trust::Authority::load(in("two", "ca.pem"), in("two", "ca.key"));
+  ASSERT_TRUE(authority) << authority.error().context;
+  for (const auto* name : {"server.pem", "hub.pem"}) {
+    EXPECT_NE(text_of(in("one", name)), text_of(in("two", name))) << name;
+  }
+  const auto certificate = trust::Certificate::load(in("two", "server.pem")).value();
+  EXPECT_TRUE(trust::verify(certificate, authority->certificate(), now(), trust::Purpose::server));
+  EXPECT_THAT(certificate.info().names, Contains("hub.example.org")) << "the balancer's name";
+  EXPECT_THAT(text_of(in("two", "hub.toml")), AllOf(HasSubstr("public_host = \"hub.example.org\""),
+                                                    HasSubstr("public_port = 18883")));
+
+  auto store = open_store({.url = options.store_url}, options.directory);
+  ASSERT_TRUE(store) << store.error().context;
+  const auto tokens = (*store)->tokens("acme", {});
+  ASSERT_EQ(tokens->items.size(), 1U);
+  ASSERT_TRUE(revoke_token(**store, "acme", tokens->items.front().id, "cli", now()));
+  options.directory = folder.path() / "three";
+  const auto third = init(options, now());
+  ASSERT_TRUE(third) << third.error().context;
+  EXPECT_TRUE(third->admin_token.has_value()) << "a revoked token is of no use";
+}
+
+TEST(Init, TakesOnlyAnAuthorityThatHolds) {
+  const TempDir folder;
+  auto options = options_for(folder.path() / "hub");
+  options.authority = folder.path() / "nowhere";
+  const auto missing = init(options, now());
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, Errc::not_found);
+  EXPECT_THAT(missing.error().context, AllOf(HasSubstr("--authority"), HasSubstr("ca.pem")));
+  EXPECT_FALSE(fs::exists(options.directory));
+
+  const auto old = trust::Authority::create("old", {.now = now() - 48h, .lifetime = 24h}).value();
+  options.authority = folder.path();
+  folder.put("ca.pem", old.certificate().pem());
+  ASSERT_TRUE(old.key().write_new(folder.path() / "ca.key"));
+  const auto expired = init(options, now());
+  ASSERT_FALSE(expired);
+  EXPECT_THAT(expired.error().context, HasSubstr("expired"));
+  EXPECT_FALSE(fs::exists(options.directory));
 }
 
 TEST(Init, NeverOverwrites) {
