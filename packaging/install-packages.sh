@@ -10,7 +10,8 @@ declare -A sets=(
     libsimdjson-dev nlohmann-json3-dev libzstd-dev prometheus-cpp-dev libsystemd-dev libgtest-dev libgmock-dev
     libhwy-dev libeigen3-dev"
   [run]="mosquitto openssl curl"
-  [test]="mosquitto mosquitto-clients openssl curl python3 procps postgresql"
+  [test]="mosquitto mosquitto-clients openssl curl python3 procps postgresql
+    haproxy nginx libnginx-mod-stream"
   [browser]="chromium chromium-driver nodejs"
   [lint]="clang clang-format clang-tidy libclang-rt-14-dev"
   [cross]="g++-aarch64-linux-gnu qemu-user"

@@ -104,13 +104,13 @@ class Part:
 class Stack:
     """Use as a context manager: `with Stack() as stack: stack.start_hub(); stack.start_agent(toml)`."""
 
-    def __init__(self, bin_dir=None, http_port=None, tls=False, keep=False, store=None):
+    def __init__(self, bin_dir=None, http_port=None, tls=False, keep=False, store=None, port=free_port):
         self.bin = pathlib.Path(bin_dir or os.environ.get("LAPWING_BIN") or ROOT / "build/release/bin")
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="lapwing-stack-"))
         self.keep, self.tls = keep, tls
         self.store = store  # a PostgreSQL database's URL; None: SQLite
-        self.site_port, self.mqtt_port, self.status_port = free_port(), free_port(), free_port()
-        self.http_port = http_port or free_port()
+        self.site_port, self.mqtt_port, self.status_port = port(), port(), port()
+        self.http_port = http_port or port()
         self.device = "edge-1"
         self.parts = []  # in start order
         self.token = None
@@ -146,19 +146,26 @@ class Stack:
         self.site = self.add("site-broker", ["mosquitto", "-c", config], lambda: accepts(self.site_port))
         self.site.start()
 
-    def start_hub(self, env=None):
-        hub = self.dir / "hub"
-        made = subprocess.run([self.bin / "lapwing-hub", "init", "--dir", hub, "--tenant", "demo", "--host", "localhost",
-                               "--host", "127.0.0.1", "--mqtt-port", str(self.mqtt_port), "--http-port", str(self.http_port),
-                               *(["--store", self.store] if self.store else [])],
+    def make_hub(self, folder, mqtt_port, http_port, *more):
+        """`lapwing-hub init`; the first admin token becomes the stack's."""
+        made = subprocess.run([self.bin / "lapwing-hub", "init", "--dir", folder, "--tenant", "demo", "--host", "localhost",
+                               "--host", "127.0.0.1", "--mqtt-port", str(mqtt_port), "--http-port", str(http_port),
+                               *(["--store", self.store] if self.store else []), *more],
                               capture_output=True, text=True, check=False)
         if made.returncode != 0:
             raise RuntimeError(f"lapwing-hub init: {made.stderr}{made.stdout}")
-        self.token = next(word for word in made.stdout.split() if word.startswith("lwt_"))
-        self.hub_dir = hub
-        self.hub_broker = self.add("hub-broker", ["mosquitto", "-c", hub / "mosquitto.conf"], lambda: accepts(self.mqtt_port))
-        self.hub = self.add("hub", [self.bin / "lapwing-hub", "serve", "--config", hub / "hub.toml"], self.hub_ready,
-                            {"LAPWING__HTTP__TLS": "true" if self.tls else "false", **(env or {})})
+        self.token = next((word for word in made.stdout.split() if word.startswith("lwt_")), self.token)
+
+    def add_hub(self, name, folder, mqtt_port, ready, env=None):
+        """The two processes of a hub, its broker and itself, not started."""
+        return (self.add(f"{name}-broker", ["mosquitto", "-c", folder / "mosquitto.conf"], lambda: accepts(mqtt_port)),
+                self.add(name, [self.bin / "lapwing-hub", "serve", "--config", folder / "hub.toml"], ready,
+                         {"LAPWING__HTTP__TLS": "true" if self.tls else "false", **(env or {})}))
+
+    def start_hub(self, env=None):
+        self.hub_dir = self.dir / "hub"
+        self.make_hub(self.hub_dir, self.mqtt_port, self.http_port)
+        self.hub_broker, self.hub = self.add_hub("hub", self.hub_dir, self.mqtt_port, self.hub_ready, env)
         self.hub_broker.start()
         self.hub.start()
 
@@ -166,19 +173,19 @@ class Stack:
     def url(self):
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.http_port}"
 
-    def fetch(self, path, body=None, timeout=10):
-        """The hub's answer as JSON (text where it is not); path as in /api/v1/devices."""
+    def fetch(self, path, body=None, timeout=10, url=None):
+        """The hub's answer as JSON (text where it is not); path as in /api/v1/devices. url: of another than `self.url`."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         context = ssl.create_default_context(cafile=self.hub_dir / "ca.pem") if self.tls else None
-        request = urllib.request.Request(self.url + path, data, headers)
+        request = urllib.request.Request((url or self.url) + path, data, headers)
         with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
             text = answer.read()
             return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text.decode()
 
-    def hub_ready(self):
+    def hub_ready(self, url=None):
         try:
-            self.fetch("/health/ready", timeout=2)
+            self.fetch("/health/ready", timeout=2, url=url)
             return True
         except OSError:
             return False

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "packaging/demo"))
 sys.path.insert(0, str(ROOT / "tests/faults"))
 from case import percentile  # noqa: E402  (their folders are no packages)
 from figures import MISSED, row  # noqa: E402
-from oracle import open_read_only  # noqa: E402
+from hub_view import open_read_only  # noqa: E402
 from stack import Stack, memory_kb, wait_for  # noqa: E402
 
 AGENT = """

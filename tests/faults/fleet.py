@@ -12,7 +12,8 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging" / "demo"))
 
-from oracle import HubView, OutboxOracle, compare  # noqa: E402
+from hub_view import hub_view  # noqa: E402
+from oracle import OutboxOracle, compare  # noqa: E402
 from stack import Part, Stack, memory_kb, wait_for  # noqa: E402
 
 AGENT = """
@@ -22,7 +23,7 @@ data_dir = "{data}"
 
 [engine]
 shards = 1
-summary_interval = "200ms"
+summary_interval = "{summary_ms}ms"
 
 [uplink]
 host = "localhost"
@@ -30,8 +31,7 @@ port = {mqtt_port}
 ca_file = "{identity}/ca.pem"
 certificate_file = "{identity}/device.pem"
 key_file = "{identity}/device.key"
-answer_timeout = "1s"
-reconnect_max = "1s"
+{patience}
 {uplink}
 
 [status]
@@ -52,6 +52,7 @@ alarms_per_week = 1000
 warmup = 60
 {more}
 """
+PATIENCE = 'answer_timeout = "1s"\nreconnect_max = "1s"'  # less than the standard's, for many faults in a short time
 KEEP_ALL = {"LAPWING__STORE__LEDGER_ROWS_PER_DEVICE": "1000000000",  # every key stays for the comparison
             "LAPWING__INGEST__TRIM_EVERY": "1d"}  # and every point, of whatever year
 
@@ -79,9 +80,8 @@ def quiet_port():
 class Fleet:
     """Use as a context manager."""
 
-    def __init__(self, rate=200, topics=20, keep=False, env=None):
-        self.stack = Stack(keep=keep, http_port=quiet_port())
-        self.stack.site_port, self.stack.mqtt_port = quiet_port(), quiet_port()
+    def __init__(self, rate=200, topics=20, keep=False, env=None, stack=None):
+        self.stack = stack or Stack(keep=keep, port=quiet_port)
         self.env = {**KEEP_ALL, **(env or {})}  # of the hub
         self.rate, self.topics = rate, topics
         self.edges = []
@@ -135,11 +135,12 @@ class Fleet:
 class Edge:
     """One device: its folder, its agent's process, and who watches over its records from outside.
 
-    mqtt_port: where the uplink connects (a proxy's port, say); uplink, more: TOML for the agent; env: for its process;
-    topics: of its source, as in TOML.
+    mqtt_port: where the uplink connects (a proxy's port, say); patience, uplink, more: TOML for the agent; env: for its process;
+    topics: of its source, as in TOML; summary_ms: its summary_interval.
     """
 
-    def __init__(self, fleet, name, identity, mqtt_port=None, uplink="", more="", env=None, topics='"load/#"'):
+    def __init__(self, fleet, name, identity, mqtt_port=None, patience=PATIENCE, uplink="", more="", env=None, topics='"load/#"',
+                 summary_ms=200):
         self.fleet, self.name, self.identity = fleet, name, identity
         stack = fleet.stack
         self.dir = stack.dir / f"edge-{name}"
@@ -147,12 +148,12 @@ class Edge:
         self.data = self.dir / "data"
         self.data.mkdir()
         self.status_port = quiet_port()
-        self.options = {"mqtt_port": mqtt_port or stack.mqtt_port, "site_port": stack.site_port, "uplink": uplink,
-                        "more": more, "topics": topics}
+        self.options = {"mqtt_port": mqtt_port or stack.mqtt_port, "site_port": stack.site_port, "patience": patience,
+                        "uplink": uplink, "more": more, "topics": topics, "summary_ms": summary_ms}
         self.config = self.dir / "agent.toml"
         self.write_config()
         self.part = Part(f"agent-{name}", [stack.bin / "lapwing-agent", "run", "--config", self.config], self.dir, self.ready, env)
-        self.hub = HubView(stack.hub_dir / "hub.db", name)
+        self.hub = hub_view(stack, name)
         self.oracle = OutboxOracle(self.data)
         self.peak_kb = 0  # of the agent's resident memory, over all its processes
 

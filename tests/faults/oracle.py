@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watches an agent's outbox and a hub's database from outside, read-only, and compares them at the end.
+"""Watches an agent's outbox from outside, read-only, and compares it at the end with the hub's database (hub_view.py).
 
 The outbox deletes a record once the hub acknowledged it; so its rows are copied (number and SHA-256 of the payload) as they
 appear. A row counts as promised when it lies below the high-water mark: from then on the agent may send it.
@@ -14,11 +14,7 @@ import threading
 import time
 import zlib
 
-
-def open_read_only(path):
-    db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA query_only=1")
-    return db
+from hub_view import open_read_only
 
 
 def record_hash(payload):
@@ -148,68 +144,6 @@ class OutboxOracle:
         self._thread.join()
 
 
-class HubView:
-    """The hub's database, read-only. The hub may be killed at any time; its database stays readable."""
-
-    def __init__(self, path, device):
-        self.path, self.device = path, device
-        self.db = None
-        self._lock = threading.Lock()
-
-    def rows(self, sql, *arguments):
-        with self._lock:
-            for attempt in range(50):
-                try:
-                    if self.db is None:
-                        self.db = open_read_only(self.path)
-                    return self.db.execute(sql, arguments).fetchall()
-                except sqlite3.Error:
-                    if self.db is not None:
-                        self.db.close()
-                    self.db = None
-                    if attempt == 49:
-                        raise
-                    time.sleep(0.05)
-        return []
-
-    def one(self, sql, *arguments):
-        found = self.rows(sql, *arguments)
-        return found[0] if found else None
-
-    def of_another_time(self, since):
-        """Streams whose newest summary is of before `since`, or of a time to come."""
-        return self.one("SELECT count(*) FROM streams JOIN devices USING (tenant_no, device_no) WHERE device = ? AND"
-                        " last_time NOT BETWEEN ? AND ?", self.device, int(since * 1e6), int(time.time() * 1e6))[0]
-
-    def close(self):
-        with self._lock:
-            if self.db is not None:
-                self.db.close()
-            self.db = None
-
-    def watermark(self):
-        """(epoch, watermark) of the device."""
-        return self.one("SELECT epoch, watermark FROM devices WHERE device = ?", self.device) or (0, 0)
-
-    def online(self):
-        return bool((self.one("SELECT online FROM devices WHERE device = ?", self.device) or (0,))[0])
-
-    def ledger(self):
-        """Every stored key: list of (epoch, seq, class, hash)."""
-        return self.rows("SELECT ledger.epoch, seq, class, hash FROM ledger JOIN devices USING (tenant_no, device_no)"
-                         " WHERE device = ?", self.device)
-
-    def lost(self, *reasons):
-        """Records accounted for as lost for these reasons."""
-        columns = " + ".join(f"lost_{reason}" for reason in reasons or ("quota", "corrupt", "vanished", "poison"))
-        return (self.one(f"SELECT {columns} FROM devices WHERE device = ?", self.device) or (0,))[0]
-
-    def losses(self):
-        """(epoch, seq_first, seq_last)."""
-        return self.rows("SELECT losses.epoch, seq_first, seq_last FROM losses JOIN devices USING (tenant_no, device_no)"
-                         " WHERE device = ?", self.device)
-
-
 @dataclasses.dataclass
 class Account:
     """What became of one device's records."""
@@ -263,9 +197,9 @@ def compare(oracle, next_seq, hub):
     # The hub's history is kept by minute before stream: one way through it for all streams.
     account.reordered = hub.one(
         "WITH newest AS (SELECT stream_no, max(end_us) AS told FROM history JOIN devices USING (tenant_no, device_no)"
-        " WHERE device = ?1 AND end_us <= ?2 GROUP BY stream_no)"
+        " WHERE device = ? AND end_us <= ? GROUP BY stream_no)"
         " SELECT count(*) FROM newest JOIN streams USING (stream_no) JOIN devices USING (tenant_no, device_no)"
-        " WHERE device = ?1 AND last_time <> told", hub.device, int(time.time() * 1e6))[0]
+        " WHERE device = ? AND last_time <> told", hub.device, int(time.time() * 1e6), hub.device)[0]
     if points != summaries:
         account.problems.append(f"{summaries} summaries arrived, but the history has {points} points")
     if account.checked + account.told < account.records / 4:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Injects faults into real processes and prints one table row a case. Usage:
 #   tests/faults/run.sh [CASE...] [--runs N] [--seed S]   see --help for the cases
+#   tests/faults/run.sh replicas [--runs N] [--rate N]    three replicas behind haproxy, one PostgreSQL: each part killed in turn
 #   tests/faults/run.sh soak [--minutes N] [--rate N]     hours under load, meant for programs built with the asan preset
 # LAPWING_BIN names a folder with built programs; without it the release preset is built first.
 set -euo pipefail
@@ -11,8 +12,11 @@ if [ -z "${LAPWING_BIN:-}" ]; then
   cmake --build --preset release --target lapwing-agent lapwing-hub faulty_disk
 fi
 export PYTHONDONTWRITEBYTECODE=1
-if [ "${1:-}" = soak ]; then
-  shift
-  exec python3 tests/faults/soak.py "$@"
-fi
+case "${1:-}" in
+  soak | replicas)
+    program=$1
+    shift
+    exec python3 "tests/faults/$program.py" "$@"
+    ;;
+esac
 exec python3 tests/faults/main.py "$@"
