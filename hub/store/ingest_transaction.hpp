@@ -9,7 +9,6 @@
 #include "shared/wire/messages.hpp"
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -117,7 +116,5 @@ class IngestTransaction {
  protected:
   IngestTransaction() = default;
 };
-
-inline Result<std::unique_ptr<IngestTransaction>> Store::begin_ingest() { return begin_ingest(0); }
 
 }  // namespace lapwing::hub

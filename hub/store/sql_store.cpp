@@ -13,8 +13,8 @@ std::optional<std::int64_t> make_tenant(sql::Connection& db, std::string_view te
   return reads::tenant_number(db, tenant);
 }
 
-Result<std::unique_ptr<IngestTransaction>> SqlStore::begin_ingest(std::size_t lane) {
-  return SqlIngest::begin(access_.writer(lane));
+Result<std::unique_ptr<IngestTransaction>> SqlStore::begin_ingest() {
+  return SqlIngest::begin(access_.writer());
 }
 
 Result<void> SqlStore::check() {
@@ -33,21 +33,27 @@ Result<std::uint64_t> SqlStore::mark_silent_offline(Time silent_since) {
   });
 }
 
-Result<void> SqlStore::register_device(const DeviceRegistration& r) {
-  if (r.key.tenant.empty() || r.key.device.empty()) {
-    return Error{Errc::bad_input, "a device needs a tenant and a name"};
-  }
+Result<void> SqlStore::register_device(const DeviceRegistration& registration) {
+  return register_devices({&registration, 1});
+}
+
+Result<void> SqlStore::register_devices(std::span<const DeviceRegistration> registrations) {
   return access_.change([&](sql::Connection& db) -> Result<void> {
-    const auto tenant_no = make_tenant(db, r.key.tenant);
-    std::optional<std::int64_t> expires;
-    if (r.certificate_expires) expires = to_micros(*r.certificate_expires);
-    db.run(
-        "INSERT INTO devices(tenant_no, device_no, device, enrolled_at, certificate_serial,"
-        " certificate_expires)"
-        " VALUES(?1, (SELECT coalesce(max(device_no), 0) + 1 FROM devices), ?2, ?3, ?4, ?5)"
-        " ON CONFLICT(tenant_no, device) DO UPDATE SET enrolled_at=?3, certificate_serial=?4,"
-        " certificate_expires=?5, revoked_at=NULL",
-        tenant_no, r.key.device, to_micros(r.enrolled_at), r.certificate_serial, expires);
+    for (const auto& r : registrations) {
+      if (r.key.tenant.empty() || r.key.device.empty()) {
+        return Error{Errc::bad_input, "a device needs a tenant and a name"};
+      }
+      const auto tenant_no = make_tenant(db, r.key.tenant);
+      std::optional<std::int64_t> expires;
+      if (r.certificate_expires) expires = to_micros(*r.certificate_expires);
+      db.run(
+          "INSERT INTO devices(tenant_no, device_no, device, enrolled_at, certificate_serial,"
+          " certificate_expires)"
+          " VALUES(?1, (SELECT coalesce(max(device_no), 0) + 1 FROM devices), ?2, ?3, ?4, ?5)"
+          " ON CONFLICT(tenant_no, device) DO UPDATE SET enrolled_at=?3, certificate_serial=?4,"
+          " certificate_expires=?5, revoked_at=NULL",
+          tenant_no, r.key.device, to_micros(r.enrolled_at), r.certificate_serial, expires);
+    }
     return {};
   });
 }

@@ -16,12 +16,11 @@ namespace lapwing::hub {
 
 class SqlStore : public Store {
  public:
-  using Store::begin_ingest;
-  [[nodiscard]] std::size_t lanes() const override { return access_.lanes(); }
-  Result<std::unique_ptr<IngestTransaction>> begin_ingest(std::size_t lane) override;
+  Result<std::unique_ptr<IngestTransaction>> begin_ingest() override;
   Result<std::uint64_t> mark_silent_offline(Time silent_since) override;
 
   Result<void> register_device(const DeviceRegistration& registration) override;
+  Result<void> register_devices(std::span<const DeviceRegistration> registrations) override;
   Result<void> revoke_device(const DeviceKey& key, Time at) override;
   Result<void> release_quarantine(const DeviceKey& key) override;
   Result<DeviceRow> device(const DeviceKey& key) override {

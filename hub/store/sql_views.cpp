@@ -9,6 +9,12 @@
 #include <utility>
 
 namespace lapwing::hub {
+namespace {
+
+constexpr std::size_t kStreamsCachedMax = 500'000;
+
+}  // namespace
+
 void SqlIngest::store_anomaly(Storing& s, const IncomingRecord& record,
                               const wire::AnomalyRecord& a) {
   auto& device = s.device;
@@ -86,7 +92,7 @@ void SqlIngest::store_summary(Storing& s, const IncomingRecord& record,
 
 void SqlIngest::load_streams(DeviceWork& device) {
   auto& cache = writer_.stream_cache;
-  if (cache.streams > cache.streams_max) {
+  if (cache.streams > kStreamsCachedMax) {
     cache.clear();
     for (auto& [key, other] : devices_) other.known_streams = nullptr;
   }

@@ -24,9 +24,8 @@ class FailingStore final : public Store {
   explicit FailingStore(Store& inner) : inner_(inner) {}
   bool fail_commit = false;
 
-  [[nodiscard]] std::size_t lanes() const override { return inner_.lanes(); }
-  Result<std::unique_ptr<IngestTransaction>> begin_ingest(std::size_t lane) override {
-    auto inner = inner_.begin_ingest(lane);
+  Result<std::unique_ptr<IngestTransaction>> begin_ingest() override {
+    auto inner = inner_.begin_ingest();
     if (!inner) return inner.error();
     return std::unique_ptr<IngestTransaction>(new Transaction(*std::move(inner), fail_commit));
   }
@@ -73,6 +72,7 @@ class FailingStore final : public Store {
   Result<std::unique_ptr<FeedWatch>> watch_feed(Feed&) override { return unused(); }
   Result<std::uint64_t> mark_silent_offline(Time) override { return unused(); }
   Result<void> register_device(const DeviceRegistration&) override { return unused(); }
+  Result<void> register_devices(std::span<const DeviceRegistration>) override { return unused(); }
   Result<void> revoke_device(const DeviceKey&, Time) override { return unused(); }
   Result<void> release_quarantine(const DeviceKey&) override { return unused(); }
   Result<DeviceRow> device(const DeviceKey&) override { return unused(); }
@@ -552,7 +552,7 @@ TEST(IngestQueue, RefusesTheNewestAtItsBounds) {
   EXPECT_TRUE(queue.put("t", "1", {}));
   EXPECT_TRUE(queue.put("t", "2", {}));
   EXPECT_FALSE(queue.put("t", "3", {}));
-  const auto taken = queue.take(0, Micros(0), 1'000'000);
+  const auto taken = queue.take(Micros(0), 1'000'000);
   ASSERT_EQ(taken.size(), 2U);
   EXPECT_EQ(taken[0].payload, "1");
   EXPECT_EQ(queue.bytes(), 0U);
@@ -567,15 +567,15 @@ TEST(IngestQueue, HandsOutWhatWaitsAfterItWasClosed) {
   EXPECT_TRUE(queue.put("t", "1", {}));
   queue.close();
   EXPECT_FALSE(queue.put("t", "2", {}));
-  EXPECT_EQ(queue.take(0, std::chrono::hours(1), 1'000'000).size(), 1U);
-  EXPECT_EQ(queue.take(0, std::chrono::hours(1), 1'000'000).size(), 0U);
+  EXPECT_EQ(queue.take(std::chrono::hours(1), 1'000'000).size(), 1U);
+  EXPECT_EQ(queue.take(std::chrono::hours(1), 1'000'000).size(), 0U);
 }
 
 TEST(IngestQueue, HandsOutAtMostTheBytesAskedForButAtLeastOneMessage) {
   IngestQueue queue(10, 1'000'000);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(queue.put("t", std::string(1000, 'x'), {}));
-  EXPECT_EQ(queue.take(0, Micros(0), 10).size(), 1U);
-  EXPECT_EQ(queue.take(0, Micros(0), 3000).size(), 2U);
+  EXPECT_EQ(queue.take(Micros(0), 10).size(), 1U);
+  EXPECT_EQ(queue.take(Micros(0), 3000).size(), 2U);
 }
 
 }  // namespace

@@ -58,6 +58,21 @@ TEST_P(StoreContract, LetsOneOfManyUseAnEnrolmentToken) {
   EXPECT_EQ(used, 1);
 }
 
+TEST_P(StoreContract, RegistersManyDevicesOrNone) {
+  std::vector<DeviceRegistration> fleet;
+  for (int i = 0; i < 50; ++i) {
+    fleet.push_back({{kTenant, "fleet-" + std::to_string(i)}, t0_, "0a", t0_ + hours(1)});
+  }
+  auto broken = fleet;
+  broken.back().key.device.clear();
+  EXPECT_EQ(store_->register_devices(broken).error().code, Errc::bad_input);
+  EXPECT_EQ(store_->device(fleet[0].key).error().code, Errc::not_found);
+  ASSERT_TRUE(store_->register_devices(fleet));
+  ASSERT_TRUE(store_->register_devices(fleet));  // renews
+  EXPECT_EQ(store_->device(fleet[0].key)->certificate_serial, "0a");
+  EXPECT_EQ(store_->device(fleet[49].key)->enrolled_at, t0_);
+}
+
 TEST_P(StoreContract, TellsTheAuditNewestFirst) {
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(store_->add_audit(
