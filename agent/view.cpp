@@ -110,10 +110,7 @@ AgentStatus AgentView::status() {
                      .state = uplink.state,
                      .problem = uplink.problem,
                      .epoch = uplink.epoch,
-                     .watermark = uplink.watermark,
-                     .hub = uplink.hub,
-                     .why = uplink.why,
-                     .hub_changes = uplink.hub_changes};
+                     .watermark = uplink.watermark};
   }
   return status;
 }

@@ -79,10 +79,7 @@ json to_json(const AgentStatus& status) {
             {"state", uplink.state},
             {"problem", uplink.problem},
             {"epoch", uplink.epoch},
-            {"watermark", uplink.watermark},
-            {"hub", uplink.hub},
-            {"why", uplink.why},
-            {"hub_changes", uplink.hub_changes}}}};
+            {"watermark", uplink.watermark}}}};
 }
 
 json to_json(const StreamStatus& stream) {
