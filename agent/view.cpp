@@ -110,7 +110,10 @@ AgentStatus AgentView::status() {
                      .state = uplink.state,
                      .problem = uplink.problem,
                      .epoch = uplink.epoch,
-                     .watermark = uplink.watermark};
+                     .watermark = uplink.watermark,
+                     .hub = uplink.hub,
+                     .why = uplink.why,
+                     .hub_changes = uplink.hub_changes};
   }
   return status;
 }

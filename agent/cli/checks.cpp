@@ -237,20 +237,32 @@ Findings check_source(const SourceConfig& source, Time at) {
 }
 
 Findings check_hub(const UplinkConfig& uplink, Time at) {
-  mqtt::Options options;
-  options.host = uplink.host;
-  options.port = uplink.port;
-  options.tls = mqtt::Tls{uplink.ca_file, uplink.certificate_file, uplink.key_file};
-  Findings findings = check_certificates("hub", *options.tls, at);
-  if (const auto certificate = trust::Certificate::load(uplink.certificate_file)) {
-    const auto identity = wire::parse_identity(certificate->info().common_name);
-    findings.push_back(identity
-                           ? ok("identity", "this device is " + wire::to_string(*identity))
-                           : fail("identity", identity.error().context,
-                                  "the certificate is no device's: lapwing-agent enrol makes one"));
+  const auto hubs = uplink.endpoints();
+  Findings findings;
+  for (const auto& hub : hubs) {
+    mqtt::Options options;
+    options.host = hub.host;
+    options.port = hub.port;
+    options.tls = mqtt::Tls{hub.ca_file, uplink.certificate_file, uplink.key_file};
+    const bool first = &hub == &hubs.front();
+    const std::string subject =
+        hubs.size() == 1 ? "hub"
+                         : "hub " + hub.name() + " (priority " + std::to_string(hub.priority) + ")";
+    if (first || hub.ca_file != hubs.front().ca_file) {
+      const auto certificates = check_certificates(first ? "hub" : subject, *options.tls, at);
+      findings.insert(findings.end(), certificates.begin(), certificates.end());
+    }
+    if (const auto certificate = trust::Certificate::load(uplink.certificate_file);
+        first && certificate) {
+      const auto identity = wire::parse_identity(certificate->info().common_name);
+      findings.push_back(
+          identity ? ok("identity", "this device is " + wire::to_string(*identity))
+                   : fail("identity", identity.error().context,
+                          "the certificate is no device's: lapwing-agent enrol makes one"));
+    }
+    const auto reached = check_broker(subject, std::move(options));
+    findings.insert(findings.end(), reached.begin(), reached.end());
   }
-  auto reached = check_broker("hub", std::move(options));
-  findings.insert(findings.end(), reached.begin(), reached.end());
   return findings;
 }
 

@@ -37,7 +37,7 @@ using Findings = std::vector<Finding>;
 [[nodiscard]] Findings check_broker(std::string_view subject, mqtt::Options options);
 /// A source's file or broker.
 [[nodiscard]] Findings check_source(const SourceConfig& source, Time at);
-/// The device's certificates, its name, and the hub's broker.
+/// The device's certificates, its name, and the broker of each hub.
 [[nodiscard]] Findings check_hub(const UplinkConfig& uplink, Time at);
 /// The status address can be listened at, or a running agent has it.
 [[nodiscard]] Findings check_status(const StatusConfig& status);

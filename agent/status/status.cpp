@@ -79,7 +79,10 @@ json to_json(const AgentStatus& status) {
             {"state", uplink.state},
             {"problem", uplink.problem},
             {"epoch", uplink.epoch},
-            {"watermark", uplink.watermark}}}};
+            {"watermark", uplink.watermark},
+            {"hub", uplink.hub},
+            {"why", uplink.why},
+            {"hub_changes", uplink.hub_changes}}}};
 }
 
 json to_json(const StreamStatus& stream) {

@@ -4,6 +4,30 @@
 #include "shared/base/config.hpp"
 
 namespace lapwing::agent {
+namespace {
+
+HubEndpoint read_hub(config::Section& section, const UplinkConfig& uplink) {
+  HubEndpoint hub;
+  hub.host = section.required_text({"host", "host name of this hub's broker"});
+  hub.port = static_cast<std::uint16_t>(
+      section.integer({"port", "port of its broker (MQTT over TLS)"}, hub.port, 1, 65535));
+  hub.priority = static_cast<std::uint32_t>(section.integer(
+      {"priority", "lower first; hubs of one priority are equally good, tried in random order"},
+      hub.priority, 0, 1000));
+  hub.ca_file = section.path(
+      {"ca_file", "certificate of its authority (PEM); absent: that of [uplink]"}, uplink.ca_file);
+  if (hub.ca_file.empty() && !section.describing()) {
+    section.problem("ca_file", "is missing, here and in [uplink]: `lapwing-agent enrol` makes it");
+  }
+  return hub;
+}
+
+}  // namespace
+
+std::vector<HubEndpoint> UplinkConfig::endpoints() const {
+  if (!hubs.empty() || host.empty()) return hubs;
+  return {{.host = host, .port = port, .ca_file = ca_file}};
+}
 
 UplinkConfig UplinkConfig::read(config::Section section) {
   using std::chrono::hours;
@@ -42,13 +66,37 @@ UplinkConfig UplinkConfig::read(config::Section section) {
       c.keep_alive, seconds(5), minutes(10));
   c.reconnect_max = section.duration({"reconnect_max", "longest wait between attempts to connect"},
                                      c.reconnect_max, seconds(1), hours(1));
-  if (!c.host.empty()) {
+  c.failover_after = section.duration(
+      {"failover_after",
+       "how long no hub of a better priority may have welcomed the agent before the next is tried"},
+      c.failover_after, seconds(1), hours(1));
+  c.failback_after = section.duration(
+      {"failback_after",
+       "how long a better hub must be reachable without a break before the agent goes back to it"},
+      c.failback_after, seconds(1), hours(7 * 24));
+  for (auto& hub : section.tables({"hub",
+                                   "One of several hubs, instead of [uplink] host and port; the "
+                                   "agent fails over from one to the next and back"})) {
+    c.hubs.push_back(read_hub(hub, c));
+  }
+  if (section.describing()) c.hubs.clear();
+  if (!c.host.empty() && !c.hubs.empty()) {
+    section.problem("host",
+                    "and [[uplink.hub]] are both given; make host and port one of the "
+                    "[[uplink.hub]] and remove them here");
+  }
+  if (c.hubs.size() > kHubsMax) {
+    section.problem("hub", "is given " + std::to_string(c.hubs.size()) + " times; at most " +
+                               std::to_string(kHubsMax) + " are tried");
+  }
+  if (c.enabled()) {
     for (const auto& [name, file] : {std::pair{"ca_file", &c.ca_file},
                                      {"certificate_file", &c.certificate_file},
                                      {"key_file", &c.key_file}}) {
-      if (file->empty()) {
+      const bool elsewhere = file == &c.ca_file && !c.hubs.empty();  // each has its own
+      if (file->empty() && !elsewhere) {
         section.problem(name,
-                        "is missing; with a host it is required: `lapwing-agent enrol` makes it");
+                        "is missing; with a hub it is required: `lapwing-agent enrol` makes it");
       }
     }
   }

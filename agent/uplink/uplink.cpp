@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/uplink/uplink.hpp"
 
+#include "agent/uplink/endpoint_chooser.hpp"
 #include "agent/uplink/events.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/metrics.hpp"
 #include "shared/mqtt/client.hpp"
+#include "shared/mqtt/probe.hpp"
 #include "shared/sync/agent.hpp"
 #include "shared/sync/hub.hpp"
 #include "shared/trust/certificate.hpp"
@@ -16,7 +18,10 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <unistd.h>
+#include <utility>
 #include <variant>
+#include <vector>
 
 namespace lapwing::agent {
 namespace {
@@ -35,6 +40,8 @@ struct Instruments {
         resends(
             m.gauge("uplink_resends", "Times the uplink went back to the last acknowledgement")),
         bytes(m.counter("uplink_bytes_sent_total", "Bytes of records sent, compressed")),
+        hub_changes(m.gauge("uplink_hub_changes", "Times another hub took the device than before")),
+        probes(m.counter("uplink_probes_total", "Looks at better hubs while another one serves")),
         dropped(m.counter("uplink_answers_dropped_total",
                           "Answers of the hub beyond the queue's bound")),
         refused(m.counter("uplink_sends_refused_total",
@@ -48,9 +55,27 @@ struct Instruments {
   Counter& live;
   Gauge& resends;
   Counter& bytes;
+  Gauge& hub_changes;
+  Counter& probes;
   Counter& dropped;
   Counter& refused;
 };
+
+std::vector<std::uint32_t> priorities_of(const std::vector<HubEndpoint>& hubs) {
+  std::vector<std::uint32_t> priorities;
+  for (const auto& hub : hubs) priorities.push_back(hub.priority);
+  return priorities;
+}
+
+/// 1 at the hub that is held.
+std::vector<Gauge*> gauges_of(const std::vector<HubEndpoint>& hubs, Metrics& metrics) {
+  std::vector<Gauge*> gauges;
+  for (const auto& hub : hubs) {
+    gauges.push_back(&metrics.gauge("uplink_hub_connected", "1 at the hub that takes records",
+                                    {{"hub", hub.name()}}));
+  }
+  return gauges;
+}
 
 sync::AgentLimits limits_of(const UplinkConfig& config) {
   sync::AgentLimits limits;
@@ -74,21 +99,31 @@ class Uplink::Impl {
   Impl(const UplinkConfig& config, wire::Identity who, Outbox& outbox, Metrics& metrics,
        std::string version, FillStatus fill_status)
       : config_(config),
+        hubs_(config.endpoints()),
         identity_(std::move(who)),
         outbox_(outbox),
         version_(std::move(version)),
         fill_status_(std::move(fill_status)),
         meters_(metrics),
+        hub_gauges_(gauges_of(hubs_, metrics)),
         instance_id_(random_id()),
         started_(now()),
         agent_(limits_of(config), position_of(outbox.position()), random_u64()),
-        client_(options(), handlers()) {
+        chooser_(priorities_of(hubs_), {config.failover_after, config.failback_after}, random_u64(),
+                 ticks_now()),
+        client_(options(hubs_.front()), handlers()) {
     client_.subscribe({{wire::down_filter(identity_), 1}});
   }
 
   ~Impl() { stop(); }
 
   Result<void> start() {
+    for (const auto& hub : hubs_) {
+      if (::access(hub.ca_file.c_str(), R_OK) == 0) continue;
+      return Error{Errc::bad_config, "uplink: " + hub.ca_file.string() +
+                                         ": the CA file cannot be read; check that it exists and "
+                                         "who may read it"};
+    }
     if (auto begun = client_.start(); !begun) return within("uplink", std::move(begun).error());
     thread_ = std::thread([this] { run(); });
     outbox_.on_commit([this](std::uint64_t next) {
@@ -110,6 +145,7 @@ class Uplink::Impl {
     }
     wake_.notify_one();
     thread_.join();
+    if (prober_.joinable()) prober_.join();
     client_.stop();
     const std::lock_guard lock(mutex_);
     figures_.connected = false;
@@ -124,13 +160,13 @@ class Uplink::Impl {
   const wire::Identity& identity() const { return identity_; }
 
  private:
-  mqtt::Options options() const {
+  mqtt::Options options(const HubEndpoint& hub) const {
     mqtt::Options o;
-    o.host = config_.host;
-    o.port = config_.port;
+    o.host = hub.host;
+    o.port = hub.port;
     o.client_id = wire::to_string(identity_);
     o.version = mqtt::Version::v5;  // 3.1.1 would answer success to a refused publish
-    o.tls = mqtt::Tls{.ca_file = config_.ca_file,
+    o.tls = mqtt::Tls{.ca_file = hub.ca_file,
                       .certificate_file = config_.certificate_file,
                       .key_file = config_.key_file};
     o.keep_alive = config_.keep_alive;
@@ -143,9 +179,20 @@ class Uplink::Impl {
 
   mqtt::Handlers handlers() {
     mqtt::Handlers h;
+    h.choose = [this] {
+      const std::lock_guard lock(mutex_);
+      const HubEndpoint& hub = hubs_[chooser_.next(ticks_now())];
+      chosen_ = true;  // it has another wake_at()
+      wake_.notify_one();
+      return mqtt::Target{hub.host, hub.port, hub.ca_file};
+    };
     h.make_will = [this]() -> std::optional<mqtt::Will> {
       // On the client's thread, as is on_connected.
       connection_id_ = sync::connection_id(++connections_, random_id());
+      {
+        const std::lock_guard lock(mutex_);
+        attempt_ = connection_id_;
+      }
       wire::Status status;
       status.connection_id = connection_id_;
       status.online = false;
@@ -155,7 +202,14 @@ class Uplink::Impl {
                         .payload = writer.seal(wire::encode(status))};
     };
     h.on_connected = [this](bool) { post(Connected{connection_id_}); };
-    h.on_disconnected = [this](const Error& reason) { post(Lost{reason}); };
+    h.on_disconnected = [this](const Error& reason) {
+      {
+        const std::lock_guard lock(mutex_);
+        attempt_.clear();
+        chooser_.lost(ticks_now());
+      }
+      post(Lost{reason});
+    };
     h.on_message = [this](const mqtt::Message& message) { on_message(message); };
     return h;
   }
@@ -197,13 +251,17 @@ class Uplink::Impl {
     std::unique_lock lock(mutex_);
     set_state("connecting", "");
     while (!stopping_) {
-      const Ticks until = std::min(timer_.value_or(Ticks::max()), next_status_);
-      const auto ready = [this] { return stopping_ || !events_.empty() || committed_ > told_; };
+      const Ticks until =
+          std::min({timer_.value_or(Ticks::max()), next_status_, chooser_.wake_at()});
+      const auto ready = [this] {
+        return stopping_ || chosen_ || probed_ || !events_.empty() || committed_ > told_;
+      };
       if (until == Ticks::max()) {
         wake_.wait(lock, ready);
       } else {
         wake_.wait_until(lock, until, ready);
       }
+      chosen_ = false;
       std::vector<UplinkEvent> events = events_.take();
       const std::uint64_t committed = committed_;
       lock.unlock();
@@ -218,6 +276,7 @@ class Uplink::Impl {
         carry_out(agent_.timer(at));
       }
       if (at >= next_status_) send_status(true);
+      choose();
       lock.lock();
       publish_figures();
     }
@@ -225,9 +284,57 @@ class Uplink::Impl {
     send_status(false);
   }
 
+  /// Leaves this hub for another, or looks at a better one, when it is time.
+  void choose() {
+    if (hubs_.size() == 1) return;
+    std::unique_lock lock(mutex_);
+    const bool held = agent_.streaming();
+    if (probed_) {
+      if (prober_.joinable()) prober_.join();
+      chooser_.probed(*std::exchange(probing_, std::nullopt), *std::exchange(probed_, std::nullopt),
+                      ticks_now());
+    }
+    if (ticks_now() < chooser_.wake_at()) return;
+    const std::string from = hubs_[chooser_.current()].name();
+    const auto turn = chooser_.look(ticks_now());
+    if (turn == EndpointChooser::Turn::probe) return probe(chooser_.to_probe());
+    if (turn != EndpointChooser::Turn::move) return;
+    lock.unlock();
+    const std::string why = held ? "a better hub is steady again"
+                                 : "the hub at " + from + " did not welcome us in time";
+    log::info("uplink leaves the hub for another", {{"hub", from}, {"reason", why}});
+    send_status(false);  // so that it need not miss us
+    client_.move(why);
+  }
+
+  /// In a thread of its own: it may take as long as a connection. With mutex_.
+  void probe(std::size_t hub) {
+    if (probing_) return chooser_.probed(hub, false, ticks_now());  // from before a change
+    probing_ = hub;
+    meters_.probes.add();
+    prober_ = std::thread([this, hub] {
+      const bool good = static_cast<bool>(mqtt::probe(options(hubs_[hub]), [this] {
+        const std::lock_guard lock(mutex_);
+        return stopping_;
+      }));
+      {
+        const std::lock_guard lock(mutex_);
+        probed_ = good;
+      }
+      wake_.notify_one();
+    });
+  }
+
+  /// What the hub said of us on this connection. `tell` is told unless it has ended since.
+  template <class Tell>
+  void tell_chooser(Tell tell) {
+    const std::lock_guard lock(mutex_);
+    if (attempt_ == live_connection_) tell(chooser_);
+  }
+
   void handle(Connected& event) {
     live_connection_ = event.connection_id;
-    log::info("uplink connected", {{"hub", config_.host}, {"device", wire::to_string(identity_)}});
+    log::info("uplink connected", {{"hub", hub_name()}, {"device", wire::to_string(identity_)}});
     set_state_locked("greeting", "");
     carry_out(agent_.connected(event.connection_id, ticks_now()));
   }
@@ -249,8 +356,10 @@ class Uplink::Impl {
     }
     carry_out(agent_.welcomed(welcome, *own, ticks_now()));
     if (was || !agent_.streaming()) return;
+    tell_chooser([](EndpointChooser& chooser) { chooser.welcomed(ticks_now()); });
     if (!welcome.reason.empty()) log::warn("hub: " + welcome.reason);
-    log::info("uplink streams", {{"epoch", agent_.epoch()},
+    log::info("uplink streams", {{"hub", hub_name()},
+                                 {"epoch", agent_.epoch()},
                                  {"watermark", agent_.watermark()},
                                  {"backlog", agent_.backlog()}});
     set_state_locked("streaming", "");
@@ -370,6 +479,9 @@ class Uplink::Impl {
     log::error(quarantined ? "hub has quarantined this device" : "hub refuses this device",
                {{"reason", halt.reason}});
     set_state_locked(quarantined ? "quarantined" : "refused", halt.reason);
+    tell_chooser([&](EndpointChooser& chooser) {
+      quarantined ? chooser.quarantined() : chooser.refused(ticks_now());
+    });
     return {};
   }
 
@@ -406,6 +518,11 @@ class Uplink::Impl {
     next_status_ = ticks_now() + config_.status_interval;
   }
 
+  std::string hub_name() const {
+    const std::lock_guard lock(mutex_);
+    return hubs_[chooser_.current()].name();
+  }
+
   void set_state(const char* state, std::string problem) {
     figures_.state = state;
     figures_.problem = std::move(problem);
@@ -421,17 +538,26 @@ class Uplink::Impl {
     figures_.epoch = agent_.epoch();
     figures_.watermark = agent_.watermark();
     figures_.backlog = agent_.backlog();
+    figures_.hub = hubs_[chooser_.current()].name();
+    figures_.why = to_string(chooser_.why());
+    figures_.hub_changes = chooser_.changes();
+    for (std::size_t i = 0; i < hub_gauges_.size(); ++i) {
+      hub_gauges_[i]->set(agent_.streaming() && i == chooser_.current() ? 1 : 0);
+    }
+    meters_.hub_changes.set(static_cast<double>(chooser_.changes()));
     meters_.connected.set(agent_.streaming() ? 1 : 0);
     meters_.backlog.set(static_cast<double>(figures_.backlog));
     meters_.resends.set(static_cast<double>(agent_.resends()));
   }
 
   const UplinkConfig config_;
+  const std::vector<HubEndpoint> hubs_;
   const wire::Identity identity_;
   Outbox& outbox_;
   const std::string version_;
   const FillStatus fill_status_;
   Instruments meters_;
+  const std::vector<Gauge*> hub_gauges_;
   const std::string instance_id_;
   const Time started_;
 
@@ -454,7 +580,13 @@ class Uplink::Impl {
   std::uint64_t committed_ = 0;
   bool stopping_ = false;
   UplinkFigures figures_;
+  EndpointChooser chooser_;
+  bool chosen_ = false;
+  std::string attempt_;                 ///< connection id of the attempt the chooser knows of
+  std::optional<std::size_t> probing_;  ///< a hub, by prober_
+  std::optional<bool> probed_;          ///< what came of it
 
+  std::thread prober_;  // of the uplink's thread
   std::thread thread_;
   mqtt::Client client_;  // last: its callbacks reach everything above
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Carries records to the hub: drives sync::Agent over one mqtt::Client and the outbox.
+/// Carries records to a hub: drives sync::Agent over one mqtt::Client and the outbox; which hub, an
+/// EndpointChooser says.
 #pragma once
 
 #include "agent/outbox/outbox.hpp"
@@ -23,13 +24,16 @@ struct UplinkFigures {
   bool connected = false;  ///< the hub said welcome on this connection
   std::string state;       ///< connecting, greeting, streaming, quarantined, refused, stopped
   std::string problem;     ///< why it does not stream; empty when it does
+  std::string hub;         ///< that is tried or held: `host:port`
+  std::string why;         ///< this hub and no other
+  std::uint64_t hub_changes = 0;
   std::uint64_t epoch = 0;
   std::uint64_t watermark = 0;
   std::uint64_t backlog = 0;  ///< records committed, not acknowledged
 };
 
 /// Threads: start and stop from one thread, figures from any. One thread of its own decides; the
-/// MQTT library's threads only hand it events.
+/// MQTT library's threads only hand it events. Another probes better hubs, when there are several.
 class Uplink {
  public:
   /// Fills in what the device reports of itself; called on the uplink's thread.

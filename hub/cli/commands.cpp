@@ -79,11 +79,31 @@ void add_token(CLI::App& app, int& exit_code) {
   revoke->add_option("id", doomed->id, "The token's id, as `list` shows it")->required();
 }
 
+void add_migrate(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand(
+      "migrate", "Move the store of a stopped hub from SQLite to PostgreSQL; devices go on");
+  const auto options = std::make_shared<MigrateCommand>();
+  options->config = "hub.toml";
+  options->progress_moves = ::isatty(STDOUT_FILENO) != 0;
+  command->add_option("--config", options->config, "The hub's hub.toml")->capture_default_str();
+  command
+      ->add_option("--to", options->to,
+                   "An empty PostgreSQL database, as postgresql://hub@db.example:5432/lapwing")
+      ->required();
+  command->add_option("--password-file", options->password_file,
+                      "File with the password of the database's user");
+  command->add_flag("--keep-config", options->keep_config,
+                    "Leave hub.toml as it is; only tell what to put into it");
+  command->callback(
+      [options, &exit_code] { exit_code = run_migrate(*options, std::cout, std::cerr); });
+}
+
 }  // namespace
 
 void add_commands(CLI::App& app, int& exit_code) {
   add_init(app, exit_code);
   add_token(app, exit_code);
+  add_migrate(app, exit_code);
   app.add_subcommand("version", "Print the version")->callback([&exit_code] {
     std::cout << "lapwing-hub " LAPWING_VERSION "\n";
     exit_code = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The commands of `lapwing-hub` besides `serve`: init, token, version.
+/// The commands of `lapwing-hub` besides `serve`: init, token, migrate, version.
 #pragma once
 
 #include "hub/fleet/init.hpp"
@@ -31,8 +31,18 @@ int run_token_create(const TokenCommand& command, std::ostream& out, std::ostrea
 int run_token_list(const TokenCommand& command, std::ostream& out, std::ostream& err);
 int run_token_revoke(const TokenCommand& command, std::ostream& out, std::ostream& err);
 
-/// Adds `init`, `token create|list|revoke` and `version` to the program. Parsing runs the one that
-/// was given; `exit_code`, which must outlive the parsing, is its result.
+struct MigrateCommand {
+  std::filesystem::path config;         ///< hub.toml; says where the SQLite store is
+  std::string to;                       ///< URL of an empty PostgreSQL database
+  std::filesystem::path password_file;  ///< of its user; empty: none is needed
+  bool keep_config = false;             ///< hub.toml stays; what to put into it is told
+  bool progress_moves = false;          ///< `out` is a terminal: lines are written over
+};
+/// Moves the store of a stopped hub to PostgreSQL (hub/migrate), and hub.toml with it.
+int run_migrate(const MigrateCommand& command, std::ostream& out, std::ostream& err);
+
+/// Adds `init`, `token create|list|revoke`, `migrate` and `version` to the program. Parsing runs
+/// the one that was given; `exit_code`, which must outlive the parsing, is its result.
 void add_commands(CLI::App& app, int& exit_code);
 
 }  // namespace lapwing::hub

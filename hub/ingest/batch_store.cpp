@@ -68,8 +68,9 @@ struct BatchStore::Round {
   std::uint64_t dead_letters = 0;
 };
 
-BatchStore::BatchStore(Store& store, const IngestConfig& config, Metrics& metrics)
+BatchStore::BatchStore(Store& store, const IngestConfig& config, Metrics& metrics, std::size_t lane)
     : store_(store),
+      lane_(lane),
       config_(config),
       counters_{
           metrics.counter("hub_records_total", "Records stored", {{"class", "anomaly"}}),
@@ -102,7 +103,7 @@ Answer BatchStore::seal(const wire::Identity& who, wire::Channel channel, std::s
 Result<Taken> BatchStore::take(std::span<const UpMessage> messages) {
   const auto began = std::chrono::steady_clock::now();
   Round round;
-  auto transaction = store_.begin_ingest();
+  auto transaction = store_.begin_ingest(lane_);
   if (!transaction) return transaction.error();
   round.transaction = *std::move(transaction);
   if (auto locked = round.transaction->lock(devices_of(messages)); !locked) return locked.error();
@@ -345,12 +346,13 @@ Result<void> BatchStore::status(Round& round, const DeviceKey& key, std::string_
 }
 
 Result<std::vector<Answer>> BatchStore::standing_acks() {
-  auto transaction = store_.begin_ingest();
+  auto transaction = store_.begin_ingest(lane_);
   if (!transaction) return transaction.error();
   const auto devices = (*transaction)->online_devices(kStandingAcksMax);
   if (!devices) return devices.error();
   std::vector<Answer> answers;
   for (const auto& [key, state] : *devices) {
+    if (lane_of(name(key), store_.lanes()) != lane_) continue;
     if (state.epoch == 0 || !state.quarantine.empty()) continue;
     answers.push_back(seal(identity(key), wire::Channel::ack,
                            wire::encode(wire::Ack{.epoch = state.epoch,

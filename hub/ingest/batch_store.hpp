@@ -46,8 +46,9 @@ struct Taken {
 /// Threads: one object belongs to one thread.
 class BatchStore {
  public:
-  /// Borrows `store` and `metrics`, which must outlive it.
-  BatchStore(Store& store, const IngestConfig& config, Metrics& metrics);
+  /// Borrows `store` and `metrics`, which must outlive it. `lane`: of the store; who takes in
+  /// another lane counts in the same metrics.
+  BatchStore(Store& store, const IngestConfig& config, Metrics& metrics, std::size_t lane = 0);
 
   /// Takes messages from the front until `commit_records_max` records are in the transaction.
   /// Errors: io, corrupt: nothing was stored and no answer may be given; the messages can be
@@ -55,8 +56,8 @@ class BatchStore {
   ///   devices send again.
   Result<Taken> take(std::span<const UpMessage> messages);
 
-  /// The standing acknowledgement of every device that is online: told when the hub comes back, so
-  /// that agents go on at once instead of waiting for a timeout.
+  /// The standing acknowledgement of every device of the lane that is online: told when the hub
+  /// comes back, so that agents go on at once instead of waiting for a timeout.
   Result<std::vector<Answer>> standing_acks();
 
  private:
@@ -98,6 +99,7 @@ class BatchStore {
   void count(const Round& round, double seconds);
 
   Store& store_;
+  std::size_t lane_;
   IngestConfig config_;
   Counters counters_;
   wire::FrameReader reader_;

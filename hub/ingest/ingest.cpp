@@ -6,6 +6,7 @@
 #include "shared/base/systemd.hpp"
 #include "shared/wire/topics.hpp"
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -36,14 +37,13 @@ Ingest::Ingest(const IngestConfig& config, mqtt::Options broker, Store& store, F
     : config_(config),
       store_(store),
       feed_(feed),
-      batches_(store, config, metrics),
-      queue_(config.queue_messages_max, config.queue_bytes_max),
+      queue_(config.queue_messages_max, config.queue_bytes_max, store.lanes()),
       client_(hub_options(std::move(broker)),
               {.on_connected =
                    [this](bool) {
                      log::info("ingest connected to the broker");
                      connected_ = true;
-                     greet_wanted_ = true;
+                     for (auto& lane : lanes_) lane->greet_wanted = true;
                    },
                .on_disconnected =
                    [this](const Error& error) {
@@ -67,6 +67,9 @@ Ingest::Ingest(const IngestConfig& config, mqtt::Options broker, Store& store, F
       ledger_(metrics),
       store_bytes_(metrics.gauge("hub_store_bytes", "Size of the database")),
       broker_connected_(metrics.gauge("hub_broker_connected", "1 while ingest hears the broker")) {
+  for (std::size_t i = 0; i < store.lanes(); ++i) {
+    lanes_.push_back(std::make_unique<Lane>(i, store, config, metrics));
+  }
   client_.subscribe({{std::string(wire::kUpFilter), 1}});
 }
 
@@ -75,13 +78,17 @@ Ingest::~Ingest() { stop(); }
 Result<void> Ingest::start() {
   if (auto started = client_.start(); !started) return started;
   next_trim_ = ticks_now() + config_.trim_every;
-  thread_ = std::thread([this] { run(); });
+  for (auto& lane : lanes_) {
+    lane->thread = std::thread([this, &lane = *lane] { run(lane); });
+  }
   return {};
 }
 
 void Ingest::stop() {
   queue_.close();  // what comes now is sent again to the next hub
-  if (thread_.joinable()) thread_.join();
+  for (auto& lane : lanes_) {
+    if (lane->thread.joinable()) lane->thread.join();
+  }
   client_.stop();
 }
 
@@ -90,33 +97,53 @@ void Ingest::received(const mqtt::Message& message) {
   if (!queue_.put(message.topic, message.payload, now())) queue_full_.add();
 }
 
-void Ingest::run() {
+bool Ingest::store_works() const noexcept {
+  return std::all_of(lanes_.begin(), lanes_.end(),
+                     [](const auto& lane) { return lane->store_works.load(); });
+}
+
+void Ingest::run(Lane& lane) {
   while (true) {
-    if (greet_wanted_.exchange(false)) greet();
-    take_waiting();
-    if (queue_.closed() && queue_.messages() == 0) return;
+    if (lane.greet_wanted.exchange(false)) greet(lane);
+    take_waiting(lane);
+    if (queue_.ended(lane.number)) return;
+    lane.turned = true;
+    if (ticks_now() >= lane.next_probe) {
+      if (!lane.store_works) probe(lane);
+      lane.next_probe = ticks_now() + kUpkeepEvery;
+    }
+    if (lane.number != 0) continue;
     if (ticks_now() >= next_upkeep_) {
       upkeep();
       next_upkeep_ = ticks_now() + kUpkeepEvery;
     }
-    systemd::watchdog();
+    feed_watchdog();
   }
 }
 
-void Ingest::take_waiting() {
-  const auto messages = queue_.take(kIdle, kTakeBytes);
+/// When every lane has gone round: one that hangs is what the watchdog is for.
+void Ingest::feed_watchdog() {
+  for (const auto& lane : lanes_) {
+    if (!lane->turned) return;
+  }
+  for (auto& lane : lanes_) lane->turned = false;
+  systemd::watchdog();
+}
+
+void Ingest::take_waiting(Lane& lane) {
+  const auto messages = queue_.take(lane.number, kIdle, kTakeBytes / lanes_.size());
   auto rest = std::span(messages);
   while (!rest.empty()) {
-    auto taken = batches_.take(rest);
+    auto taken = lane.batches.take(rest);
     if (!taken) {
       // Without COMMIT there is no answer: devices keep these records and send them again.
       store_errors_.add();
-      store_works_ = false;
+      lane.store_works = false;
       log::error("store failed; devices keep their records", {taken.error()});
       if (!queue_.closed()) std::this_thread::sleep_for(kStoreRetry);
       return;
     }
-    store_works_ = true;
+    lane.store_works = true;
     publish(taken->answers, 0);
     if (taken->feed_grew) feed_.grew(taken->feed_newest);
     rest = rest.subspan(taken->messages);
@@ -129,8 +156,8 @@ void Ingest::publish(const std::vector<Answer>& answers, int qos) {
   }
 }
 
-void Ingest::greet() {
-  const auto answers = batches_.standing_acks();
+void Ingest::greet(Lane& lane) {
+  const auto answers = lane.batches.standing_acks();
   if (!answers) {
     log::warn("cannot tell devices where the hub stands", {answers.error()});
     return;
@@ -139,9 +166,9 @@ void Ingest::greet() {
 }
 
 /// Whether the store takes changes again, when no device asks.
-void Ingest::probe() {
-  auto transaction = store_.begin_ingest();
-  if (transaction && (*transaction)->commit()) store_works_ = true;
+void Ingest::probe(Lane& lane) {
+  auto transaction = store_.begin_ingest(lane.number);
+  if (transaction && (*transaction)->commit()) lane.store_works = true;
 }
 
 void Ingest::upkeep() {
@@ -165,7 +192,6 @@ void Ingest::upkeep() {
     ledger_.show(totals->ledger);
     store_bytes_.set(static_cast<double>(totals->bytes));
   }
-  if (!store_works_) probe();
   if (ticks_now() < next_trim_) return;
   const auto trimmed = store_.trim(now());
   if (!trimmed) log::warn("retention was not applied", {trimmed.error()});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The hub's ear: one subscription on its own broker, one thread that stores and answers.
+/// The hub's ear: one subscription on its own broker, and lanes that store and answer.
 #pragma once
 
 #include "hub/ingest/batch_store.hpp"
@@ -13,13 +13,17 @@
 #include "shared/mqtt/client.hpp"
 
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <thread>
+#include <vector>
 
 namespace lapwing::hub {
 
 /// Receives `lapwing/v1/+/+/up/#`, stores in group commits, answers after COMMIT, wakes the feed;
-/// reports silent devices offline and applies retention.
+/// reports silent devices offline and applies retention. The store's lanes work side by side, each
+/// a thread: a device's messages go by one of them, so that its order stays. The first also looks
+/// after the rest.
 ///
 /// A store that fails (disk full, locked) stops acknowledgements, not the process: it is tried
 ///   again every second, ready() is false meanwhile, and devices keep their records.
@@ -36,31 +40,42 @@ class Ingest {
 
   /// bad_config: a certificate cannot be read. A broker that is absent is waited for.
   Result<void> start();
-  /// Takes what waits in the queue, answers, ends. Repeatable.
+  /// Takes what waits in the queue, in every lane, answers, ends. Repeatable.
   void stop();
 
   /// Connected to the broker, and the store took what came last.
-  [[nodiscard]] bool ready() const noexcept { return connected_ && store_works_; }
+  [[nodiscard]] bool ready() const noexcept { return connected_ && store_works(); }
 
  private:
-  void run();
-  void take_waiting();
+  struct Lane {
+    Lane(std::size_t its_number, Store& store, const IngestConfig& config, Metrics& metrics)
+        : number(its_number), batches(store, config, metrics, its_number) {}
+    const std::size_t number;
+    BatchStore batches;
+    std::thread thread;
+    std::atomic<bool> store_works{true};
+    std::atomic<bool> greet_wanted{false};
+    std::atomic<bool> turned{false};  ///< since the watchdog was fed
+    Ticks next_probe{};
+  };
+
+  [[nodiscard]] bool store_works() const noexcept;
+  void run(Lane& lane);
+  void take_waiting(Lane& lane);
   void publish(const std::vector<Answer>& answers, int qos);
-  void greet();
-  void probe();
+  void greet(Lane& lane);
+  void probe(Lane& lane);
+  void feed_watchdog();
   void upkeep();
   void received(const mqtt::Message& message);
 
   IngestConfig config_;
   Store& store_;
   Feed& feed_;
-  BatchStore batches_;
+  std::vector<std::unique_ptr<Lane>> lanes_;  ///< as many as the store has
   IngestQueue queue_;
   mqtt::Client client_;
-  std::thread thread_;
   std::atomic<bool> connected_{false};
-  std::atomic<bool> store_works_{true};
-  std::atomic<bool> greet_wanted_{false};
   Ticks next_upkeep_{};
   Ticks next_trim_{};
   Counter& queue_full_;

@@ -20,6 +20,10 @@ StoreConfig StoreConfig::read(config::Section& section) {
   }
   c.readers = static_cast<std::size_t>(section.integer(
       {"readers", "connections for queries; further readers wait", "connections"}, 4, 1, 64));
+  c.lanes = static_cast<std::size_t>(section.integer(
+      {"lanes", "threads that take records in, each with a connection of its own (PostgreSQL)",
+       "lanes"},
+      static_cast<std::int64_t>(c.lanes), 1, 16));
   c.cache_bytes = section.bytes({"cache", "page cache of the writing connection (SQLite)", "bytes"},
                                 c.cache_bytes, 1 << 20, std::uint64_t{16} << 30U);
   c.retention = Retention::read(section);
@@ -35,6 +39,7 @@ Result<std::unique_ptr<Store>> open_store(const StoreConfig& config,
   }
   return open_postgres_store({.connection = {.url = config.url, .password = config.password},
                               .readers = config.readers,
+                              .lanes = config.lanes,
                               .retention = config.retention});
 }
 

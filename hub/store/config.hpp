@@ -20,6 +20,7 @@ struct StoreConfig {
   std::string url;  ///< of a PostgreSQL database; empty: SQLite in the data folder
   std::optional<Secret<std::string>> password;
   std::size_t readers = 4;               ///< [1, 64]
+  std::size_t lanes = 2;                 ///< [1, 16]; of PostgreSQL
   std::uint64_t cache_bytes = 64 << 20;  ///< SQLite's page cache
   Retention retention;
 

@@ -14,9 +14,9 @@ namespace lapwing::hub {
 /// Tells listeners that the feed grew; they then read Store::feed from where they were.
 /// Carries no rows: a listener that is slow, or misses a call, loses nothing.
 ///
-/// Threads: shared objects are safe. Listeners are called on the ingest thread, after COMMIT: they
-/// must
-///   only post to their own executor, never block, and never call back into this Feed.
+/// Threads: shared objects are safe. Listeners are called on a thread of ingest, after COMMIT, one
+///   call at a time, not always the newest number last: they must only post to their own executor,
+///   never block, and never call back into this Feed.
 class Feed {
  public:
   using Listener = std::function<void(std::uint64_t newest_seq)>;

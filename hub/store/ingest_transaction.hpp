@@ -9,6 +9,7 @@
 #include "shared/wire/messages.hpp"
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -116,5 +117,7 @@ class IngestTransaction {
  protected:
   IngestTransaction() = default;
 };
+
+inline Result<std::unique_ptr<IngestTransaction>> Store::begin_ingest() { return begin_ingest(0); }
 
 }  // namespace lapwing::hub

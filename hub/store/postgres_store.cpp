@@ -92,6 +92,15 @@ Result<std::unique_ptr<Store>> PostgresStore::open(const PostgresStoreOptions& o
   auto partitions = std::make_unique<Partitions>(std::move(made.partitions));
   std::unique_ptr<PostgresStore> store(
       new PostgresStore(std::move(made), std::move(partitions), options));
+  for (std::size_t i = 1; i < options.lanes; ++i) {
+    auto lane = open(kWriterSettings);
+    if (!lane) return lane.error();
+    store->access().add_lane(
+        std::make_unique<PostgresWriter>(*std::move(lane), *store->partitions_));
+  }
+  for (std::size_t i = 0; i < store->lanes(); ++i) {
+    store->access().writer(i).stream_cache.streams_max /= store->lanes();
+  }
   for (std::size_t i = 0; i < std::max<std::size_t>(options.readers, 1); ++i) {
     auto reader = open(kReaderSettings);
     if (!reader) return reader.error();

@@ -15,12 +15,13 @@ namespace lapwing::hub {
 struct PostgresStoreOptions {
   postgres::Options connection;
   std::size_t readers = 4;  ///< connections for queries; more readers than these wait, [1, 64]
+  std::size_t lanes = 1;    ///< ingest transactions at once, each with a connection, [1, 16]
   Retention retention;
 };
 
-/// Connects (with readers + 4 connections) and migrates the database to this version. Any number of
-/// processes may do so with one database.
-/// Errors: as postgres::Connection::open and postgres::migrate.
+/// Connects (with readers + lanes + 3 connections) and migrates the database to this version. Any
+/// number of processes may do so with one database. Errors: as postgres::Connection::open and
+/// postgres::migrate.
 Result<std::unique_ptr<Store>> open_postgres_store(const PostgresStoreOptions& options);
 
 }  // namespace lapwing::hub

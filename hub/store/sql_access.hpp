@@ -6,12 +6,14 @@
 #include "hub/store/writer.hpp"
 #include "shared/sql/connection.hpp"
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace lapwing::hub {
 
@@ -21,14 +23,18 @@ class SqlAccess {
   /// Run at the beginning of a change: one such is under way at a time, over all replicas.
   using Serialize = std::function<void(sql::Connection&)>;
 
-  /// `changes`: a connection for what people change; null: they share the writer's and its mutex.
+  /// `changes`: a connection for what people change; null: they share the first writer's
+  /// and its mutex.
   SqlAccess(std::unique_ptr<Writer> writer, std::unique_ptr<sql::Connection> changes,
             Serialize serialize)
-      : writer_(std::move(writer)),
-        changes_(std::move(changes)),
-        serialize_(std::move(serialize)) {}
+      : changes_(std::move(changes)), serialize_(std::move(serialize)) {
+    writers_.push_back(std::move(writer));
+  }
 
-  [[nodiscard]] Writer& writer() { return *writer_; }
+  /// Writers that take records in, one a lane. Lanes are added before the store is used.
+  [[nodiscard]] std::size_t lanes() const { return writers_.size(); }
+  [[nodiscard]] Writer& writer(std::size_t lane = 0) { return *writers_.at(lane); }
+  void add_lane(std::unique_ptr<Writer> writer) { writers_.push_back(std::move(writer)); }
   void add_reader(std::unique_ptr<sql::Connection> connection) {
     readers_.add(std::move(connection));
   }
@@ -43,8 +49,8 @@ class SqlAccess {
   /// that is an error, or a failed statement, rolls everything back.
   template <class Change>
   auto change(Change&& change) -> decltype(change(std::declval<sql::Connection&>())) {
-    const std::scoped_lock lock(changes_ ? changes_mutex_ : writer_->mutex);
-    auto& db = changes_ ? *changes_ : writer_->db();
+    const std::scoped_lock lock(changes_ ? changes_mutex_ : writer().mutex);
+    auto& db = changes_ ? *changes_ : writer().db();
     db.clear_failure();
     db.begin(sql::Connection::Access::write);
     if (serialize_) serialize_(db);
@@ -64,7 +70,7 @@ class SqlAccess {
   }
 
  private:
-  std::unique_ptr<Writer> writer_;
+  std::vector<std::unique_ptr<Writer>> writers_;  ///< never empty
   std::mutex changes_mutex_;
   std::unique_ptr<sql::Connection> changes_;
   Serialize serialize_;

@@ -13,8 +13,8 @@ std::optional<std::int64_t> make_tenant(sql::Connection& db, std::string_view te
   return reads::tenant_number(db, tenant);
 }
 
-Result<std::unique_ptr<IngestTransaction>> SqlStore::begin_ingest() {
-  return SqlIngest::begin(access_.writer());
+Result<std::unique_ptr<IngestTransaction>> SqlStore::begin_ingest(std::size_t lane) {
+  return SqlIngest::begin(access_.writer(lane));
 }
 
 Result<void> SqlStore::check() {

@@ -16,7 +16,9 @@ namespace lapwing::hub {
 
 class SqlStore : public Store {
  public:
-  Result<std::unique_ptr<IngestTransaction>> begin_ingest() override;
+  using Store::begin_ingest;
+  [[nodiscard]] std::size_t lanes() const override { return access_.lanes(); }
+  Result<std::unique_ptr<IngestTransaction>> begin_ingest(std::size_t lane) override;
   Result<std::uint64_t> mark_silent_offline(Time silent_since) override;
 
   Result<void> register_device(const DeviceRegistration& registration) override;

@@ -9,12 +9,6 @@
 #include <utility>
 
 namespace lapwing::hub {
-namespace {
-
-constexpr std::size_t kStreamsCachedMax = 500'000;
-
-}  // namespace
-
 void SqlIngest::store_anomaly(Storing& s, const IncomingRecord& record,
                               const wire::AnomalyRecord& a) {
   auto& device = s.device;
@@ -92,7 +86,7 @@ void SqlIngest::store_summary(Storing& s, const IncomingRecord& record,
 
 void SqlIngest::load_streams(DeviceWork& device) {
   auto& cache = writer_.stream_cache;
-  if (cache.streams > kStreamsCachedMax) {
+  if (cache.streams > cache.streams_max) {
     cache.clear();
     for (auto& [key, other] : devices_) other.known_streams = nullptr;
   }

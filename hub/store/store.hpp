@@ -291,9 +291,13 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   // --- taking records in -------------------------------------------------------------------------
-  /// Begins the one transaction that stores what many devices sent. Waits for other changes to end.
+  /// Transactions that may take records in at once, each in a lane of its own: at least 1.
+  [[nodiscard]] virtual std::size_t lanes() const = 0;
+  /// Begins the lane's transaction that stores what many devices sent. Waits for the one before it
+  /// in the lane to end. `lane` is below lanes(); a device's messages always go by the same lane.
   /// Threads: the transaction belongs to the thread that began it, until commit or destruction.
-  virtual Result<std::unique_ptr<IngestTransaction>> begin_ingest() = 0;
+  virtual Result<std::unique_ptr<IngestTransaction>> begin_ingest(std::size_t lane) = 0;
+  Result<std::unique_ptr<IngestTransaction>> begin_ingest();
 
   /// Devices said to be online that were last seen before `silent_since` become offline. The count.
   virtual Result<std::uint64_t> mark_silent_offline(Time silent_since) = 0;

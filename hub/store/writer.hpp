@@ -50,6 +50,7 @@ class Writer {
   struct StreamCache {
     std::map<std::int64_t, Streams> of_device;
     std::size_t streams = 0;
+    std::size_t streams_max = 500'000;  ///< beyond it all are forgotten and read again
     void clear() {
       of_device.clear();
       streams = 0;

@@ -74,7 +74,7 @@ def parse(words=None):
     parser.add_argument("--ca", default="/etc/lapwing/ca.pem", help="the authority's certificate, a hub's ca.pem; haproxy")
     parser.add_argument("--devices", default=":8883", metavar="[ADDRESS]:PORT", help="where devices come in")
     parser.add_argument("--people", default=":8443", metavar="[ADDRESS]:PORT", help="where HTTPS comes in")
-    parser.add_argument("--rate", type=int, default=300, help="new connections of devices in a second; haproxy")
+    parser.add_argument("--rate", type=int, default=400, help="new connections of devices in a second; haproxy")
     parser.add_argument("--run", help="path of haproxy's socket for operators, of nginx's process id")
     return parser.parse_args(words)
 

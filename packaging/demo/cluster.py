@@ -3,14 +3,9 @@
 
 A `Stack` otherwise: devices and people reach the balancer where they would reach the one hub.
 """
-import socket
-import sys
-
+from balancer import Balancer
 from postgres import Postgres
-from stack import ROOT, Stack, accepts, free_port
-
-sys.path.insert(0, str(ROOT / "packaging" / "balancer"))
-import render  # noqa: E402
+from stack import Stack, free_port, wait_for
 
 
 class Replica:
@@ -48,9 +43,9 @@ class Replica:
 class Cluster(Stack):
     """postgres: lines of postgresql.conf; rate: new connections of devices in a second; port: gives out free ports."""
 
-    def __init__(self, replicas=3, bin_dir=None, keep=False, postgres="", rate=300, engine="haproxy", port=free_port):
+    def __init__(self, replicas=3, bin_dir=None, keep=False, postgres="", rate=None, port=free_port):
         super().__init__(bin_dir, tls=True, keep=keep, port=port)
-        self.port, self.size, self.rate, self.engine = port, replicas, rate, engine
+        self.port, self.size, self.rate = port, replicas, rate
         self.postgres = Postgres(postgres, port(), keep)
         self.store = self.postgres.url
         self.replicas = []
@@ -63,46 +58,17 @@ class Cluster(Stack):
         self.postgres.start()
         for number in range(1, self.size + 1):
             self.replicas.append(Replica(self, f"hub-{number}", env))
-            self.hub_dir = self.replicas[0].dir
-            self.replicas[-1].start()
-        self.start_balancer()
-
-    # --- the balancer
-    def balancer_config(self):
-        """(Re)written with the replicas there are; its path."""
-        path = self.dir / f"{self.engine}.cfg"
-        words = [self.engine, "--name", "localhost", "--ca", str(self.hub_dir / "ca.pem"), "--rate", str(self.rate),
-                 "--devices", f"127.0.0.1:{self.mqtt_port}", "--people", f"127.0.0.1:{self.http_port}",
-                 "--run", str(self.balancer_socket)]
+        self.hub_dir = self.replicas[0].dir  # whose authority is everyone's
         for replica in self.replicas:
-            words += ["--replica", f"{replica.name}=127.0.0.1:{replica.mqtt_port}:{replica.http_port}"]
-        path.write_text(render.render(self.engine, render.parse(words)), encoding="utf-8")
-        return path
-
-    @property
-    def balancer_socket(self):
-        return self.dir / "balancer"
-
-    def start_balancer(self):
-        config = self.balancer_config()
-        argv = {"haproxy": ["haproxy", "-db", "-f", config], "nginx": ["nginx", "-c", config, "-g", "daemon off;"]}[self.engine]
-        self.balancer = self.add("balancer", argv, lambda: accepts(self.mqtt_port) and self.hub_ready())
+            replica.broker.start()
+            replica.hub.launch()
+        for replica in self.replicas:
+            replica.hub.wait()
+        self.balancer = Balancer(self.dir, self.replicas, self.hub_dir / "ca.pem", self.mqtt_port, self.http_port, rate=self.rate)
+        self.parts.append(self.balancer)
         self.balancer.start()
-
-    def haproxy(self, command):
-        """The answer of haproxy's socket for operators."""
-        with socket.socket(socket.AF_UNIX) as link:
-            link.settimeout(5)
-            link.connect(str(self.balancer_socket))
-            link.sendall(command.encode() + b"\n")
-            return b"".join(iter(lambda: link.recv(65536), b"")).decode()
+        wait_for(self.balanced, 30, "the balancer uses all replicas")
 
     def balanced(self):
         """Whether the balancer gives devices to every replica."""
-        rows = [line.split(",") for line in self.haproxy("show stat").splitlines() if line.startswith("brokers,")]
-        return all(row[17].startswith("UP") for row in rows)
-
-    def held(self):
-        """How many devices' connections each replica has, by the balancer."""
-        rows = [line.split(",") for line in self.haproxy("show stat").splitlines() if line.startswith("brokers,")]
-        return {row[1]: int(row[4]) for row in rows if row[1] != "BACKEND"}
+        return set(self.balancer.states().values()) == {"UP"}

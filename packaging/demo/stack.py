@@ -64,16 +64,22 @@ class Part:
         self.kills = 0
 
     def start(self, wait=30):
+        self.launch()
+        self.wait(wait)
+
+    def launch(self):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env)
 
+    def wait(self, seconds=30):
+        """Until it is ready."""
         def up():
             if self.process.poll() is not None:
                 raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{self.tail()}")
             return self.ready()
 
         try:
-            wait_for(up, wait, self.name)
+            wait_for(up, seconds, self.name)
         except TimeoutError as error:
             raise TimeoutError(f"{error}\n{self.tail()}") from None
 

@@ -23,6 +23,8 @@ namespace {
 constexpr Micros kLasted = std::chrono::seconds(5);
 /// How often at most the reason of failures is looked for.
 constexpr Micros kProbeEvery = std::chrono::seconds(30);
+/// For what was published to leave a connection that is ended on purpose.
+constexpr Micros kFlush = std::chrono::seconds(1);
 
 Error unreadable(const std::filesystem::path& path, const char* what) {
   return {Errc::bad_config, path.string() + ": the " + what +
@@ -55,7 +57,9 @@ class Client::Impl {
       if (handlers_.on_disconnected) handlers_.on_disconnected(reason);
       std::unique_lock lock(mutex_);
       if (paused_) continue;
-      changed_.wait_for(lock, backoff.next(), [this] { return stopping_; });
+      if (!hurried_) {
+        changed_.wait_for(lock, backoff.next(), [this] { return stopping_ || hurried_; });
+      }
     }
   }
 
@@ -73,6 +77,7 @@ class Client::Impl {
   std::condition_variable changed_;
   bool stopping_ = false;
   bool paused_ = false;
+  bool hurried_ = false;  ///< what is under way is to end, the next attempt begins at once
   std::shared_ptr<Connection> connection_;  // shared with a publish that is under way
 
   std::shared_ptr<Connection> current() {
@@ -93,35 +98,56 @@ class Client::Impl {
     return stopping_;
   }
 
+  bool given_up() {
+    const std::lock_guard lock(mutex_);
+    return stopping_ || hurried_;
+  }
+
+  Options options_of_attempt() {
+    {
+      const std::lock_guard lock(mutex_);
+      hurried_ = false;
+    }
+    Options options = options_;
+    if (!handlers_.choose) return options;
+    Target target = handlers_.choose();
+    options.host = std::move(target.host);
+    options.port = target.port;
+    if (options.tls) options.tls->ca_file = std::move(target.ca_file);
+    return options;
+  }
+
   /// Connects, subscribes, and stays until the connection ends; why it did.
   Error hold_one_connection(Backoff& backoff) {
-    const auto stop_asked = [this] { return stopping(); };
-    if (auto found = resolve(options_.host, options_.port, options_.connect_timeout, stop_asked);
+    const Options options = options_of_attempt();
+    const auto stop_asked = [this] { return given_up(); };
+    if (auto found = resolve(options.host, options.port, options.connect_timeout, stop_asked);
         !found) {
       ++failures_;
-      return about(options_, std::move(found).error());
+      return about(options, std::move(found).error());
     }
-    const auto connection = std::make_shared<Connection>(options_, handlers_);
+    const auto connection = std::make_shared<Connection>(options, handlers_);
     {
       const std::lock_guard lock(mutex_);
       if (stopping_) return {Errc::shutting_down, "stopping"};
+      if (hurried_) return {Errc::shutting_down, "given up for another broker"};
       connection_ = connection;
     }
-    Error reason = use(*connection, backoff);
+    Error reason = use(*connection, options, backoff);
     {
       const std::lock_guard lock(mutex_);
       connection_.reset();
     }
-    connection->disconnect(stopping() ? Micros(std::chrono::seconds(1)) : Micros(0));
+    connection->disconnect(given_up() ? kFlush : Micros(0));
     return reason;
   }
 
-  Error use(Connection& connection, Backoff& backoff) {
+  Error use(Connection& connection, const Options& options, Backoff& backoff) {
     auto present = connection.connect(handlers_.make_will ? handlers_.make_will() : std::nullopt);
     if (!present) {
       ++failures_;
       return present.error().code == Errc::denied ? present.error()
-                                                  : look_for_reason(present.error());
+                                                  : look_for_reason(options, present.error());
     }
     if (auto done = connection.subscribe(subscriptions_); !done) {
       ++failures_;
@@ -138,21 +164,26 @@ class Client::Impl {
   }
 
   /// What is wrong, where the library's own words do not say it.
-  Error look_for_reason(const Error& told) {
+  Error look_for_reason(const Options& options, const Error& told) {
+    if (given_up()) return told;
     const auto at = std::chrono::steady_clock::now();
-    if (probed_ && at - probed_->at < kProbeEvery) return probed_->found;
-    const auto well = probe(options_, [this] { return stopping(); });
+    const std::string where = options.host + ":" + std::to_string(options.port);
+    if (probed_ && probed_->where == where && at - probed_->at < kProbeEvery) {
+      return probed_->found;
+    }
+    const auto well = probe(options, [this] { return given_up(); });
     const Error found =
         well ? Error{told.code, told.context + "; the way there is open" +
-                                    (options_.tls ? std::string(" and TLS works")
-                                                  : std::string(": is this its TLS port, or "
-                                                                "something else than MQTT?"))}
-             : about(options_, well.error());
-    probed_ = Probed{at, found};
+                                    (options.tls ? std::string(" and TLS works")
+                                                 : std::string(": is this its TLS port, or "
+                                                               "something else than MQTT?"))}
+             : about(options, well.error());
+    probed_ = Probed{where, at, found};
     return found;
   }
 
   struct Probed {
+    std::string where;
     std::chrono::steady_clock::time_point at;
     Error found;
   };
@@ -200,9 +231,8 @@ void Client::stop() {
 Result<void> Client::publish(std::string_view topic, std::string_view payload, int qos,
                              bool retain) {
   const auto connection = impl_->current();
-  auto done = connection
-                  ? connection->publish(topic, payload, qos, retain)
-                  : Result<void>(Error{Errc::io, "not connected to " + impl_->options_.host});
+  auto done = connection ? connection->publish(topic, payload, qos, retain)
+                         : Result<void>(Error{Errc::io, "not connected"});
   (done ? impl_->published_ : impl_->refused_).fetch_add(1, std::memory_order_relaxed);
   return done;
 }
@@ -222,6 +252,15 @@ Counters Client::counters() const noexcept {
 
 void Client::reconnect(const std::string& reason) {
   if (const auto connection = impl_->current()) connection->give_up({Errc::io, reason});
+}
+
+void Client::move(const std::string& reason) {
+  {
+    const std::lock_guard lock(impl_->mutex_);
+    impl_->hurried_ = true;
+    if (impl_->connection_) impl_->connection_->give_up({Errc::io, reason});
+  }
+  impl_->changed_.notify_all();
 }
 
 void Client::pause(const std::string& reason) {

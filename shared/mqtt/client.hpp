@@ -68,6 +68,13 @@ struct Message {
   bool duplicate = false;
 };
 
+/// Where an attempt to connect goes.
+struct Target {
+  std::string host;
+  std::uint16_t port = 1883;
+  std::filesystem::path ca_file;  ///< with Options::tls
+};
+
 /// What the owner is told. All may be empty. None may call Client::stop or destroy the client.
 struct Handlers {
   /// Subscriptions are in place. On the client's own thread.
@@ -78,6 +85,9 @@ struct Handlers {
   /// On the library's receiving thread, which all clients of the process share: copy and return. A
   /// wait here holds back the broker (TCP) and every other client.
   std::function<void(const Message&)> on_message;
+  /// Called before every attempt to connect, on the client's own thread: where it goes, instead of
+  /// the options' broker. For an owner that knows several.
+  std::function<Target()> choose;
   /// Called before every attempt to connect; the will of that connection.
   std::function<std::optional<Will>()> make_will;
 };
@@ -125,6 +135,9 @@ class Client {
   [[nodiscard]] Counters counters() const noexcept;
   /// Gives up the connection and makes a new one.
   void reconnect(const std::string& reason);
+  /// Gives up the connection or the attempt under way, and begins the next attempt at once:
+  /// `choose` has another answer. What was published before has a moment to leave. From any thread.
+  void move(const std::string& reason);
   /// Gives up the connection and makes none until resume(); a few messages may still arrive. For
   /// an owner that has no room for messages and must not wait in on_message. From any thread and
   /// handler.

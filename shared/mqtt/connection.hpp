@@ -48,7 +48,7 @@ class Connection {
   void finish(Outcome outcome);
   Result<bool> wait_outcome(Micros timeout, const char* doing);
 
-  const Options& options_;
+  const Options options_;  // of this attempt
   const Handlers& handlers_;
   CallbackGate* gate_ = nullptr;
   void* handle_ = nullptr;

@@ -22,6 +22,7 @@ class CopyRows {
     put(columns_);
     ++rows_;
   }
+  void boolean(bool value) { field(static_cast<std::uint8_t>(value)); }
   void smallint(std::int16_t value) { field(static_cast<std::uint16_t>(value)); }
   void integer(std::int32_t value) { field(static_cast<std::uint32_t>(value)); }
   void bigint(std::int64_t value) { field(static_cast<std::uint64_t>(value)); }
@@ -37,6 +38,7 @@ class CopyRows {
   void null() { put(~std::uint32_t{0}); }
 
   [[nodiscard]] std::size_t rows() const noexcept { return rows_; }
+  [[nodiscard]] std::size_t size_bytes() const noexcept { return bytes_.size(); }
   /// All of it, with head and end; call once, then clear().
   [[nodiscard]] std::string_view finish() {
     put(std::uint16_t{0xffff});

@@ -40,7 +40,7 @@ class Trial:
     # --- what is broken. Each returns since when a device's recovery counts, and what mends it later; None: nothing is left to mend.
     def busiest(self):
         """The replica whose loss moves most devices."""
-        held = self.cluster.held()
+        held = self.cluster.balancer.held()
         most = max(held.values())
         return self.random.choice([one for one in self.cluster.replicas if held[one.name] == most])
 

@@ -38,6 +38,8 @@ class SmallHub {
     int batches_unanswered = 0;  ///< the next ones are neither stored nor answered
     bool acks_lost = false;      ///< stored, not answered
     std::string quarantine;
+    std::string refuse;
+    bool deaf = false;  ///< it takes and answers nothing
   };
   struct Heard {
     std::map<std::pair<std::uint64_t, std::uint64_t>, std::string> rows;  ///< (epoch, seq)
@@ -81,6 +83,7 @@ class SmallHub {
     const auto topic = wire::parse_topic(message.topic);
     const auto body = reader_.open(message.payload);
     if (!topic || !body) return;
+    if (faults_.deaf) return;
     heard_.frame_bytes_max = std::max(heard_.frame_bytes_max, message.payload.size());
     who_ = topic->identity;
     switch (topic->channel) {
@@ -111,6 +114,10 @@ class SmallHub {
 
   void greet(const wire::Hello& hello) {
     heard_.hellos.push_back(hello);
+    if (!faults_.refuse.empty()) {
+      return answer(wire::Channel::welcome,
+                    wire::encode(sync::refuse(hello, faults_.refuse, now())));
+    }
     state_.quarantine = faults_.quarantine;
     const auto decision = sync::on_hello(
         state_, hello, {hash(hello.acked_seq), hash(sync::newest_seq(state_))}, {}, now());

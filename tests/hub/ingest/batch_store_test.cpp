@@ -24,8 +24,9 @@ class FailingStore final : public Store {
   explicit FailingStore(Store& inner) : inner_(inner) {}
   bool fail_commit = false;
 
-  Result<std::unique_ptr<IngestTransaction>> begin_ingest() override {
-    auto inner = inner_.begin_ingest();
+  [[nodiscard]] std::size_t lanes() const override { return inner_.lanes(); }
+  Result<std::unique_ptr<IngestTransaction>> begin_ingest(std::size_t lane) override {
+    auto inner = inner_.begin_ingest(lane);
     if (!inner) return inner.error();
     return std::unique_ptr<IngestTransaction>(new Transaction(*std::move(inner), fail_commit));
   }
@@ -552,7 +553,7 @@ TEST(IngestQueue, RefusesTheNewestAtItsBounds) {
   EXPECT_TRUE(queue.put("t", "1", {}));
   EXPECT_TRUE(queue.put("t", "2", {}));
   EXPECT_FALSE(queue.put("t", "3", {}));
-  const auto taken = queue.take(Micros(0), 1'000'000);
+  const auto taken = queue.take(0, Micros(0), 1'000'000);
   ASSERT_EQ(taken.size(), 2U);
   EXPECT_EQ(taken[0].payload, "1");
   EXPECT_EQ(queue.bytes(), 0U);
@@ -567,15 +568,15 @@ TEST(IngestQueue, HandsOutWhatWaitsAfterItWasClosed) {
   EXPECT_TRUE(queue.put("t", "1", {}));
   queue.close();
   EXPECT_FALSE(queue.put("t", "2", {}));
-  EXPECT_EQ(queue.take(std::chrono::hours(1), 1'000'000).size(), 1U);
-  EXPECT_EQ(queue.take(std::chrono::hours(1), 1'000'000).size(), 0U);
+  EXPECT_EQ(queue.take(0, std::chrono::hours(1), 1'000'000).size(), 1U);
+  EXPECT_EQ(queue.take(0, std::chrono::hours(1), 1'000'000).size(), 0U);
 }
 
 TEST(IngestQueue, HandsOutAtMostTheBytesAskedForButAtLeastOneMessage) {
   IngestQueue queue(10, 1'000'000);
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(queue.put("t", std::string(1000, 'x'), {}));
-  EXPECT_EQ(queue.take(Micros(0), 10).size(), 1U);
-  EXPECT_EQ(queue.take(Micros(0), 3000).size(), 2U);
+  EXPECT_EQ(queue.take(0, Micros(0), 10).size(), 1U);
+  EXPECT_EQ(queue.take(0, Micros(0), 3000).size(), 2U);
 }
 
 }  // namespace
