@@ -38,10 +38,10 @@ def wait_for(condition, seconds, what):
         time.sleep(0.02)
 
 
-def accepts(port):
+def accepts(port, address="127.0.0.1"):
     with socket.socket() as client:
         client.settimeout(0.5)
-        return client.connect_ex(("127.0.0.1", port)) == 0
+        return client.connect_ex((address, port)) == 0
 
 
 def memory_kb(pid, field):

@@ -6,12 +6,14 @@ import threading
 
 
 class Gate:
-    def __init__(self, target):
-        self._target = target
+    """target: a port of this machine, or (address, port); may be changed for those who connect from then on. listen: likewise where."""
+
+    def __init__(self, target, listen=("127.0.0.1", 0)):
+        self.target = target if isinstance(target, tuple) else ("127.0.0.1", target)
         self._open = True
         self._through = set()
         self._lock = threading.Lock()
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(listen)
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -34,7 +36,7 @@ class Gate:
                     client.close()
                     continue
                 try:
-                    server = socket.create_connection(("127.0.0.1", self._target))
+                    server = socket.create_connection(self.target)
                 except OSError:
                     client.close()
                     continue
