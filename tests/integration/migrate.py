@@ -2,18 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A hub with a live device is stopped, moved from SQLite to PostgreSQL and started again: the device goes on in the same
 epoch, every record it made meanwhile arrives, and what was there before is told as before."""
-import os
 import pathlib
-import pwd
-import shutil
 import subprocess
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging" / "demo"))
 
-from stack import Part, Stack, accepts, free_port, wait_for  # noqa: E402
+from postgres import Postgres  # noqa: E402
+from stack import Stack, wait_for  # noqa: E402
 
 AGENT = """
 [engine]
@@ -30,32 +27,6 @@ streams = ["host/#"]
 alarms_per_week = 1000
 warmup = 60
 """
-
-
-class Postgres:
-    """A server of its own on a free port, gone at the end."""
-
-    def __init__(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="lapwing-postgres-"))
-        programs = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-        self.port = free_port()
-        root = os.geteuid() == 0
-        user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if root else []
-        if root:
-            os.chown(self.folder, pwd.getpwnam("postgres").pw_uid, -1)
-        data = self.folder / "data"
-        subprocess.run([*user, programs / "initdb", "-D", data, "-U", "lapwing", "--auth=trust", "--no-sync",
-                        "--encoding=UTF8", "--locale=C.UTF-8"], check=True, stdout=subprocess.DEVNULL, cwd="/")
-        self.part = Part("postgres", [*user, programs / "postgres", "-D", data, "-p", self.port, "-k", self.folder,
-                                      "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"],
-                         pathlib.Path(tempfile.gettempdir()), lambda: accepts(self.port))
-        self.part.log = self.folder / "postgres.log"
-        self.part.start()
-        self.url = f"postgresql://lapwing@127.0.0.1:{self.port}/postgres"
-
-    def close(self):
-        self.part.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def device(stack):
@@ -97,8 +68,9 @@ def run(stack, postgres):
 
 
 def main():
-    postgres = Postgres()
+    postgres = Postgres("fsync = off")
     try:
+        postgres.start()
         with Stack() as stack:
             run(stack, postgres)
     finally:
