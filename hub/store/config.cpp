@@ -20,6 +20,9 @@ StoreConfig StoreConfig::read(config::Section& section) {
   }
   c.readers = static_cast<std::size_t>(section.integer(
       {"readers", "connections for queries; further readers wait", "connections"}, 4, 1, 64));
+  c.query_timeout =
+      section.duration({"query_timeout", "a query that takes longer fails with 503 (PostgreSQL)"},
+                       c.query_timeout, std::chrono::seconds(1), std::chrono::minutes(10));
   c.lanes = static_cast<std::size_t>(section.integer(
       {"lanes", "threads that take records in, each with a connection of its own (PostgreSQL)",
        "lanes"},
@@ -39,6 +42,7 @@ Result<std::unique_ptr<Store>> open_store(const StoreConfig& config,
   }
   return open_postgres_store({.connection = {.url = config.url, .password = config.password},
                               .readers = config.readers,
+                              .query_timeout = config.query_timeout,
                               .lanes = config.lanes,
                               .retention = config.retention});
 }

@@ -40,7 +40,8 @@ struct StoredCounts {
   std::uint64_t stored = 0;
   std::uint64_t duplicates = 0;  ///< keys the hub had: changed nothing
   std::uint64_t lost = 0;        ///< newly accounted as lost by loss records
-  std::uint64_t anomalies = 0;   ///< anomaly steps that changed an anomaly and entered the feed
+  std::uint64_t anomalies =
+      0;  ///< steps of anomalies; one older than what is known changes nothing
   std::uint64_t summaries = 0;
 };
 

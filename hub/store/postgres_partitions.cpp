@@ -58,10 +58,11 @@ Result<std::vector<Partitions::Partition>> Partitions::list(std::string_view tab
   std::vector<Partition> found;
   auto listed = db.transaction(sql::Connection::Access::read, [&] {
     db.rows(
-        "SELECT c.relname::text, pg_relation_size(c.oid) FROM pg_inherits i JOIN pg_class c"
+        "SELECT c.relname::text, pg_relation_size(c.oid), i.inhdetachpending FROM pg_inherits i "
+        "JOIN pg_class c"
         " ON c.oid = i.inhrelid WHERE i.inhparent = to_regclass(?)",
         [&](const sql::Row& row) {
-          Partition one{row.text(0), 0, row.count(1)};
+          Partition one{row.text(0), 0, row.count(1), row.integer(2) != 0};
           const auto at = one.name.rfind("_d");
           if (at == std::string::npos) return;  // somebody else's
           std::from_chars(one.name.data() + at + 2, one.name.data() + one.name.size(), one.day);
@@ -84,7 +85,7 @@ Result<void> Partitions::drop(std::string_view table, std::span<const Partition>
   for (const auto& one : partitions) {
     made_.erase(one.day);
     db.script("ALTER TABLE " + std::string(table) + " DETACH PARTITION " + one.name +
-              " CONCURRENTLY");
+              (one.half_gone ? " FINALIZE" : " CONCURRENTLY"));
     db.script("DROP TABLE " + one.name);
   }
   if (!db.failed()) return {};

@@ -38,10 +38,12 @@ class Partitions {
     std::string name;
     std::int64_t day = 0;
     std::uint64_t bytes = 0;  ///< without indexes
+    bool half_gone = false;   ///< taking it off was begun and not ended
   };
   /// Those of `table`, oldest first.
   Result<std::vector<Partition>> list(std::string_view table);
-  /// Takes them off `table` and drops them; transactions under way go on.
+  /// Takes them off `table` and drops them; transactions under way go on. io: somebody reads one
+  /// for longer than the connection waits for locks; what is left is for the next call.
   Result<void> drop(std::string_view table, std::span<const Partition> partitions);
 
  private:

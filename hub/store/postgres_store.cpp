@@ -10,6 +10,8 @@
 #include "hub/store/sql_store.hpp"
 
 #include <algorithm>
+#include <chrono>
+#include <functional>
 #include <mutex>
 #include <utility>
 
@@ -22,6 +24,7 @@ constexpr std::string_view kWriterSettings =
     " -c enable_seqscan=off -c plan_cache_mode=force_generic_plan";
 /// What people ask differs much by its filters.
 constexpr std::string_view kReaderSettings = " -c plan_cache_mode=force_custom_plan";
+constexpr Micros kUpkeepLockTimeout = std::chrono::seconds(2);
 constexpr std::int64_t kChangesLock = 0x6c776368;  // advisory: changes that people make
 
 /// Over all replicas, until the transaction ends.
@@ -73,16 +76,20 @@ class PostgresStore final : public SqlStore {
 };
 
 Result<std::unique_ptr<Store>> PostgresStore::open(const PostgresStoreOptions& options) {
-  const auto open = [&](std::string_view settings) {
+  const auto open = [&](std::string_view settings,
+                        const std::function<void(postgres::Options&)>& change = {}) {
     auto own = options.connection;
     own.settings += settings;
+    if (change) change(own);
     return postgres::Connection::open(own);
   };
+  // Upkeep runs in a lane: one who reads for long must not keep it from taking records in.
+  const auto impatient = [](postgres::Options& own) { own.lock_timeout = kUpkeepLockTimeout; };
   auto writer = open(kWriterSettings);
   if (!writer) return writer.error();
   Connections made{.writer = *std::move(writer)};
   for (auto* one : {&made.changes, &made.upkeep, &made.partitions}) {
-    auto connection = open({});
+    auto connection = one == &made.changes ? open({}) : open({}, impatient);
     if (!connection) return connection.error();
     *one = *std::move(connection);
   }
@@ -102,7 +109,9 @@ Result<std::unique_ptr<Store>> PostgresStore::open(const PostgresStoreOptions& o
     store->access().writer(i).stream_cache.streams_max /= store->lanes();
   }
   for (std::size_t i = 0; i < std::max<std::size_t>(options.readers, 1); ++i) {
-    auto reader = open(kReaderSettings);
+    auto reader = open(kReaderSettings, [&](postgres::Options& own) {
+      own.statement_timeout = options.query_timeout;
+    });
     if (!reader) return reader.error();
     store->access().add_reader(*std::move(reader));
   }

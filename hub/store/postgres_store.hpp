@@ -5,8 +5,10 @@
 #include "hub/store/retention.hpp"
 #include "hub/store/store.hpp"
 #include "shared/base/result.hpp"
+#include "shared/base/time.hpp"
 #include "shared/postgres/connection.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 
@@ -15,7 +17,8 @@ namespace lapwing::hub {
 struct PostgresStoreOptions {
   postgres::Options connection;
   std::size_t readers = 4;  ///< connections for queries; more readers than these wait, [1, 64]
-  std::size_t lanes = 1;    ///< ingest transactions at once, each with a connection, [1, 16]
+  Micros query_timeout = std::chrono::seconds(30);  ///< a longer query fails: io
+  std::size_t lanes = 1;  ///< ingest transactions at once, each with a connection, [1, 16]
   Retention retention;
 };
 

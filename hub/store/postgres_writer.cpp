@@ -16,6 +16,8 @@ constexpr std::string_view kCopyHistory =
     "COPY history(received_at, tenant_no, device_no, minute, stream_no, begin_us, end_us, readings,"
     " value_min, value_mean, value_max, score_mean, score_max, expected, lower, upper)"
     " FROM STDIN (FORMAT binary)";
+/// What is gathered for COPY is sent when it has grown to this.
+constexpr std::size_t kCopyBytesMax = 4U << 20U;
 /// A run that grows beyond this is written; bounds one row.
 constexpr std::uint64_t kRunMax = 4096;
 
@@ -47,6 +49,7 @@ PostgresWriter::PostgresWriter(std::unique_ptr<postgres::Connection> connection,
 void PostgresWriter::forget() {
   Writer::forget();
   keys_.clear();
+  last_keys_ = nullptr;
   ledger_.clear();
   history_.clear();
 }
@@ -58,10 +61,19 @@ void PostgresWriter::make_room(Time received_at) {
   room_day_ = day;
 }
 
+/// Records come device by device: seldom is it another than the last.
+PostgresWriter::DeviceKeys& PostgresWriter::keys_of(const reads::DeviceNumbers& device) {
+  const std::pair numbers(device.tenant_no, device.device_no);
+  if (last_keys_ == nullptr || last_keys_->first != numbers) {
+    last_keys_ = &*keys_.try_emplace(numbers).first;
+  }
+  return last_keys_->second;
+}
+
 bool PostgresWriter::add_key(const RecordKey& key, int record_class, std::uint64_t hash,
                              bool newest, Time received_at) {
   if (!newest && is_there(key)) return false;
-  auto& run = keys_[{key.device.tenant_no, key.device.device_no}].run;
+  auto& run = keys_of(key.device).run;
   const bool follows = !run.classes.empty() && run.epoch == key.epoch && key.seq == run.last + 1 &&
                        run.last - run.first < kRunMax && run.received_at == to_micros(received_at);
   if (!follows) {
@@ -90,6 +102,17 @@ void PostgresWriter::close_run(const reads::DeviceNumbers& device, Run& run) {
   ledger_.bytes(run.hashes);
   run.classes.clear();
   run.hashes.clear();
+  if (ledger_.size_bytes() >= kCopyBytesMax) copy_ledger();
+}
+
+void PostgresWriter::copy_ledger() {
+  if (ledger_.rows() > 0) postgres().copy(kCopyLedger, ledger_.finish());
+  ledger_.clear();
+}
+
+void PostgresWriter::copy_history() {
+  if (history_.rows() > 0) postgres().copy(kCopyHistory, history_.finish());
+  history_.clear();
 }
 
 /// So that statements see them.
@@ -98,15 +121,13 @@ void PostgresWriter::write_keys() {
     close_run({numbers.first, numbers.second}, keys.run);
     keys.stretch = {};
   }
-  if (ledger_.rows() == 0) return;
-  postgres().copy(kCopyLedger, ledger_.finish());
-  ledger_.clear();
+  copy_ledger();
 }
 
 /// One question answers for all numbers up to the next run's edge.
 bool PostgresWriter::is_there(const RecordKey& key) {
-  const auto numbers = std::pair(key.device.tenant_no, key.device.device_no);
-  const auto& run = keys_[numbers].run;
+  auto& keys = keys_of(key.device);
+  const auto& run = keys.run;
   if (!run.classes.empty() && run.epoch == key.epoch && key.seq >= run.first &&
       key.seq <= run.last) {
     return true;
@@ -114,7 +135,7 @@ bool PostgresWriter::is_there(const RecordKey& key) {
   const auto knows = [&](const Stretch& s) {
     return s.epoch == key.epoch && key.seq >= s.first && key.seq <= s.last;
   };
-  if (const auto& known = keys_[numbers].stretch; knows(known)) return known.there;
+  if (knows(keys.stretch)) return keys.stretch.there;
   if (ledger_.rows() > 0) write_keys();
   Stretch found{key.epoch, key.seq, std::numeric_limits<std::int64_t>::max(), false};
   db().rows(
@@ -125,7 +146,7 @@ bool PostgresWriter::is_there(const RecordKey& key) {
         found.last = found.there ? row.count(1) : row.count(0) - 1;
       },
       key.device.tenant_no, key.device.device_no, key.epoch, key.seq);
-  keys_[numbers].stretch = found;
+  keys.stretch = found;
   return found.there;
 }
 
@@ -171,6 +192,7 @@ void PostgresWriter::add_point(const reads::DeviceNumbers& device, std::int64_t 
                              s.band.expected, s.band.lower, s.band.upper}) {
     history_.number(value);
   }
+  if (history_.size_bytes() >= kCopyBytesMax) copy_history();
 }
 
 std::int64_t PostgresWriter::next_dead_letter() {
@@ -182,17 +204,9 @@ std::int64_t PostgresWriter::next_dead_letter() {
 
 void PostgresWriter::flush() {
   write_keys();
-  if (history_.rows() > 0) postgres().copy(kCopyHistory, history_.finish());
-  history_.clear();
+  copy_history();
   keys_.clear();
-}
-
-std::int64_t PostgresWriter::take_feed_seqs(std::int64_t count) {
-  db().rows(
-      "UPDATE meta SET value = value + ? WHERE key = 'feed_seq' RETURNING value",
-      [&](const sql::Row& row) { feed_newest_ = row.count(0); }, count);
-  db().post("NOTIFY lapwing_feed");
-  return static_cast<std::int64_t>(feed_newest_) - count + 1;
+  last_keys_ = nullptr;
 }
 
 }  // namespace lapwing::hub

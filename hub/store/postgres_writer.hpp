@@ -32,7 +32,11 @@ class PostgresWriter final : public Writer {
                  const wire::SummaryRecord& summary, Time received_at) override;
   std::int64_t next_dead_letter() override;
   void flush() override;
-  std::int64_t take_feed_seqs(std::int64_t count) override;
+  void find_anomalies(std::span<const AnomalyKey> keys,
+                      std::vector<std::optional<KnownAnomaly>>& found) override;
+  void write_anomalies(std::span<AnomalyChange> changes) override;
+  void write_streams(std::span<const StreamChange> changes) override;
+  void write_feed(std::span<const FeedStep> steps) override;
   [[nodiscard]] std::uint64_t feed_newest() const override { return feed_newest_; }
 
  private:
@@ -62,8 +66,13 @@ class PostgresWriter final : public Writer {
   [[nodiscard]] postgres::Connection& postgres() const {
     return static_cast<postgres::Connection&>(db());
   }
+  DeviceKeys& keys_of(const reads::DeviceNumbers& device);
+  void insert_anomalies(std::span<AnomalyChange> changes);
+  void update_anomalies(std::span<const AnomalyChange> changes);
   void close_run(const reads::DeviceNumbers& device, Run& run);
   void write_keys();
+  void copy_ledger();
+  void copy_history();
   bool is_there(const RecordKey& key);
   void make_room(Time received_at);
 
@@ -71,6 +80,7 @@ class PostgresWriter final : public Writer {
   postgres::CopyRows ledger_;
   postgres::CopyRows history_;
   Keys keys_;
+  Keys::value_type* last_keys_ = nullptr;  ///< of the device that was asked for last; in keys_
   std::uint64_t feed_newest_ = 0;
   std::optional<std::int64_t> room_day_;  ///< its partitions are there
 };

@@ -42,7 +42,12 @@ class SqlAccess {
   /// Runs `query`, which sees a connection and returns a Result, on one committed state.
   template <class Query>
   auto read(Query&& query) {
-    return readers_.lend(std::forward<Query>(query));
+    auto result = readers_.lend(std::forward<Query>(query));
+    if (!result && result.error().code == Errc::timeout) {
+      // Asked for too much, or the server has too much to do: as any other answer it cannot give.
+      result = Error{Errc::io, result.error().context + "; ask for less, or raise query_timeout"};
+    }
+    return result;
   }
 
   /// Runs `change` as one durable transaction. It sees a connection and returns a Result; a Result

@@ -40,6 +40,7 @@ Result<void> SqlIngest::lock(std::span<const DeviceKey> keys) {
   for (const auto& key : wanted) {
     if (!devices_.contains(key)) read_device(key);
   }
+  for (const auto& key : wanted) read_losses(key);
   db_.sync();
   if (db_.failed()) return db_.failure();
   return {};
@@ -242,13 +243,13 @@ void SqlIngest::write_device(DeviceWork& device) {
 }
 
 Result<std::uint64_t> SqlIngest::commit() {
+  write_anomalies();
+  write_streams();
   for (auto& [key, device] : devices_) {
-    if (!device.changed) continue;
-    write_streams(device);
-    write_device(device);
+    if (device.changed) write_device(device);
   }
   writer_.flush();
-  write_feed();
+  writer_.write_feed(feed_);
   writer_.remember();
   db_.commit();
   if (db_.failed()) return db_.failure();

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace lapwing::hub {
@@ -43,16 +44,6 @@ class SqlIngest final : public IngestTransaction {
   Result<std::uint64_t> commit() override;
 
  private:
-  /// What summaries and anomalies of this transaction say about a stream; written once at commit.
-  struct StreamWork {
-    bool seen = false;
-    bool newest = false;  ///< of a record newer than every one before: what it says stands
-    std::int64_t last_time = 0;
-    double last_value = wire::kUnknown;
-    wire::Band band;
-    double last_score = wire::kUnknown;
-    std::int64_t open_change = 0;
-  };
   /// A device as this transaction changes it; written once at commit.
   struct DeviceWork {
     reads::DeviceNumbers numbers;
@@ -76,7 +67,8 @@ class SqlIngest final : public IngestTransaction {
     /// The earliest begin of a loss without an end (the least number: unknown); absent: there is
     /// none.
     std::optional<std::int64_t> open_loss_us;
-    std::map<std::int64_t, StreamWork> stream_work;
+    /// What this transaction says about a stream, by number; written once at commit.
+    std::unordered_map<std::int64_t, StreamChange> stream_work;
     Writer::Streams* known_streams = nullptr;
   };
   /// What every step of storing one record needs.
@@ -91,6 +83,7 @@ class SqlIngest final : public IngestTransaction {
 
   DeviceWork& work(const DeviceKey& key);
   void read_device(const DeviceKey& key);
+  void read_losses(const DeviceKey& key);
   bool take_key(Storing& s, std::uint64_t seq, int record_class, std::uint64_t hash);
   void store_record(Storing& s, const IncomingRecord& record);
 
@@ -116,18 +109,24 @@ class SqlIngest final : public IngestTransaction {
                              const std::string& watch, const std::vector<wire::Tag>& tags);
   void load_streams(DeviceWork& device);
   void write_device(DeviceWork& device);
-  void write_streams(DeviceWork& device);
-  void write_feed();
+  void write_anomalies();
+  void write_streams();
 
   Writer& writer_;
   std::unique_lock<std::mutex> lock_;
   sql::Connection& db_;
   std::map<DeviceKey, DeviceWork> devices_;
-  struct FeedStep {
-    std::int64_t tenant_no;
-    std::int64_t anomaly_no;
-    int phase;
+  /// One step in an anomaly's life that is not written yet.
+  struct AnomalyStep {
+    DeviceWork* device;
+    std::uint64_t epoch;
+    std::uint64_t seq;
+    std::int64_t received_us;
+    std::int64_t stream_no;
+    wire::AnomalyRecord record;
   };
+  std::vector<AnomalyStep> steps_;  ///< bounded
+  std::size_t step_bytes_ = 0;
   std::vector<FeedStep> feed_;  ///< numbered at the end
   std::string stream_key_;      ///< reused
   bool open_ = true;            ///< neither committed nor rolled back

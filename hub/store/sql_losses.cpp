@@ -26,6 +26,21 @@ std::uint64_t& of_reason(Losses& losses, wire::LossReason reason) {
 
 }  // namespace
 
+/// Asks in advance what may_be_lost() would ask of the device's epoch; comes after the device's row
+/// was locked.
+void SqlIngest::read_losses(const DeviceKey& key) {
+  db_.later(
+      "SELECT d.epoch, (SELECT l.seq_last FROM losses l WHERE l.tenant_no = d.tenant_no"
+      " AND l.device_no = d.device_no AND l.epoch = d.epoch ORDER BY l.seq_first DESC LIMIT 1)"
+      " FROM devices d WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
+      " AND d.device = ?",
+      [this, key](const sql::Row& row) {
+        const auto at = devices_.find(key);
+        if (at != devices_.end()) at->second.lost_through.try_emplace(row.count(0), row.count(1));
+      },
+      key.tenant, key.device);
+}
+
 /// Whether a loss range of the epoch may hold `seq`; asks the database once for each epoch.
 bool SqlIngest::may_be_lost(DeviceWork& device, std::uint64_t epoch, std::uint64_t seq) {
   const auto [at, fresh] = device.lost_through.try_emplace(epoch, 0);

@@ -1,67 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The part of the ingest transaction that derives what people look at: anomalies, feed, streams,
-/// score history.
+/// The part of the ingest transaction that derives what people look at: streams and score history.
+/// Anomalies are next door.
 #include "hub/store/lists_text.hpp"
 #include "hub/store/sql_ingest.hpp"
 #include "shared/sync/hub.hpp"
 
-#include <optional>
 #include <utility>
+#include <vector>
 
 namespace lapwing::hub {
-void SqlIngest::store_anomaly(Storing& s, const IncomingRecord& record,
-                              const wire::AnomalyRecord& a) {
-  auto& device = s.device;
-  bool known = false;
-  bool older = false;
-  bool was_open = false;
-  std::int64_t number = 0;
-  db_.rows(
-      "SELECT anomaly_no, phase, (phase, epoch, seq) >= (?, ?, ?) FROM anomalies"
-      " WHERE tenant_no=? AND device_no=? AND id=?",
-      [&](const sql::Row& row) {
-        known = true;
-        number = row.integer(0);
-        was_open = row.integer(1) < static_cast<int>(wire::Phase::closed);
-        older = row.integer(2) != 0;
-      },
-      static_cast<int>(a.phase), s.epoch, record.seq, device.numbers.tenant_no,
-      device.numbers.device_no, a.id);
-  if (older) return;
-  std::optional<std::int64_t> end;
-  if (a.end) end = to_micros(*a.end);
-  const auto tags = tags_text(a.tags);
-  const auto contributions = contributions_text(a.contributions);
-  if (known) {
-    db_.run(
-        "UPDATE anomalies SET phase=?, epoch=?, seq=?, severity=?, reason=?, stream=?, watch=?,"
-        " detector=?, onset=?, peak_time=?, end_us=?, peak_score=?, peak_value=?, expected=?,"
-        " lower=?, upper=?, text=?, contributions=?, tags=?, updated_at=? WHERE anomaly_no=?",
-        static_cast<int>(a.phase), s.epoch, record.seq, static_cast<int>(a.severity),
-        static_cast<int>(a.reason), a.stream, a.watch, a.detector, to_micros(a.onset),
-        to_micros(a.peak_time), end, a.peak_score, a.peak_value, a.band.expected, a.band.lower,
-        a.band.upper, a.text, contributions, tags, to_micros(s.received_at), number);
-  } else {
-    db_.rows(
-        "INSERT INTO anomalies(tenant_no, device_no, id, phase, epoch, seq, severity, reason,"
-        " stream, watch, detector, onset, peak_time, end_us, peak_score, peak_value, expected,"
-        " lower, upper, text, contributions, tags, received_at, updated_at)"
-        " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING anomaly_no",
-        [&](const sql::Row& row) { number = row.integer(0); }, device.numbers.tenant_no,
-        device.numbers.device_no, a.id, static_cast<int>(a.phase), s.epoch, record.seq,
-        static_cast<int>(a.severity), static_cast<int>(a.reason), a.stream, a.watch, a.detector,
-        to_micros(a.onset), to_micros(a.peak_time), end, a.peak_score, a.peak_value,
-        a.band.expected, a.band.lower, a.band.upper, a.text, contributions, tags,
-        to_micros(s.received_at), to_micros(s.received_at));
-  }
-  feed_.push_back({device.numbers.tenant_no, number, static_cast<int>(a.phase)});
-  ++s.counts.anomalies;
-  const int change = (a.phase != wire::Phase::closed ? 1 : 0) - (known && was_open ? 1 : 0);
-  device.anomalies_open += change;
-  const auto stream = stream_number(device, a.stream, a.watch, a.tags);
-  if (stream != 0) device.stream_work[stream].open_change += change;
-}
+namespace {
 
+/// Streams changed by one statement, beyond the last device's.
+constexpr std::size_t kStreamsAtOnce = 10'000;
+
+}  // namespace
 /// The newest record by number says what is latest, whatever its clock says; one that fills a gap
 /// behind a live copy only where it is later.
 void SqlIngest::store_summary(Storing& s, const IncomingRecord& record,
@@ -136,32 +89,20 @@ std::int64_t SqlIngest::stream_number(DeviceWork& device, const std::string& str
   return at->second.stream_no;
 }
 
-void SqlIngest::write_streams(DeviceWork& device) {
-  for (const auto& [stream, w] : device.stream_work) {
-    if (w.seen) {
-      db_.post(
-          "UPDATE streams SET last_time=?1, last_value=?2, expected=?3, lower=?4, upper=?5,"
-          " last_score=?6 WHERE tenant_no=?7 AND device_no=?8 AND stream_no=?9"
-          " AND (?10 OR coalesce(last_time, ?1) <= ?1)",
-          w.last_time, w.last_value, w.band.expected, w.band.lower, w.band.upper, w.last_score,
-          device.numbers.tenant_no, device.numbers.device_no, stream, w.newest);
+void SqlIngest::write_streams() {
+  std::vector<StreamChange> changes;
+  for (auto& [key, device] : devices_) {
+    for (auto& [stream, change] : device.stream_work) {
+      change.device = device.numbers;
+      change.stream_no = stream;
+      changes.push_back(change);
     }
-    if (w.open_change != 0) {
-      db_.post(
-          "UPDATE streams SET anomalies_open = anomalies_open + ?"
-          " WHERE tenant_no=? AND device_no=? AND stream_no=?",
-          w.open_change, device.numbers.tenant_no, device.numbers.device_no, stream);
-    }
+    device.stream_work.clear();
+    if (changes.size() < kStreamsAtOnce) continue;
+    writer_.write_streams(changes);
+    changes.clear();
   }
-}
-
-void SqlIngest::write_feed() {
-  if (feed_.empty()) return;
-  auto seq = writer_.take_feed_seqs(std::ssize(feed_));
-  for (const auto& step : feed_) {
-    db_.post("INSERT INTO feed VALUES(?,?,?,?)", step.tenant_no, seq++, step.anomaly_no,
-             step.phase);
-  }
+  if (!changes.empty()) writer_.write_streams(changes);
 }
 
 }  // namespace lapwing::hub

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sqlite_writer.hpp"
 
+#include "hub/store/lists_text.hpp"
+
 #include <algorithm>
-#include <utility>
 
 namespace lapwing::hub {
 
@@ -59,8 +60,77 @@ void SqliteWriter::add_point(const reads::DeviceNumbers& device, std::int64_t st
                s.value_max, s.score_mean, s.score_max, s.band.expected, s.band.lower, s.band.upper);
 }
 
-std::int64_t SqliteWriter::take_feed_seqs(std::int64_t count) {
-  return std::exchange(feed_seq_, feed_seq_ + count) + 1;
+void SqliteWriter::find_anomalies(std::span<const AnomalyKey> keys,
+                                  std::vector<std::optional<KnownAnomaly>>& found) {
+  for (const auto& key : keys) {
+    auto& one = found.emplace_back();
+    db().rows(
+        "SELECT anomaly_no, phase, epoch, seq FROM anomalies"
+        " WHERE tenant_no=? AND device_no=? AND id=?",
+        [&](const sql::Row& row) {
+          one = KnownAnomaly{row.integer(0), static_cast<int>(row.integer(1)), row.count(2),
+                             row.count(3)};
+        },
+        key.device.tenant_no, key.device.device_no, key.id);
+  }
+}
+
+void SqliteWriter::write_anomalies(std::span<AnomalyChange> changes) {
+  for (auto& change : changes) {
+    const auto& a = *change.record;
+    std::optional<std::int64_t> end;
+    if (a.end) end = to_micros(*a.end);
+    const auto tags = tags_text(a.tags);
+    const auto contributions = contributions_text(a.contributions);
+    if (change.anomaly_no != 0) {
+      db().run(
+          "UPDATE anomalies SET phase=?, epoch=?, seq=?, severity=?, reason=?, stream=?, watch=?,"
+          " detector=?, onset=?, peak_time=?, end_us=?, peak_score=?, peak_value=?, expected=?,"
+          " lower=?, upper=?, text=?, contributions=?, tags=?, updated_at=? WHERE anomaly_no=?",
+          static_cast<int>(a.phase), change.epoch, change.seq, static_cast<int>(a.severity),
+          static_cast<int>(a.reason), a.stream, a.watch, a.detector, to_micros(a.onset),
+          to_micros(a.peak_time), end, a.peak_score, a.peak_value, a.band.expected, a.band.lower,
+          a.band.upper, a.text, contributions, tags, change.updated_us, change.anomaly_no);
+      continue;
+    }
+    db().rows(
+        "INSERT INTO anomalies(tenant_no, device_no, id, phase, epoch, seq, severity, reason,"
+        " stream, watch, detector, onset, peak_time, end_us, peak_score, peak_value, expected,"
+        " lower, upper, text, contributions, tags, received_at, updated_at)"
+        " VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) RETURNING anomaly_no",
+        [&](const sql::Row& row) { change.anomaly_no = row.integer(0); }, change.device.tenant_no,
+        change.device.device_no, a.id, static_cast<int>(a.phase), change.epoch, change.seq,
+        static_cast<int>(a.severity), static_cast<int>(a.reason), a.stream, a.watch, a.detector,
+        to_micros(a.onset), to_micros(a.peak_time), end, a.peak_score, a.peak_value,
+        a.band.expected, a.band.lower, a.band.upper, a.text, contributions, tags,
+        change.received_us, change.updated_us);
+  }
+}
+
+void SqliteWriter::write_streams(std::span<const StreamChange> changes) {
+  for (const auto& c : changes) {
+    if (c.seen) {
+      db().run(
+          "UPDATE streams SET last_time=?1, last_value=?2, expected=?3, lower=?4, upper=?5,"
+          " last_score=?6 WHERE tenant_no=?7 AND device_no=?8 AND stream_no=?9"
+          " AND (?10 OR coalesce(last_time, ?1) <= ?1)",
+          c.last_time, c.last_value, c.band.expected, c.band.lower, c.band.upper, c.last_score,
+          c.device.tenant_no, c.device.device_no, c.stream_no, c.newest);
+    }
+    if (c.open_change != 0) {
+      db().run(
+          "UPDATE streams SET anomalies_open = anomalies_open + ?"
+          " WHERE tenant_no=? AND device_no=? AND stream_no=?",
+          c.open_change, c.device.tenant_no, c.device.device_no, c.stream_no);
+    }
+  }
+}
+
+void SqliteWriter::write_feed(std::span<const FeedStep> steps) {
+  for (const auto& step : steps) {
+    db().run("INSERT INTO feed VALUES(?,?,?,?)", step.tenant_no, ++feed_seq_, step.anomaly_no,
+             step.phase);
+  }
 }
 
 void SqliteWriter::remember(std::string_view key, std::int64_t value) {

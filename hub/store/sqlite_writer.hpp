@@ -21,7 +21,11 @@ class SqliteWriter final : public Writer {
   void add_point(const reads::DeviceNumbers& device, std::int64_t stream_no,
                  const wire::SummaryRecord& summary, Time received_at) override;
   std::int64_t next_dead_letter() override { return ++dead_letter_number_; }
-  std::int64_t take_feed_seqs(std::int64_t count) override;
+  void find_anomalies(std::span<const AnomalyKey> keys,
+                      std::vector<std::optional<KnownAnomaly>>& found) override;
+  void write_anomalies(std::span<AnomalyChange> changes) override;
+  void write_streams(std::span<const StreamChange> changes) override;
+  void write_feed(std::span<const FeedStep> steps) override;
   void remember() override;
   [[nodiscard]] std::uint64_t feed_newest() const override {
     return static_cast<std::uint64_t>(feed_seq_);

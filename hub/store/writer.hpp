@@ -13,10 +13,12 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
+#include <vector>
 
 namespace lapwing::hub {
 
@@ -25,6 +27,51 @@ struct RecordKey {
   reads::DeviceNumbers device;
   std::uint64_t epoch = 0;
   std::uint64_t seq = 0;
+};
+
+/// What a device calls one anomaly.
+struct AnomalyKey {
+  reads::DeviceNumbers device;
+  std::uint64_t id = 0;
+};
+
+/// How far the hub knows an anomaly.
+struct KnownAnomaly {
+  std::int64_t anomaly_no = 0;
+  int phase = 0;
+  std::uint64_t epoch = 0;
+  std::uint64_t seq = 0;
+};
+
+/// An anomaly as its newest step says. Borrows what it points to.
+struct AnomalyChange {
+  std::int64_t anomaly_no = 0;  ///< 0: a new one
+  reads::DeviceNumbers device;
+  std::uint64_t epoch = 0;
+  std::uint64_t seq = 0;
+  const wire::AnomalyRecord* record = nullptr;
+  std::int64_t received_us = 0;  ///< of its first step here
+  std::int64_t updated_us = 0;
+};
+
+/// What records of one transaction say about a stream.
+struct StreamChange {
+  reads::DeviceNumbers device;
+  std::int64_t stream_no = 0;
+  bool seen = false;    ///< the latest values below are known
+  bool newest = false;  ///< of a record newer than every one before: what it says stands
+  std::int64_t last_time = 0;
+  double last_value = wire::kUnknown;
+  wire::Band band;
+  double last_score = wire::kUnknown;
+  std::int64_t open_change = 0;  ///< of its open anomalies
+};
+
+/// An anomaly that changed, as the live feed tells it.
+struct FeedStep {
+  std::int64_t tenant_no = 0;
+  std::int64_t anomaly_no = 0;
+  int phase = 0;
 };
 
 /// Threads: hold `mutex` while using anything else here.
@@ -78,11 +125,19 @@ class Writer {
 
   virtual std::int64_t next_dead_letter() = 0;
 
+  /// Finds each key's anomaly: appends to `found` as many as there are keys, in their order.
+  virtual void find_anomalies(std::span<const AnomalyKey> keys,
+                              std::vector<std::optional<KnownAnomaly>>& found) = 0;
+  /// Makes those without a number, and sets it; changes the others. Each anomaly once.
+  virtual void write_anomalies(std::span<AnomalyChange> changes) = 0;
+  /// Each stream once.
+  virtual void write_streams(std::span<const StreamChange> changes) = 0;
+
   /// Writes what was kept back for a while. Comes after the last change but the feed's.
   virtual void flush() {}
-  /// Numbers of the live feed: the first of so many. Readers see them in their order: who has taken
-  /// some commits before others get theirs. So this comes last.
-  virtual std::int64_t take_feed_seqs(std::int64_t count) = 0;
+  /// Appends to the live feed and numbers the steps. Readers see numbers in their order: who has
+  /// taken some commits before others get theirs. So this comes last.
+  virtual void write_feed(std::span<const FeedStep> steps) = 0;
   /// Before COMMIT: writes down what is counted here.
   virtual void remember() {}
   /// The newest number of the live feed that was given out here.

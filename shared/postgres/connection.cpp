@@ -21,6 +21,7 @@ constexpr int kServerVersionMin = 140000;
 /// Statements sent before their answers are read: bounds what waits in memory on both sides.
 constexpr std::size_t kPostedMax = 256;
 constexpr std::size_t kCopyChunk = 1U << 20U;
+constexpr std::string_view kCommit = "COMMIT";
 
 struct CloseConnection {
   void operator()(PGconn* connection) const { PQfinish(connection); }
@@ -112,6 +113,7 @@ struct Connection::Impl {
   Result<void> connect();
   [[nodiscard]] Error error(const PGresult* result, std::string_view doing) const;
   Result<const Statement*> prepared(std::string_view sql);
+  void check_commit(Connection& db, const PGresult* answer) const;
 };
 
 Result<void> Connection::Impl::connect() {
@@ -119,11 +121,17 @@ Result<void> Connection::Impl::connect() {
   posted.clear();
   const auto seconds =
       std::to_string(std::max<std::int64_t>(1, options.connect_timeout.count() / 1'000'000));
-  const auto network = std::to_string(options.network_timeout.count() / 1000);
+  const auto milliseconds = [](Micros time) { return std::to_string(time.count() / 1000); };
+  const auto network = milliseconds(options.network_timeout);
+  // The server's end of the connection is watched as ours is.
   const auto settings =
-      "-c statement_timeout=" + std::to_string(options.statement_timeout.count() / 1000) +
-      " -c lock_timeout=" + std::to_string(options.statement_timeout.count() / 1000) +
-      " -c synchronous_commit=on -c jit=off -c client_min_messages=warning " + options.settings;
+      "-c statement_timeout=" + milliseconds(options.statement_timeout) +
+      " -c lock_timeout=" + milliseconds(options.lock_timeout) +
+      " -c idle_in_transaction_session_timeout=" + milliseconds(options.idle_timeout) +
+      " -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
+      " -c tcp_user_timeout=" +
+      network + " -c synchronous_commit=on -c jit=off -c client_min_messages=warning " +
+      options.settings;
   std::vector<const char*> keys{"dbname",           "application_name",    "connect_timeout",
                                 "keepalives_idle",  "keepalives_interval", "keepalives_count",
                                 "tcp_user_timeout", "client_encoding",     "options"};
@@ -179,6 +187,12 @@ Error Connection::Impl::error(const PGresult* result, std::string_view doing) co
   return {kind, std::move(text)};
 }
 
+/// The server answers COMMIT of a transaction that failed with success, having rolled it back.
+void Connection::Impl::check_commit(Connection& db, const PGresult* answer) const {
+  if (std::string_view(PQcmdStatus(const_cast<PGresult*>(answer))) == kCommit) return;
+  db.fail({Errc::io, "PostgreSQL " + name + ": the transaction was rolled back"});
+}
+
 /// Asks the server, once for each statement, what types its arguments have.
 Result<const Connection::Impl::Statement*> Connection::Impl::prepared(std::string_view sql) {
   const auto at = statements.find(sql);
@@ -223,6 +237,12 @@ void Connection::begin(Access access) {
 
 std::int64_t Connection::execute(std::string_view sql, std::span<const sql::Value> arguments,
                                  const EachRow* each) {
+  // With what was posted before: locks that it took are held for one journey less.
+  if (sql == kCommit && !impl_->posted.empty() && impl_->statements.contains(sql)) {
+    enqueue(sql, arguments, nullptr);
+    sync();
+    return 0;
+  }
   sync();
   if (failed()) return 0;
   auto statement = impl_->prepared(sql);
@@ -242,10 +262,7 @@ std::int64_t Connection::execute(std::string_view sql, std::span<const sql::Valu
     fail(impl_->error(answer.get(), sql));
     return 0;
   }
-  // The server answers COMMIT of a transaction that failed with success, having rolled it back.
-  if (sql == "COMMIT" && std::string_view(PQcmdStatus(answer.get())) != sql) {
-    fail({Errc::io, "PostgreSQL " + impl_->name + ": the transaction was rolled back"});
-  }
+  if (sql == kCommit) impl_->check_commit(*this, answer.get());
   if (each != nullptr) {
     for (int row = 0; row < PQntuples(answer.get()); ++row) (*each)(ResultRow(answer.get(), row));
   }
@@ -283,6 +300,7 @@ void Connection::sync() {
       break;
     }
     const bool good = succeeded(answer);
+    if (good && one.doing == kCommit) impl_->check_commit(*this, answer.get());
     // The first failure is the cause; those behind it were not tried.
     if (!good && PQresultStatus(answer.get()) != PGRES_PIPELINE_ABORTED) {
       fail(impl_->error(answer.get(), one.doing));
@@ -358,30 +376,27 @@ std::vector<std::string> Connection::notifications(Micros timeout, int wake) {
 
 Result<void> migrate(Connection& db, std::span<const std::string_view> migrations) {
   constexpr std::int64_t kLock = 0x6c617077696e67;  // "lapwing"
-  db.clear_failure();
-  db.begin(sql::Connection::Access::write);
-  db.rows(
-      "SELECT pg_advisory_xact_lock(?)", [](const sql::Row&) {}, kLock);
-  db.script("CREATE TABLE IF NOT EXISTS schema_version(version bigint NOT NULL)");
-  std::optional<std::int64_t> version;
-  db.rows("SELECT version FROM schema_version",
-          [&](const sql::Row& row) { version = row.integer(0); });
-  const auto newest = static_cast<std::int64_t>(migrations.size());
-  if (!db.failed() && version.value_or(0) > newest) {
-    db.fail({Errc::unsupported, db.name() + " was written by a newer version (schema " +
-                                    std::to_string(*version) + ", this one knows " +
-                                    std::to_string(newest) + "); install that version"});
-  }
-  if (!version) db.run("INSERT INTO schema_version VALUES(0)");
-  for (auto next = version.value_or(0); !db.failed() && next < newest; ++next) {
-    db.script(migrations[static_cast<std::size_t>(next)]);
-  }
-  if (version.value_or(0) < newest) db.run("UPDATE schema_version SET version = ?", newest);
-  db.commit();
-  if (!db.failed()) return {};
-  const auto failure = db.failure();
-  db.rollback();
-  return failure;
+  return db.transaction(sql::Connection::Access::write, [&] {
+    // Who waits, and what is changed in a large database, may take longer than statements may.
+    db.script("SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0");
+    db.rows(
+        "SELECT pg_advisory_xact_lock(?)", [](const sql::Row&) {}, kLock);
+    db.script("CREATE TABLE IF NOT EXISTS schema_version(version bigint NOT NULL)");
+    std::optional<std::int64_t> version;
+    db.rows("SELECT version FROM schema_version",
+            [&](const sql::Row& row) { version = row.integer(0); });
+    const auto newest = static_cast<std::int64_t>(migrations.size());
+    if (!db.failed() && version.value_or(0) > newest) {
+      db.fail({Errc::unsupported, db.name() + " was written by a newer version (schema " +
+                                      std::to_string(*version) + ", this one knows " +
+                                      std::to_string(newest) + "); install that version"});
+    }
+    if (!version) db.run("INSERT INTO schema_version VALUES(0)");
+    for (auto next = version.value_or(0); !db.failed() && next < newest; ++next) {
+      db.script(migrations[static_cast<std::size_t>(next)]);
+    }
+    if (version.value_or(0) < newest) db.run("UPDATE schema_version SET version = ?", newest);
+  });
 }
 
 }  // namespace lapwing::postgres

@@ -26,9 +26,15 @@ struct Options {
   std::string application = "lapwing-hub";  ///< as the server's activity list shows it
   std::string settings;                     ///< further ones of the session: `-c name=value ...`
   Micros connect_timeout = std::chrono::seconds(5);
-  /// A statement, or the wait for a lock, that takes longer fails. 0: none.
+  /// A statement that takes longer fails. 0: none.
   Micros statement_timeout = std::chrono::seconds(60);
-  /// A peer that does not answer is given up after this.
+  /// So does one that waits longer for a lock. 0: none.
+  Micros lock_timeout = std::chrono::seconds(20);
+  /// A transaction in which nothing is asked for so long is ended by the server: a program that
+  /// hangs, or was stopped, lets its locks go.
+  Micros idle_timeout = std::chrono::seconds(10);
+  /// A peer that does not take what is sent is given up after this, by either side; one of which
+  /// nothing is heard, while an answer is waited for or the connection is idle, after 20 s.
   Micros network_timeout = std::chrono::seconds(10);
 };
 

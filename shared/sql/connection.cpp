@@ -6,7 +6,6 @@ namespace lapwing::sql {
 Connection::~Connection() = default;
 
 void Connection::commit() {
-  if (!failed()) sync();
   run("COMMIT");
 }
 

@@ -215,30 +215,25 @@ void Connection::script(std::string_view sql) {
 }
 
 Result<void> migrate(Connection& db, std::span<const std::string_view> migrations) {
-  db.clear_failure();
-  db.run("BEGIN IMMEDIATE");
-  std::int64_t version = 0;
-  db.rows("PRAGMA user_version", [&](const Row& row) { version = row.integer(0); });
-  const auto newest = static_cast<std::int64_t>(migrations.size());
-  if (!db.failed() && version > newest) {
-    db.fail({Errc::unsupported, "written by a newer version (schema " + std::to_string(version) +
-                                    ", this one knows " + std::to_string(newest) +
-                                    "); install that version"});
-  }
-  if (!db.failed() && version < 0) {
-    db.fail({Errc::corrupt, "the file's version is " + std::to_string(version)});
-  }
-  for (auto next = version; !db.failed() && next < newest; ++next) {
-    db.script(migrations[static_cast<std::size_t>(next)]);
-  }
-  if (version < newest) db.script("PRAGMA user_version = " + std::to_string(newest));
-  db.run("COMMIT");
-  if (!db.failed()) return {};
-  const auto failure = db.failure();
-  db.clear_failure();
-  db.run("ROLLBACK");
-  db.clear_failure();
-  return failure;
+  return db.transaction(sql::Connection::Access::write, [&] {
+    std::int64_t version = 0;
+    db.rows("PRAGMA user_version", [&](const Row& row) { version = row.integer(0); });
+    const auto newest = static_cast<std::int64_t>(migrations.size());
+    if (!db.failed() && version > newest) {
+      db.fail({Errc::unsupported, "written by a newer version (schema " + std::to_string(version) +
+                                      ", this one knows " + std::to_string(newest) +
+                                      "); install that version"});
+    }
+    if (!db.failed() && version < 0) {
+      db.fail({Errc::corrupt, "the file's version is " + std::to_string(version)});
+    }
+    for (auto next = version; !db.failed() && next < newest; ++next) {
+      db.script(migrations[static_cast<std::size_t>(next)]);
+    }
+    if (!db.failed() && version < newest) {
+      db.script("PRAGMA user_version = " + std::to_string(newest));
+    }
+  });
 }
 
 }  // namespace lapwing::sqlite

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// bench_store [--devices N] [--batch N] [--rounds N] [--records N] [--engines NAME]: the hub's
+/// bench_store [--devices N] [--batch N] [--rounds N] [--records N] [--lanes N]
+/// [--engines NAME]: the hub's
 /// store alone, without MQTT: sealed batches of devices of 500 streams through BatchStore into
 /// SQLite and into PostgreSQL (a server of its own, fsync on), and bare COPY of the same rows into
 /// the same server, in turns. Ratios count: the machine may be shared.
@@ -20,6 +21,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace lapwing::bench {
@@ -30,6 +32,7 @@ struct Setting {
   std::size_t batch = 500;        ///< records
   std::size_t records = 100'000;  ///< of one round
   int rounds = 5;
+  std::size_t lanes = 2;  ///< of PostgreSQL; bare COPY has as many connections
   std::string engines = "both";
 };
 
@@ -150,31 +153,54 @@ double percentile(std::vector<double> values, double share) {
   return values[std::min(at, values.size() - 1)];
 }
 
-/// The store of one engine under ingest.
+/// Runs `work(0)` to `work(count - 1)`, each in a thread; adds up what they measured.
+template <class Work>
+void side_by_side(std::size_t count, std::size_t records, Figures* figures, const Work& work) {
+  std::vector<std::vector<double>> transactions(count);
+  const double began = seconds_now();
+  {
+    std::vector<std::jthread> threads;
+    for (std::size_t i = 0; i < count; ++i) {
+      threads.emplace_back([&, i] { work(i, transactions[i]); });
+    }
+  }
+  if (figures == nullptr) return;
+  figures->rates.push_back(static_cast<double>(records) / (seconds_now() - began));
+  for (const auto& one : transactions) {
+    figures->transactions.insert(figures->transactions.end(), one.begin(), one.end());
+  }
+}
+
+/// The store of one engine under ingest, in every lane it has.
 class Hub {
  public:
-  Hub(std::unique_ptr<hub::Store> store, const Setting& setting)
-      : store_(std::move(store)), batches_(*store_, config_, metrics_) {
+  Hub(std::unique_ptr<hub::Store> store, const Setting& setting) : store_(std::move(store)) {
     for (std::size_t device = 0; device < setting.devices; ++device) {
       const auto who = identity(device);
       if (!store_->register_device({{who.tenant, who.device}, now(), "01", {}})) {
         give_up("cannot register a device");
       }
     }
-  }
-  void take(std::span<const hub::UpMessage> messages, Figures* figures) {
-    while (!messages.empty()) {
-      const double began = seconds_now();
-      const auto taken = batches_.take(messages);
-      if (!taken) give_up(taken.error().context);
-      if (figures != nullptr) figures->transactions.push_back(seconds_now() - began);
-      messages = messages.subspan(taken->messages);
+    for (std::size_t lane = 0; lane < store_->lanes(); ++lane) {
+      batches_.push_back(std::make_unique<hub::BatchStore>(*store_, config_, metrics_, lane));
     }
   }
-  void round(const std::vector<hub::UpMessage>& messages, std::size_t records, Figures& figures) {
-    const double began = seconds_now();
-    take(messages, &figures);
-    figures.rates.push_back(static_cast<double>(records) / (seconds_now() - began));
+  /// `figures`: null: nothing is measured.
+  void round(std::span<const hub::UpMessage> messages, std::size_t records, Figures* figures) {
+    std::vector<std::vector<hub::UpMessage>> of_lane(batches_.size());
+    for (const auto& message : messages) {
+      const auto topic = wire::parse_topic(message.topic);
+      of_lane[hub::lane_of(wire::to_string(topic->identity), batches_.size())].push_back(message);
+    }
+    side_by_side(batches_.size(), records, figures, [&](std::size_t lane, auto& transactions) {
+      for (auto rest = std::span(of_lane[lane]); !rest.empty();) {
+        const double began = seconds_now();
+        const auto taken = batches_[lane]->take(rest);
+        if (!taken) give_up(taken.error().context);
+        transactions.push_back(seconds_now() - began);
+        rest = rest.subspan(taken->messages);
+      }
+    });
   }
   [[nodiscard]] hub::StoreTotals totals() { return store_->totals().value(); }
 
@@ -182,35 +208,39 @@ class Hub {
   hub::IngestConfig config_;
   Metrics metrics_;
   std::unique_ptr<hub::Store> store_;
-  hub::BatchStore batches_;
+  std::vector<std::unique_ptr<hub::BatchStore>> batches_;
 };
 
 /// Bare COPY of the rows that the store would keep.
 class Copy {
  public:
-  Copy(const std::string& url, const Setting& setting) : setting_(setting) {
+  /// The `number`th of `setting.lanes` connections; each has its share of the devices.
+  Copy(const std::string& url, const Setting& setting, std::size_t number)
+      : setting_(setting), number_(number) {
     auto db = postgres::Connection::open({.url = url});
     if (!db) give_up(db.error().context);
     db_ = *std::move(db);
+    feed_seq_ = anomaly_no_ = static_cast<std::int64_t>(number + 1) << 32U;
   }
-  void round(const Fleet& fleet, std::uint64_t first, std::uint64_t last, Figures& figures) {
-    const double began = seconds_now();
+  void round(const Fleet& fleet, std::uint64_t first, std::uint64_t last,
+             std::vector<double>& transactions) {
     const auto per_transaction = hub::IngestConfig{}.commit_records_max;
     std::size_t records = 0;
-    double transaction = began;
+    double began = seconds_now();
+    const auto commit = [&] {
+      write();
+      transactions.push_back(seconds_now() - began);
+      began = seconds_now();
+      records = 0;
+    };
     for (auto from = first; from < last; from += setting_.batch) {
-      for (std::size_t device = 0; device < setting_.devices; ++device) {
+      for (auto device = number_; device < setting_.devices; device += setting_.lanes) {
         add(fleet.source(), static_cast<std::int32_t>(device + 1), from);
         records += setting_.batch;
-        if (records % per_transaction < setting_.batch) {
-          write();
-          figures.transactions.push_back(seconds_now() - transaction);
-          transaction = seconds_now();
-        }
+        if (records >= per_transaction) commit();
       }
     }
-    write();
-    figures.rates.push_back(static_cast<double>(records) / (seconds_now() - began));
+    if (records > 0) commit();
   }
 
  private:
@@ -306,8 +336,9 @@ class Copy {
   postgres::CopyRows history_{16};
   postgres::CopyRows anomalies_{25};
   postgres::CopyRows feed_{4};
-  std::int64_t feed_seq_ = 1'000'000;
-  std::int64_t anomaly_no_ = 1'000'000;
+  std::size_t number_;
+  std::int64_t feed_seq_ = 0;
+  std::int64_t anomaly_no_ = 0;
 };
 
 void show(const std::string& name, const Figures& figures, const std::string& target,
@@ -333,6 +364,7 @@ void measure(const Setting& setting) {
   testing::PostgresServer server(
       "fsync = on\nsynchronous_commit = on\nshared_buffers = 512MB\nmax_wal_size = 4GB\n");
   if (!server.start()) give_up("PostgreSQL does not start: " + server.log());
+  const auto url = server.new_database();
   Fleet fleet(setting);
   std::vector<std::pair<std::string, std::unique_ptr<Hub>>> hubs;
   if (setting.engines != "postgres") {
@@ -341,7 +373,7 @@ void measure(const Setting& setting) {
     hubs.emplace_back("SQLite", std::make_unique<Hub>(*std::move(store), setting));
   }
   if (setting.engines != "sqlite") {
-    auto store = hub::open_postgres_store({.connection = {.url = server.new_database()}});
+    auto store = hub::open_postgres_store({.connection = {.url = url}, .lanes = setting.lanes});
     if (!store) give_up(store.error().context);
     hubs.emplace_back("PostgreSQL", std::make_unique<Hub>(*std::move(store), setting));
   }
@@ -350,18 +382,21 @@ void measure(const Setting& setting) {
   auto idle = hub::open_postgres_store({.connection = {.url = copy_url}});
   if (!idle) give_up(idle.error().context);
   Hub tables(*std::move(idle), setting);
-  Copy copy(copy_url, setting);
+  std::vector<std::unique_ptr<Copy>> copies;
+  for (std::size_t i = 0; i < setting.lanes; ++i) {
+    copies.push_back(std::make_unique<Copy>(copy_url, setting, i));
+  }
 
   const auto hellos = fleet.hellos();
   const auto warm = fleet.round();  // makes the streams' rows and the day's partitions
-  tables.take(hellos, nullptr);
-  tables.take(std::span(warm).first(1), nullptr);
+  tables.round(hellos, 0, nullptr);
+  tables.round(std::span(warm).first(1), 0, nullptr);
   std::vector<Figures> figures(hubs.size());
   Figures bare;
   std::vector<double> ratios;
   for (auto& [name, hub] : hubs) {
-    hub->take(hellos, nullptr);
-    hub->take(warm, nullptr);
+    hub->round(hellos, 0, nullptr);
+    hub->round(warm, 0, nullptr);
   }
   std::vector<hub::StoreTotals> before;
   for (auto& [name, hub] : hubs) before.push_back(hub->totals());
@@ -369,10 +404,12 @@ void measure(const Setting& setting) {
     const auto first = fleet.next();
     const auto messages = fleet.round();
     for (std::size_t i = 0; i < hubs.size(); ++i) {
-      hubs[i].second->round(messages, fleet.records(), figures[i]);
+      hubs[i].second->round(messages, fleet.records(), &figures[i]);
     }
     if (setting.engines == "sqlite") continue;
-    copy.round(fleet, first, fleet.next(), bare);
+    side_by_side(copies.size(), fleet.records(), &bare, [&](std::size_t i, auto& transactions) {
+      copies[i]->round(fleet, first, fleet.next(), transactions);
+    });
     ratios.push_back(100 * figures.back().rates.back() / bare.rates.back());
   }
   for (std::size_t i = 0; i < hubs.size(); ++i) {
@@ -382,6 +419,16 @@ void measure(const Setting& setting) {
     bytes_a_record("store alone, " + hubs[i].first, before[i], hubs[i].second->totals());
   }
   if (ratios.empty()) return;
+  auto db = postgres::Connection::open({.url = url});
+  if (!db) give_up(db.error().context);
+  (*db)->rows(
+      "SELECT 100.0::float8 * n_tup_hot_upd / greatest(n_tup_upd, 1),"
+      " pg_total_relation_size(relid)::float8 / 1048576 FROM pg_stat_user_tables"
+      " WHERE relname = 'streams'",
+      [](const sql::Row& sql_row) {
+        row("streams: updated within their page", "", format("%.0f %%", sql_row.number(0)), true);
+        row("streams: on disk", "", format("%.1f MiB", sql_row.number(1)), true);
+      });
   show("bare COPY of the same rows", bare, "", 0);
   row("store on PostgreSQL, of bare COPY, same run", ">= 40 %", format("%.0f %%", median(ratios)),
       median(ratios) >= 40);
@@ -404,11 +451,13 @@ int main(int argc, char** argv) {
       setting.records = number;
     } else if (name == "--rounds") {
       setting.rounds = static_cast<int>(number);
+    } else if (name == "--lanes") {
+      setting.lanes = number;
     } else if (name == "--engines") {
       setting.engines = argv[i + 1];
     } else {
       give_up(
-          "usage: bench_store [--devices N] [--batch N] [--records N] [--rounds N]"
+          "usage: bench_store [--devices N] [--batch N] [--records N] [--rounds N] [--lanes N]"
           " [--engines both|sqlite|postgres]");
     }
   }

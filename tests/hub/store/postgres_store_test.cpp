@@ -69,7 +69,8 @@ class Replicas : public ::testing::Test {
 
   /// Puts the next record of each device after what the store has, an anomaly each; some devices
   /// in one transaction. What a hub does with a batch that comes to any replica.
-  Result<void> advance(Store& store, std::span<const DeviceKey> keys) const {
+  Result<void> advance(Store& store, std::span<const DeviceKey> keys, Time at = {}) const {
+    if (at == Time{}) at = t0_;
     auto transaction = store.begin_ingest();
     if (!transaction) return transaction.error();
     auto& t = **transaction;
@@ -90,7 +91,7 @@ class Replicas : public ::testing::Test {
       anomaly.onset = anomaly.peak_time = t0_ + Micros(seq);
       const wire::RecordBody body = anomaly;
       const IncomingRecord record{seq, seq, wire::RecordClass::anomaly, seq, &body};
-      const auto stored = t.store(key, 1, t0_, std::span(&record, 1));
+      const auto stored = t.store(key, 1, at, std::span(&record, 1));
       if (!stored) return stored.error();
       EXPECT_EQ(stored->stored, 1U);
       if (auto saved = t.save_sync(key, state); !saved) return saved;
@@ -187,6 +188,94 @@ TEST_F(Replicas, HearOfEachOthersAnomaliesAtOnce) {
   }
   EXPECT_GE(heard, 4U);
   EXPECT_EQ(newest % 2, 0U);
+}
+
+TEST_F(Replicas, HearOfWhatCameWhileTheWatchHadNoConnection) {
+  Feed feed;
+  std::counting_semaphore<> woken(0);
+  std::atomic<std::uint64_t> newest = 0;
+  const auto listener = feed.listen([&](std::uint64_t seq) {
+    newest = seq;
+    woken.release();
+  });
+  auto watch = stores_[0]->watch_feed(feed);
+  ASSERT_TRUE(watch);
+  const std::array keys{device(0)};
+  for (int i = 0; i < 10; ++i) {  // until the watch has asked once
+    ASSERT_TRUE(advance(*stores_[1], keys));
+    if (woken.try_acquire_for(std::chrono::seconds(1))) break;
+  }
+  auto db = postgres::Connection::open({.url = url_}).value();
+  for (int round = 0; round < 2; ++round) {
+    std::int64_t ended = 0;
+    while (ended == 0) {  // the watch is at its wait, on a connection maybe made anew
+      db->rows(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname ="
+          " current_database() AND state = 'idle' AND query LIKE 'SELECT value FROM meta WHERE%'",
+          [&](const sql::Row& row) { ended += row.integer(0); });
+      ASSERT_FALSE(db->failed()) << db->failure().context;
+      if (ended == 0) std::this_thread::yield();
+    }
+    ASSERT_TRUE(advance(*stores_[1], keys));
+    const auto last = stores_[1]->feed_bounds("acme")->newest;
+    while (newest < last) {
+      ASSERT_TRUE(woken.try_acquire_for(std::chrono::seconds(20))) << "round " << round;
+    }
+  }
+}
+
+TEST_F(Replicas, ARetentionThatAReaderHoldsUpStopsNobodyAndIsMadeUpLater) {
+  using std::chrono::hours;
+  const Retention keep{.history = hours(48)};
+  auto store =
+      open_postgres_store({.connection = {.url = url_}, .readers = 1, .retention = keep}).value();
+  const std::array keys{device(0)};
+  ASSERT_TRUE(advance(*store, keys));
+  auto reader = postgres::Connection::open({.url = url_}).value();
+  const auto partitions = [&] {
+    std::int64_t count = 0;
+    auto db = postgres::Connection::open({.url = url_}).value();
+    db->rows("SELECT count(*) FROM pg_class WHERE relname LIKE 'ledger_d%' AND relkind = 'r'",
+             [&](const sql::Row& row) { count = row.integer(0); });
+    return count;
+  };
+  const auto before = partitions();
+  reader->begin(sql::Connection::Access::read);
+  reader->rows("SELECT count(*) FROM ledger", [](const sql::Row&) {});
+  std::atomic<bool> trimmed = false;
+  std::jthread upkeep([&] {
+    EXPECT_FALSE(store->trim(t0_ + hours(24 * 9))) << "it cannot wait for the reader";
+    trimmed = true;
+  });
+  const auto today = t0_ + hours(24 * 9);
+  while (!trimmed) ASSERT_TRUE(advance(*stores_[1], keys, today)) << "records go on";
+  upkeep.join();
+  EXPECT_GE(partitions(), before) << "the reader's tables are there";
+  reader->commit();
+  ASSERT_FALSE(reader->failed());
+  const auto done = store->trim(t0_ + hours(24 * 9));
+  ASSERT_TRUE(done) << done.error().context;
+  EXPECT_LT(partitions(), before + 2) << "what was begun is ended";
+  std::int64_t pending = -1;
+  reader->rows("SELECT count(*) FROM pg_inherits WHERE inhdetachpending",
+               [&](const sql::Row& row) { pending = row.integer(0); });
+  EXPECT_EQ(pending, 0);
+}
+
+TEST_F(Replicas, AQueryThatTakesTooLongFailsAndTheNextIsAnswered) {
+  auto store = open_postgres_store({.connection = {.url = url_},
+                                    .readers = 1,
+                                    .query_timeout = std::chrono::milliseconds(50)})
+                   .value();
+  auto db = postgres::Connection::open({.url = url_}).value();
+  db->begin(sql::Connection::Access::write);
+  db->script("LOCK TABLE devices IN ACCESS EXCLUSIVE MODE");
+  const auto refused = store->device(device(0));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::io) << "503 at the API";
+  EXPECT_NE(refused.error().context.find("query_timeout"), std::string::npos);
+  db->rollback();
+  EXPECT_TRUE(store->device(device(0)));
 }
 
 TEST_F(Replicas, RecoverByThemselvesWhenTheServerWasAway) {

@@ -7,7 +7,10 @@
 #include <cmath>
 #include <random>
 #include <set>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 namespace lapwing::hub {
 
@@ -29,6 +32,84 @@ TEST_P(StoreContract, MergesAnAnomalyByPhaseWhateverTheOrder) {
   EXPECT_EQ(store_->device(key_)->anomalies_open, 0U);
   EXPECT_EQ(store_->feed(kTenant, {})->size(), 1U) << "older steps are no news";
   EXPECT_EQ(store_->anomalies(kTenant, {}, {})->items.size(), 1U);
+}
+
+TEST_P(StoreContract, TakesManyStepsOfManyAnomaliesInOneTransaction) {
+  const DeviceKey other{kTenant, "press-2"};
+  enrol(other);
+  put(key_, 1, {anomaly(1, 1, wire::Phase::opened, t0_, "a")}, 1);
+  using enum wire::Phase;
+  auto transaction = store_->begin_ingest();
+  ASSERT_TRUE(transaction);
+  // The same names at two devices; one step that is older than what is known.
+  put_in(**transaction, key_, 1,
+         {anomaly(2, 1, updated, t0_, "a"), anomaly(3, 2, opened, t0_ + minutes(1), "b"),
+          anomaly(4, 1, closed, t0_, "a"), anomaly(5, 1, updated, t0_, "a"),
+          anomaly(6, 3, opened, t0_ + minutes(2), "b")},
+         6, t0_ + minutes(5));
+  put_in(**transaction, other, 1,
+         {anomaly(1, 1, opened, t0_, "a"), anomaly(2, 2, opened, t0_, "a"),
+          anomaly(3, 2, closed, t0_, "a")},
+         3, t0_ + minutes(6));
+  ASSERT_TRUE((*transaction)->commit());
+  transaction->reset();
+  using Told = std::vector<std::pair<std::string, wire::Phase>>;
+  Told told;
+  const auto feed = store_->feed(kTenant, {});
+  ASSERT_TRUE(feed);
+  for (const auto& row : *feed) {
+    told.emplace_back(row.anomaly.device + "/" + std::to_string(row.anomaly.record.id), row.phase);
+  }
+  const Told expected{{"press-1/1", opened}, {"press-1/1", updated}, {"press-1/2", opened},
+                      {"press-1/1", closed}, {"press-1/3", opened},  {"press-2/1", opened},
+                      {"press-2/2", opened}, {"press-2/2", closed}};
+  EXPECT_EQ(told, expected) << "in the order of their coming";
+  const auto first = store_->anomaly(key_, 1);
+  EXPECT_EQ(first->record.phase, closed);
+  EXPECT_EQ(first->received_at, t0_) << "of its first step";
+  EXPECT_EQ(first->updated_at, t0_ + minutes(5));
+  EXPECT_EQ(store_->device(key_)->anomalies_open, 2U);
+  EXPECT_EQ(store_->device(other)->anomalies_open, 1U);
+  EXPECT_EQ(store_->anomaly(other, 2)->record.phase, closed);
+  const auto streams = store_->streams(key_, {});
+  ASSERT_EQ(streams->items.size(), 2U);
+  EXPECT_EQ(streams->items[0].anomalies_open, 0U);
+  EXPECT_EQ(streams->items[1].anomalies_open, 2U);
+  EXPECT_EQ(store_->totals()->anomalies_open, 3U);
+}
+
+TEST_P(StoreContract, TakesMoreInOneTransactionThanItGathers) {
+  // Beyond a ledger's run of 4,096 and a COPY of 4 MiB; more anomalies than wait together.
+  constexpr std::uint64_t kSummaries = 30'000;
+  constexpr std::uint64_t kAnomalies = 4'500;
+  constexpr auto kAll = kSummaries + kAnomalies;
+  std::vector<OwnedRecord> records;
+  for (std::uint64_t seq = 1; seq <= kSummaries; ++seq) {
+    records.push_back(summary(seq, "s" + std::to_string(seq % 3), t0_ + seconds(10 * seq)));
+  }
+  for (std::uint64_t seq = kSummaries + 1; seq <= kAll; ++seq) {
+    records.push_back(anomaly(seq, seq, wire::Phase::opened, t0_ + seconds(seq), "s1"));
+  }
+  const auto counts = put(key_, 1, records, kAll);
+  EXPECT_EQ(counts.stored, kAll);
+  expect_ledger(key_, kAll, kAll, 0, 0);
+  {
+    auto transaction = store_->begin_ingest().value();
+    ASSERT_TRUE(transaction->device(key_));
+    for (const std::uint64_t seq : {std::uint64_t{1}, std::uint64_t{4096}, std::uint64_t{4097},
+                                    std::uint64_t{4098}, std::uint64_t{8193}, kAll}) {
+      EXPECT_EQ(transaction->record_hash(key_, 1, seq)->value_or(0), seq * 7919) << seq;
+    }
+    EXPECT_FALSE(transaction->record_hash(key_, 1, kAll + 1)->has_value());
+  }
+  const auto history = store_->history(key_, {.stream = "s1", .limit = 10'000});
+  ASSERT_TRUE(history);
+  EXPECT_EQ(history->points.size(), kSummaries / 3);
+  EXPECT_EQ(store_->device(key_)->anomalies_open, kAnomalies);
+  EXPECT_EQ(store_->feed_bounds(kTenant)->newest, kAnomalies);
+  // All of it again, as when the answer was lost.
+  EXPECT_EQ(put(key_, 1, records, kAll).stored, 0U);
+  expect_ledger(key_, kAll, kAll, 0, 0);
 }
 
 TEST_P(StoreContract, KeepsEveryFieldOfAnAnomaly) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/postgres.hpp"
 
+#include "shared/postgres/array_argument.hpp"
 #include "shared/postgres/connection.hpp"
 #include "shared/postgres/copy_rows.hpp"
 
@@ -176,6 +177,75 @@ TEST_F(PostgresTest, CopiesRows) {
   EXPECT_TRUE(db->failed()) << "7 is there";
   db->clear_failure();
   EXPECT_EQ(one(*db, "SELECT count(*) FROM t"), 50'001) << "the connection goes on";
+}
+
+TEST_F(PostgresTest, BindsArrays) {
+  auto db = open_migrated();
+  using Of = ArrayArgument::Of;
+  ArrayArgument ids(Of::bigint);
+  ArrayArgument smalls(Of::smallint);
+  ArrayArgument words(Of::text);
+  ArrayArgument numbers(Of::number);
+  ArrayArgument truths(Of::boolean);
+  for (int i = 0; i < 3000; ++i) {
+    ids.bigint(std::int64_t{i} << 32U);
+    smalls.smallint(static_cast<std::int16_t>(-i));
+    i % 3 == 0 ? words.null() : words.text("wörd {" + std::to_string(i) + "}");
+    numbers.number(i % 2 == 0 ? i / 2.0 : std::nan(""));
+    truths.boolean(i % 5 == 0);
+  }
+  db->begin(Access::write);
+  db->post(
+      "INSERT INTO t(id, small, word, number, truth) SELECT * FROM unnest(?::bigint[],"
+      " ?::smallint[], ?::text[], ?::float8[], ?::boolean[])",
+      ids.value(), smalls.value(), words.value(), numbers.value(), truths.value());
+  db->commit();
+  ASSERT_FALSE(db->failed()) << db->failure().context;
+  EXPECT_EQ(one(*db, "SELECT count(*) FROM t WHERE word IS NULL"), 1000);
+  EXPECT_EQ(one(*db, "SELECT count(*) FROM t WHERE number IS NULL"), 1500);
+  EXPECT_EQ(one(*db, "SELECT count(*) FROM t WHERE truth"), 600);
+  EXPECT_EQ(one(*db, "SELECT small FROM t WHERE id = 7::bigint << 32 AND word = 'wörd {7}'"), -7);
+  ids.clear();
+  words.clear();
+  db->begin(Access::write);
+  EXPECT_EQ(db->run("INSERT INTO t(id, word) SELECT * FROM unnest(?::bigint[], ?::text[])",
+                    ids.value(), words.value()),
+            0)
+      << "an empty one has no elements";
+  ids.bigint(-1);
+  words.text("\xff");
+  db->run("INSERT INTO t(id, word) SELECT * FROM unnest(?::bigint[], ?::text[])", ids.value(),
+          words.value());
+  ASSERT_TRUE(db->failed());
+  EXPECT_EQ(db->failure().code, Errc::bad_input);
+}
+
+TEST_F(PostgresTest, ATransactionInWhichNothingHappensLetsItsLocksGo) {
+  auto db = open_migrated();
+  db->run("INSERT INTO t(id) VALUES (1)");
+  auto hangs = open({.idle_timeout = std::chrono::milliseconds(100)});
+  hangs->begin(Access::write);
+  hangs->run("UPDATE t SET whole = 1 WHERE id = 1");
+  db->run("UPDATE t SET whole = 2 WHERE id = 1");  // waits until the server ends the other
+  ASSERT_FALSE(db->failed()) << db->failure().context;
+  hangs->commit();
+  ASSERT_TRUE(hangs->failed());
+  EXPECT_EQ(hangs->failure().code, Errc::io);
+  hangs->rollback();
+  hangs->begin(Access::write);
+  hangs->commit();
+  EXPECT_FALSE(hangs->failed()) << "and goes on on a new connection";
+  EXPECT_EQ(one(*db, "SELECT whole FROM t"), 2);
+}
+
+TEST_F(PostgresTest, DoesNotWaitForALockForLongerThanItMay) {
+  auto db = open_migrated();
+  db->begin(Access::write);
+  db->script("LOCK TABLE t");
+  auto other = open({.lock_timeout = std::chrono::milliseconds(20)});
+  other->run("INSERT INTO t(id) VALUES (1)");
+  ASSERT_TRUE(other->failed());
+  EXPECT_EQ(other->failure().code, Errc::io);
 }
 
 TEST_F(PostgresTest, AReaderSeesOneState) {

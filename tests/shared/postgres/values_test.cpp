@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/postgres/values.hpp"
 
+#include "shared/postgres/array_argument.hpp"
 #include "shared/postgres/copy_rows.hpp"
 
 #include <gtest/gtest.h>
@@ -63,6 +64,18 @@ TEST(CopyRows, WritesTheFormatOfTheManual) {
       "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\2\0\0\0\4\377\377\377\376\0\0\0\2ab\377\377",
       19 + 2 + 8 + 6 + 2);
   EXPECT_EQ(rows.finish(), expected);
+}
+
+TEST(ArrayArgument, WritesTheFormatOfTheServer) {
+  ArrayArgument array(ArrayArgument::Of::smallint);
+  array.smallint(-2);
+  array.null();
+  const std::string expected(
+      "\0\0\0\1\0\0\0\1\0\0\0\25\0\0\0\2\0\0\0\1\0\0\0\2\377\376\377\377\377\377", 30);
+  EXPECT_EQ(array.value().bytes, expected);
+  EXPECT_EQ(array.size(), 2U);
+  array.clear();
+  EXPECT_EQ(array.size(), 0U);
 }
 
 }  // namespace
