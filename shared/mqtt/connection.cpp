@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/mqtt/connection.hpp"
 
+#include "shared/mqtt/no_delay.hpp"
+
 #include <MQTTAsync.h>
 
 #include <algorithm>
@@ -271,7 +273,10 @@ Result<bool> Connection::connect(const std::optional<Will>& will) {
     return about(options_, {Errc::io, "cannot begin to connect: " + std::to_string(failed)});
   }
   auto present = wait_outcome(options_.connect_timeout + std::chrono::seconds(2), "connect");
-  if (present) connected_ = true;
+  if (present) {
+    send_at_once(options_.port);
+    connected_ = true;
+  }
   return present;
 }
 

@@ -11,6 +11,8 @@
 #include <arpa/inet.h>
 #include <condition_variable>
 #include <mutex>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -143,6 +145,32 @@ TEST_P(BothVersions, HearsWhatItSubscribedToAndNothingElse) {
   }
   EXPECT_THAT(topics, ::testing::UnorderedElementsAre("plant/1/temperature", "deep",
                                                       "deep/down/below", "exact", "exact"));
+}
+
+/// TCP_NODELAY of every connection of this process to that port.
+std::vector<int> no_delay_to(std::uint16_t port) {
+  std::vector<int> found;
+  for (int file = 0; file < 1024; ++file) {
+    sockaddr_in peer{};
+    socklen_t bytes = sizeof peer;
+    if (getpeername(file, reinterpret_cast<sockaddr*>(&peer), &bytes) != 0 ||
+        peer.sin_family != AF_INET || ntohs(peer.sin_port) != port) {
+      continue;
+    }
+    int value = 0;
+    bytes = sizeof value;
+    getsockopt(file, IPPROTO_TCP, TCP_NODELAY, &value, &bytes);
+    found.push_back(value);
+  }
+  return found;
+}
+
+TEST_P(BothVersions, SmallPacketsLeaveAtOnce) {
+  Broker broker;
+  ASSERT_TRUE(broker.start()) << broker.log();
+  Peer peer(to(broker.port(), "a", GetParam()));
+  ASSERT_TRUE(peer.connects()) << peer.problem().context;
+  EXPECT_THAT(no_delay_to(broker.port()), ::testing::ElementsAre(1));
 }
 
 TEST_P(BothVersions, CarriesBigAndEmptyAndBinaryPayloads) {
