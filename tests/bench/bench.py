@@ -232,22 +232,8 @@ class Bench:
         row("publish -> anomaly at the hub's API, 1,000 msg/s, p99", "<= 500 ms",
             f"{p99:.0f} ms (median {statistics.median(delays):.0f} ms, {len(delays)} anomalies)", p99 <= 500)
 
-    def hub(self):
-        with Stack(bin_dir=self.bin) as stack:
-            stack.start_hub()
-            devices = [f"bench-{n}" for n in range(4)]
-            for device in devices:
-                stack.enrol(device)
-            for count in (1, 4):
-                loads = [subprocess.Popen([self.tools / "bench_hub_load", str(stack.mqtt_port), stack.dir / device,
-                                           f"demo/{device}", str(self.seconds * 2)], stdout=subprocess.PIPE, text=True)
-                         for device in devices[:count]]
-                rate = sum(float(load.communicate()[0]) for load in loads)
-                row(f"hub on SQLite, TLS, committed and acknowledged, {count} device{'s' if count > 1 else ''}",
-                    ">= 20,000/s", f"{rate:,.0f} records/s", rate >= 20000)
 
-
-FIGURES = ["decode", "detect", "size", "memory", "cpu", "intake", "delay", "store", "hub"]
+FIGURES = ["decode", "detect", "size", "memory", "cpu", "intake", "delay", "store"]
 
 
 def main():

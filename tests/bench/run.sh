@@ -3,7 +3,8 @@
 # Builds the programs and prints every figure of speed and size: `figure | target | measured`. Figures, not
 # tests: nothing else should run on the machine meanwhile.
 #
-#   tests/bench/run.sh [FIGURE…]    decode detect size memory cpu intake delay store hub; all by default
+#   tests/bench/run.sh [FIGURE…]    decode detect size memory cpu intake delay store; all by default
+#   tests/bench/run.sh hub [--quick] [--plot FILE] [FIGURE…]    a hub under a fleet of devices; about 15 minutes
 #   tests/bench/run.sh outage [--hours N] [--rate N]    a day without the hub: restart, draining; needs 22 GB of disk
 #
 # LAPWING_BUILD names the build directory (default build/release).
@@ -16,6 +17,11 @@ case "$*" in
     cmake --build "$build" --target lapwing-agent lapwing-hub bench_backlog >/dev/null
     shift
     exec python3 tests/bench/outage.py --build "$build" "$@"
+    ;;
+  hub*)
+    cmake --build "$build" --target lapwing-hub bench_fleet bench_store >/dev/null
+    shift
+    exec python3 tests/bench/hub.py --build "$build" "$@"
     ;;
   decode | detect | store) targets=("bench_$1") ;; # programs of their own
   *) targets=(lapwing-agent lapwing-hub bench) ;;

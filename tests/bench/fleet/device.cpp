@@ -102,11 +102,7 @@ void Device::make_due(Ticks now) {
   const std::int64_t end = shared_.control.end;
   const std::uint64_t before = next_seq_;
   if (start == 0) return;
-  if (shared_.plan.saturate) {
-    const auto& limits = shared_.plan.limits;
-    const std::uint64_t ahead = 2 * limits.batches_in_flight_max * limits.batch_records_max;
-    if (end == 0) next_seq_ = std::max(next_seq_, acked_ + 1 + ahead);
-  } else if (shared_.plan.rate_per_device > 0) {
+  if (shared_.plan.rate_per_device > 0) {
     while (due_at(bursts_) <= now && (end == 0 || due_at(bursts_) < at(end))) {
       ++bursts_;
       next_seq_ += shared_.plan.burst;
@@ -115,6 +111,16 @@ void Device::make_due(Ticks now) {
   if (next_seq_ == before) return;
   meters_.due += static_cast<std::int64_t>(next_seq_ - before);
   carry_out(agent_.committed(next_seq_, now), now);
+}
+
+bool Device::give(Ticks now) {
+  const auto& limits = shared_.plan.limits;
+  const std::uint64_t enough = 2 * limits.batches_in_flight_max * limits.batch_records_max;
+  if (!agent_.streaming() || next_seq_ - acked_ > enough) return false;
+  next_seq_ += shared_.plan.burst;
+  meters_.due += shared_.plan.burst;
+  carry_out(agent_.committed(next_seq_, now), now);
+  return true;
 }
 
 void Device::acknowledged(std::uint64_t through, Ticks now) {
@@ -332,7 +338,6 @@ void Device::answer(const mqtt5::Packet& packet, Ticks now) {
   } else if (topic->channel == wire::Channel::ack) {
     if (const auto ack = wire::decode_ack(*body)) {
       carry_out(agent_.acked(*ack, now), now);
-      if (shared_.plan.saturate) make_due(now);
     }
   }
 }

@@ -41,6 +41,8 @@ class Device {
   /// Does what is due.
   void tick(Ticks now);
   [[nodiscard]] Ticks wake_at() const;
+  /// Saturating: one more burst is due. False: the device does not stream, or has enough.
+  bool give(Ticks now);
   /// As when the device's power fails: the connection is cut, what is on disk stays.
   void drop(Ticks now);
   /// Says goodbye.

@@ -62,6 +62,7 @@ void Loop::run() {
   while (!shared_.control.finish) {
     const Ticks now = ticks_now();
     follow_control(now);
+    hand_out(now);
     while (!wakes_.empty() && wakes_.top().first <= now) {
       const auto [at, place] = wakes_.top();
       wakes_.pop();
@@ -84,6 +85,18 @@ void Loop::wait(Ticks until) {
     const auto place = static_cast<std::size_t>(events[static_cast<std::size_t>(i)].data.u64);
     devices_[place]->ready(ticks_now());
     settle(place);
+  }
+}
+
+void Loop::hand_out(Ticks now) {
+  const auto& plan = shared_.plan;
+  if (!plan.saturate || shared_.control.start == 0 || shared_.control.end != 0) return;
+  const auto budget = static_cast<std::int64_t>(plan.outstanding / stride_);
+  for (std::size_t refused = 0;
+       refused < devices_.size() && meters_->due - meters_->acked + plan.burst <= budget;) {
+    refused = devices_[turn_]->give(now) ? 0 : refused + 1;
+    settle(turn_);
+    turn_ = (turn_ + 1) % devices_.size();
   }
 }
 

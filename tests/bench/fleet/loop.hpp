@@ -35,6 +35,7 @@ class Loop {
   void wait(Ticks until);
   void follow_control(Ticks now);
   void settle(std::size_t place);
+  void hand_out(Ticks now);
 
   const Shared& shared_;
   const std::size_t first_;
@@ -49,6 +50,7 @@ class Loop {
   std::int64_t started_ = 0;
   std::int64_t ended_ = 0;
   std::uint32_t drops_ = 0;
+  std::size_t turn_ = 0;  ///< saturating: whose burst is next
   std::thread thread_;
 };
 

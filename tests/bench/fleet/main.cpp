@@ -60,7 +60,12 @@ struct RunWords {
 void add_load(CLI::App& command, RunWords& words) {
   auto& options = words.options;
   command.add_option("--rate", options.rate, "records/s of all together; 0: they only connect");
-  command.add_flag("--saturate", options.plan.saturate, "always more than the window takes");
+  command.add_flag("--saturate", options.plan.saturate,
+                   "bursts to the devices in turn, no schedule");
+  command
+      .add_option("--outstanding", options.plan.outstanding,
+                  "saturating: records of the fleet under way")
+      ->capture_default_str();
   command.add_option("--burst", options.plan.burst, "records of a device due together")
       ->capture_default_str();
   command.add_option("--batch", options.plan.limits.batch_records_max, "records in a message")

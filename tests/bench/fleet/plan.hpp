@@ -15,7 +15,10 @@
 namespace lapwing::fleet {
 
 struct Plan {
-  bool saturate = false;       ///< always more to send than the window takes; no schedule
+  /// No schedule: the devices get bursts in turn, so that always `outstanding` records of the fleet
+  /// are due and not acknowledged.
+  bool saturate = false;
+  std::uint64_t outstanding = 60'000;
   bool broker_only = false;    ///< no hub: the broker's PUBACK stands for its acknowledgement
   double rate_per_device = 0;  ///< records a second
   std::uint32_t burst = 200;   ///< records of a device that become due together
