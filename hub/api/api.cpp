@@ -22,10 +22,11 @@ struct Entry {
 /// The only list of operations: routes, openapi_test and the middleware read it.
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> kEntries{
-      {{Method::get, "/api/v1/devices", "read", {"limit", "cursor"}}, &list_devices},
+      {{Method::get, "/api/v1/devices", "read", {"region", "limit", "cursor"}}, &list_devices},
       {{Method::get, "/api/v1/devices/{device}", "read", {}}, &get_device},
       {{Method::post, "/api/v1/devices/{device}/revoke", "admin", {}}, &revoke_device},
       {{Method::post, "/api/v1/devices/{device}/release", "admin", {}}, &release_device},
+      {{Method::get, "/api/v1/devices/{device}/regions", "read", {}}, &list_device_regions},
       {{Method::get, "/api/v1/devices/{device}/losses", "read", {"limit", "cursor"}}, &list_losses},
       {{Method::get, "/api/v1/devices/{device}/streams", "read", {"limit", "cursor"}},
        &list_streams},
@@ -37,10 +38,13 @@ const std::vector<Entry>& entries() {
       {{Method::get,
         "/api/v1/anomalies",
         "read",
-        {"device", "stream", "state", "severity", "reason", "from", "to", "limit", "cursor"}},
+        {"device", "stream", "state", "severity", "reason", "region", "from", "to", "limit",
+         "cursor"}},
        &list_anomalies},
       {{Method::get, "/api/v1/anomalies/{device}/{id}", "read", {}}, &get_anomaly},
       {{Method::get, "/api/v1/feed", "read", {"device"}}, &follow_feed},
+      {{Method::get, "/api/v1/regions", "read", {}}, &list_regions},
+      {{Method::get, "/api/v1/export/{kind}", "export", {"after", "limit"}}, &export_rows},
       {{Method::get, "/api/v1/tokens", "admin", {"limit", "cursor"}}, &list_tokens},
       {{Method::post, "/api/v1/tokens", "admin", {}}, &make_token},
       {{Method::del, "/api/v1/tokens/{id}", "admin", {}}, &end_token},

@@ -7,6 +7,8 @@
 #include "hub/api/feed_pump.hpp"
 #include "shared/http/message.hpp"
 
+#include <string>
+
 namespace lapwing::hub {
 
 /// What handlers share. Borrowed.
@@ -28,18 +30,25 @@ inline http::Response refuse(const Call& call, const Error& error) {
   return http::problem(error, call.request.path);
 }
 
+/// Browsers and proxies keep nothing without asking; asking costs a 304.
+http::Response fresh(const Call& call, std::string body);
+
 using Operate = http::Response (*)(const Desk&, const Call&);
 
 http::Response list_devices(const Desk& desk, const Call& call);
 http::Response get_device(const Desk& desk, const Call& call);
 http::Response revoke_device(const Desk& desk, const Call& call);
 http::Response release_device(const Desk& desk, const Call& call);
+http::Response list_device_regions(const Desk& desk, const Call& call);
 http::Response list_losses(const Desk& desk, const Call& call);
 http::Response list_streams(const Desk& desk, const Call& call);
 http::Response get_history(const Desk& desk, const Call& call);
 http::Response list_anomalies(const Desk& desk, const Call& call);
 http::Response get_anomaly(const Desk& desk, const Call& call);
 http::Response follow_feed(const Desk& desk, const Call& call);
+
+http::Response list_regions(const Desk& desk, const Call& call);
+http::Response export_rows(const Desk& desk, const Call& call);
 
 http::Response list_audit(const Desk& desk, const Call& call);
 http::Response list_dead_letters(const Desk& desk, const Call& call);

@@ -10,13 +10,6 @@ namespace {
 
 using http::Response;
 
-/// Browsers and proxies keep nothing without asking; asking costs a 304.
-Response fresh(const Call& call, std::string body) {
-  auto response = http::json_response(std::move(body));
-  response.headers.emplace_back("Cache-Control", "private, no-cache");
-  return with_etag(call.request, std::move(response));
-}
-
 /// `text` as a whole number; nullopt when it is anything else.
 std::optional<std::uint64_t> parse(std::string_view text, int base) {
   std::uint64_t number = 0;
@@ -33,6 +26,13 @@ Response list_page(const Call& call, const Read& read) {
   if (query.problem()) return refuse(call, *query.problem());
   const auto rows = read(page);
   return rows ? fresh(call, to_json(*rows)) : refuse(call, rows.error());
+}
+
+/// `local` stands for this region, which has no name of its own here.
+std::optional<std::string> region_of(Query& query) {
+  auto region = query.text("region");
+  if (region == "local") region = "";
+  return region;
 }
 
 DeviceKey device_of(const Call& call) {
@@ -54,10 +54,19 @@ Response change_device(const Desk& desk, const Call& call, const char* action,
 
 }  // namespace
 
+Response fresh(const Call& call, std::string body) {
+  auto response = http::json_response(std::move(body));
+  response.headers.emplace_back("Cache-Control", "private, no-cache");
+  return with_etag(call.request, std::move(response));
+}
+
 Response list_devices(const Desk& desk, const Call& call) {
-  return list_page(call, [&](const PageRequest& page) {
-    return desk.parts.store.devices(call.token.tenant, page);
-  });
+  Query query(call.request);
+  const DeviceFilter filter{.region = region_of(query)};
+  const auto page = query.page();
+  if (query.problem()) return refuse(call, *query.problem());
+  const auto devices = desk.parts.store.devices(call.token.tenant, page, filter);
+  return devices ? fresh(call, to_json(*devices)) : refuse(call, devices.error());
 }
 
 Response get_device(const Desk& desk, const Call& call) {
@@ -110,6 +119,7 @@ Response list_anomalies(const Desk& desk, const Call& call) {
   if (const auto reason = query.word("reason", kReasons)) {
     filter.reason = static_cast<wire::Reason>(*reason + 1);
   }
+  filter.region = region_of(query);
   filter.from = query.time("from");
   filter.to = query.time("to");
   const auto page = query.page();

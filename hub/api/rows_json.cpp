@@ -28,13 +28,17 @@ Json tags(const std::vector<wire::Tag>& list) {
   return out;
 }
 
+/// This region itself has no name here.
+Json region(const std::string& name) { return name.empty() ? Json(nullptr) : Json(name); }
+
 template <std::size_t N>
 std::string_view word(const std::array<std::string_view, N>& words, std::size_t from_one) {
   return from_one >= 1 && from_one <= N ? words[from_one - 1] : "unknown";
 }
 
+constexpr std::array<const char*, 3> kStatus{"offline", "online", "quarantined"};
+
 Json json(const DeviceRow& row) {
-  static constexpr std::array<const char*, 3> kStatus{"offline", "online", "quarantined"};
   const auto& ledger = row.ledger;
   return {{"device", row.device},
           {"status", kStatus[static_cast<std::size_t>(row.status)]},
@@ -57,7 +61,26 @@ Json json(const DeviceRow& row) {
           {"streams", row.streams},
           {"anomalies_open", row.anomalies_open},
           {"readings_total", row.readings_total},
-          {"quarantined_total", row.quarantined_total}};
+          {"quarantined_total", row.quarantined_total},
+          {"region", region(row.region)}};
+}
+
+Json json(const std::pair<std::string, ExchangedLedger>& told) {
+  const auto& row = told.second;
+  return {{"region", region(told.first)},
+          {"status", kStatus[static_cast<std::size_t>(row.status)]},
+          {"last_seen", time(row.last_seen)},
+          {"epoch", row.epoch},
+          {"watermark", row.watermark},
+          {"produced", row.ledger.produced},
+          {"stored", row.ledger.stored},
+          {"lost", row.ledger.lost.total()},
+          {"outstanding", row.ledger.outstanding},
+          {"readings_total", row.readings_total}};
+}
+
+Json json(const RegionRow& row) {
+  return {{"region", row.region}, {"complete_at", time(row.complete_at)}};
 }
 
 Json json(const LossRow& row) {
@@ -131,7 +154,8 @@ Json json(const AnomalyRow& row) {
           {"contributions", std::move(contributions)},
           {"tags", tags(record.tags)},
           {"received_at", to_rfc3339(row.received_at)},
-          {"updated_at", to_rfc3339(row.updated_at)}};
+          {"updated_at", to_rfc3339(row.updated_at)},
+          {"region", region(row.region)}};
 }
 
 Json json(const TokenRow& row) {
@@ -156,6 +180,13 @@ Json json(const DeadLetterRow& row) {
           {"reason", row.reason},
           {"payload_hex", hex(row.bytes)},
           {"received_at", to_rfc3339(row.received_at)}};
+}
+
+template <class Row>
+std::string list_json(const std::vector<Row>& rows) {
+  auto items = Json::array();
+  for (const auto& row : rows) items.push_back(json(row));
+  return dump({{"items", std::move(items)}});
 }
 
 template <class Row>
@@ -184,6 +215,11 @@ std::string to_json(const Page<AnomalyRow>& page) { return page_json(page); }
 std::string to_json(const Page<TokenRow>& page) { return page_json(page); }
 std::string to_json(const Page<AuditRow>& page) { return page_json(page); }
 std::string to_json(const Page<DeadLetterRow>& page) { return page_json(page); }
+
+std::string to_json(const std::vector<RegionRow>& rows) { return list_json(rows); }
+std::string to_json(const std::vector<std::pair<std::string, ExchangedLedger>>& rows) {
+  return list_json(rows);
+}
 
 std::string to_json(const FeedRow& row) {
   static constexpr std::array<std::string_view, 3> kPhases{"opened", "updated", "closed"};

@@ -3,11 +3,13 @@
 /// for what is not known (NaN).
 #pragma once
 
+#include "hub/store/exchange.hpp"
 #include "hub/store/store.hpp"
 
 #include <array>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace lapwing::hub {
@@ -34,6 +36,8 @@ inline constexpr std::array<std::string_view, 4> kLossReasons{"quota", "corrupt"
 [[nodiscard]] std::string to_json(const Page<TokenRow>& page);
 [[nodiscard]] std::string to_json(const Page<AuditRow>& page);
 [[nodiscard]] std::string to_json(const Page<DeadLetterRow>& page);
+[[nodiscard]] std::string to_json(const std::vector<RegionRow>& rows);
+[[nodiscard]] std::string to_json(const std::vector<std::pair<std::string, ExchangedLedger>>& rows);
 [[nodiscard]] std::string history_json(std::string_view stream, const History& history);
 [[nodiscard]] std::string anomaly_id(std::uint64_t id);
 

@@ -29,12 +29,12 @@ Result<void> check(const TokenRequest& request) {
                                       " bytes of printable text are allowed"};
   }
   if (request.scopes.empty()) {
-    return Error{Errc::bad_input, "scopes: at least one of read, enrol, admin is needed"};
+    return Error{Errc::bad_input, "scopes: at least one of read, enrol, export, admin is needed"};
   }
   for (const auto& scope : request.scopes) {
     if (std::find(kScopes.begin(), kScopes.end(), scope) == kScopes.end()) {
-      return Error{Errc::bad_input,
-                   "scope \"" + scope.substr(0, 32) + "\": read, enrol and admin are allowed"};
+      return Error{Errc::bad_input, "scope \"" + scope.substr(0, 32) +
+                                        "\": read, enrol, export and admin are allowed"};
     }
   }
   if (request.lifetime && request.lifetime->count() <= 0) {

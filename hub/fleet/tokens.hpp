@@ -15,8 +15,8 @@
 
 namespace lapwing::hub {
 
-/// What a token may do: look, make enrolment tokens, everything.
-inline constexpr std::array<std::string_view, 3> kScopes{"read", "enrol", "admin"};
+/// What a token may do: look, make enrolment tokens, take all rows to another region, everything.
+inline constexpr std::array<std::string_view, 4> kScopes{"read", "enrol", "export", "admin"};
 inline constexpr std::size_t kTokenNameMax = 64;  ///< bytes
 
 struct TokenRequest {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Anomalies and their live feed.
+#include "hub/store/anomaly_rows.hpp"
 #include "hub/store/lists_text.hpp"
 #include "hub/store/pages.hpp"
 #include "hub/store/reads.hpp"
@@ -10,14 +11,6 @@
 #include <vector>
 
 namespace lapwing::hub::reads {
-namespace {
-
-constexpr const char* kAnomalyColumns =
-    "SELECT a.anomaly_no, d.device, a.id, a.phase, a.severity, a.reason, a.stream, a.watch,"
-    " a.detector, a.onset, a.peak_time, a.end_us, a.peak_score, a.peak_value, a.expected, a.lower,"
-    " a.upper, a.text, a.contributions, a.tags, a.received_at, a.updated_at";
-constexpr int kAnomalyColumnCount = 22;
-
 AnomalyRow anomaly_row(const sql::Row& row) {
   AnomalyRow a;
   a.device = row.text(1);
@@ -40,10 +33,9 @@ AnomalyRow anomaly_row(const sql::Row& row) {
   r.tags = tags_from(row.view(19));
   a.received_at = from_micros(row.integer(20));
   a.updated_at = from_micros(row.integer(21));
+  a.region = row.text(22);
   return a;
 }
-
-}  // namespace
 
 Result<Page<AnomalyRow>> anomalies(sql::Connection& db, std::string_view tenant,
                                    const AnomalyFilter& filter, const PageRequest& page) {
@@ -73,10 +65,8 @@ Result<Page<AnomalyRow>> anomalies(sql::Connection& db, std::string_view tenant,
     device_no = numbers->device_no;
   }
   // Only fixed pieces: one prepared statement for each combination of filters.
-  std::string sql = kAnomalyColumns;
-  sql +=
-      " FROM anomalies a JOIN devices d ON d.tenant_no=a.tenant_no AND d.device_no=a.device_no"
-      " WHERE a.tenant_no=? AND (a.onset, a.anomaly_no) < (?, ?)";
+  auto sql = std::string(kAnomalyColumns).append(kAnomalyTables);
+  sql += " WHERE a.tenant_no=? AND (a.onset, a.anomaly_no) < (?, ?)";
   std::vector<sql::Value> arguments{*tenant_no, before_onset, before_number};
   const auto where = [&](std::string_view condition, sql::Value argument) {
     sql += condition;
@@ -89,6 +79,12 @@ Result<Page<AnomalyRow>> anomalies(sql::Connection& db, std::string_view tenant,
   if (filter.open) sql += *filter.open ? " AND a.phase < 3" : " AND a.phase = 3";
   if (filter.severity) where(" AND a.severity = ?", static_cast<int>(*filter.severity));
   if (filter.reason) where(" AND a.reason = ?", static_cast<int>(*filter.reason));
+  if (filter.region && filter.region->empty()) sql += " AND a.peer_no = 0";
+  if (filter.region && !filter.region->empty()) {
+    // The first condition names an index.
+    where(" AND a.peer_no <> 0 AND a.peer_no = (SELECT peer_no FROM peers WHERE peer = ?)",
+          *filter.region);
+  }
   const auto rows = page_rows(page);
   where(" ORDER BY a.onset DESC, a.anomaly_no DESC LIMIT ?", rows + 1);
   std::int64_t last_number = 0;
@@ -111,10 +107,9 @@ Result<AnomalyRow> anomaly(sql::Connection& db, const DeviceKey& key, std::uint6
   if (!numbers) return numbers.error();
   std::optional<AnomalyRow> found;
   db.rows(
-      std::string(kAnomalyColumns) +
-          " FROM anomalies a JOIN devices d ON d.tenant_no=a.tenant_no"
-          " AND d.device_no=a.device_no"
-          " WHERE a.tenant_no=? AND a.device_no=? AND a.id=?",
+      std::string(kAnomalyColumns)
+          .append(kAnomalyTables)
+          .append(" WHERE a.tenant_no=? AND a.device_no=? AND a.id=?"),
       [&](const sql::Row& row) { found = anomaly_row(row); }, numbers->tenant_no,
       numbers->device_no, id);
   if (db.failed()) return db.failure();

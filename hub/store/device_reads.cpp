@@ -4,17 +4,32 @@
 #include "hub/store/reads.hpp"
 
 #include <algorithm>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace lapwing::hub::reads {
 namespace {
 
-constexpr const char* kDeviceColumns =
-    "SELECT d.device, d.online, d.quarantined, d.last_seen, d.agent_version, d.enrolled_at,"
-    " d.certificate_expires, d.certificate_serial, d.revoked_at, d.epoch, d.watermark, d.stored,"
-    " d.lost_quota, d.lost_corrupt, d.lost_vanished, d.lost_poison,"
-    " d.epoch_produced - d.epoch_base - d.epoch_accounted, d.streams, d.anomalies_open,"
-    " d.readings_total, d.outbox_records, d.outbox_bytes, d.quarantined_total FROM devices d ";
+/// `r`: what another region told of the device, when it was heard of there last.
+constexpr std::string_view kDeviceColumns =
+    "SELECT d.device, coalesce(r.online, d.online), coalesce(r.quarantined, d.quarantined),"
+    " coalesce(r.last_seen, d.last_seen), coalesce(r.agent_version, d.agent_version),"
+    " d.enrolled_at, d.certificate_expires, d.certificate_serial, d.revoked_at,"
+    " coalesce(r.epoch, d.epoch), coalesce(r.watermark, d.watermark),"
+    " coalesce(r.stored, d.stored), coalesce(r.lost_quota, d.lost_quota),"
+    " coalesce(r.lost_corrupt, d.lost_corrupt), coalesce(r.lost_vanished, d.lost_vanished),"
+    " coalesce(r.lost_poison, d.lost_poison),"
+    " coalesce(r.outstanding, d.epoch_produced - d.epoch_base - d.epoch_accounted),"
+    " coalesce(r.streams, d.streams), d.anomalies_open,"
+    " coalesce(r.readings_total, d.readings_total), coalesce(r.outbox_records, d.outbox_records),"
+    " coalesce(r.outbox_bytes, d.outbox_bytes),"
+    " coalesce(r.quarantined_total, d.quarantined_total),"
+    " CASE WHEN d.last_seen IS NULL OR r.peer_no IS NOT NULL"
+    " THEN (SELECT p.peer FROM peers p WHERE p.peer_no = d.peer_no) END"
+    " FROM devices d LEFT JOIN peer_devices r ON r.tenant_no = d.tenant_no"
+    " AND r.device_no = d.device_no AND r.peer_no = d.peer_no"
+    " AND (d.last_seen IS NULL OR r.last_seen > d.last_seen) ";
 
 DeviceRow device_row(const sql::Row& row, std::string_view tenant) {
   DeviceRow d;
@@ -41,6 +56,7 @@ DeviceRow device_row(const sql::Row& row, std::string_view tenant) {
   d.outbox_records = row.count(20);
   d.outbox_bytes = row.count(21);
   d.quarantined_total = row.count(22);
+  d.region = row.text(23);
   return d;
 }
 
@@ -73,9 +89,10 @@ Result<DeviceNumbers> device_numbers(sql::Connection& db, const DeviceKey& key) 
 }
 
 Result<DeviceRow> device(sql::Connection& db, const DeviceKey& key) {
-  const auto sql = std::string(kDeviceColumns) +
-                   "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
-                   " AND d.device = ?";
+  const auto sql = std::string(kDeviceColumns)
+                       .append(
+                           "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
+                           " AND d.device = ?");
   std::optional<DeviceRow> found;
   db.rows(
       sql, [&](const sql::Row& row) { found = device_row(row, key.tenant); }, key.tenant,
@@ -86,7 +103,7 @@ Result<DeviceRow> device(sql::Connection& db, const DeviceKey& key) {
 }
 
 Result<Page<DeviceRow>> devices(sql::Connection& db, std::string_view tenant,
-                                const PageRequest& page) {
+                                const PageRequest& page, const DeviceFilter& filter) {
   std::string after;
   if (!page.cursor.empty()) {
     auto parts = read_cursor(page.cursor, 1);
@@ -95,12 +112,22 @@ Result<Page<DeviceRow>> devices(sql::Connection& db, std::string_view tenant,
   }
   Page<DeviceRow> out;
   const auto rows = page_rows(page);
+  auto sql = std::string(kDeviceColumns)
+                 .append(
+                     "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
+                     " AND d.device > ?");
+  std::vector<sql::Value> arguments{tenant, after};
+  if (filter.region) {
+    sql +=
+        " AND coalesce(CASE WHEN d.last_seen IS NULL OR r.peer_no IS NOT NULL"
+        " THEN (SELECT p.peer FROM peers p WHERE p.peer_no = d.peer_no) END, '') = ?";
+    arguments.emplace_back(*filter.region);
+  }
+  sql += " ORDER BY d.device LIMIT ?";
+  arguments.emplace_back(rows + 1);
   db.rows(
-      std::string(kDeviceColumns) +
-          "WHERE d.tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?)"
-          " AND d.device > ? ORDER BY d.device LIMIT ?",
-      [&](const sql::Row& row) { out.items.push_back(device_row(row, tenant)); }, tenant, after,
-      rows + 1);
+      sql, [&](const sql::Row& row) { out.items.push_back(device_row(row, tenant)); },
+      std::span<const sql::Value>(arguments));
   if (db.failed()) return db.failure();
   close_page(out, rows, [](const DeviceRow& d) { return make_cursor({d.device}); });
   return out;

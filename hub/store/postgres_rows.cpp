@@ -99,7 +99,7 @@ void PostgresWriter::update_anomalies(std::span<const AnomalyChange> changes) {
       " reason=u.reason, stream=u.stream, watch=u.watch, detector=u.detector, onset=u.onset,"
       " peak_time=u.peak_time, end_us=u.end_us, peak_score=u.peak_score, peak_value=u.peak_value,"
       " expected=u.expected, lower=u.lower, upper=u.upper, text=u.text,"
-      " contributions=u.contributions, tags=u.tags, updated_at=u.updated_at"
+      " contributions=u.contributions, tags=u.tags, updated_at=u.updated_at, peer_no=0"
       " FROM unnest(?::bigint[], ?::smallint[], ?::bigint[], ?::bigint[], ?::smallint[],"
       " ?::smallint[], ?::text[], ?::text[], ?::text[], ?::bigint[], ?::bigint[], ?::bigint[],"
       " ?::float8[], ?::float8[], ?::float8[], ?::float8[], ?::float8[], ?::text[], ?::text[],"

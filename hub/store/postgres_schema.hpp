@@ -118,7 +118,28 @@ CREATE TABLE audit(
   PRIMARY KEY(tenant_no, number));
 )sql";
 
+/// What other regions told: whose rows they are (0: this region's own), how far they were taken.
+inline constexpr std::string_view kPostgresExchange = R"sql(
+CREATE TABLE peers(peer_no bigint PRIMARY KEY, peer text COLLATE "C" NOT NULL UNIQUE);
+CREATE TABLE peer_cursors(
+  tenant_no bigint NOT NULL, peer_no bigint NOT NULL, kind text NOT NULL, cursor text NOT NULL,
+  kept_at bigint NOT NULL, PRIMARY KEY(tenant_no, peer_no, kind));
+CREATE TABLE peer_devices(
+  tenant_no bigint NOT NULL, device_no bigint NOT NULL, peer_no bigint NOT NULL,
+  online smallint NOT NULL, quarantined smallint NOT NULL, last_seen bigint,
+  agent_version text NOT NULL, epoch bigint NOT NULL, watermark bigint NOT NULL,
+  stored bigint NOT NULL, lost_quota bigint NOT NULL, lost_corrupt bigint NOT NULL,
+  lost_vanished bigint NOT NULL, lost_poison bigint NOT NULL, outstanding bigint NOT NULL,
+  streams bigint NOT NULL, readings_total bigint NOT NULL, outbox_records bigint NOT NULL,
+  outbox_bytes bigint NOT NULL, quarantined_total bigint NOT NULL,
+  PRIMARY KEY(tenant_no, device_no, peer_no)) WITH (fillfactor = 50);
+ALTER TABLE devices ADD COLUMN peer_no bigint NOT NULL DEFAULT 0;
+ALTER TABLE anomalies ADD COLUMN peer_no bigint NOT NULL DEFAULT 0;
+CREATE INDEX anomalies_of_peers ON anomalies(tenant_no, peer_no, onset, anomaly_no)
+  WHERE peer_no <> 0;
+)sql";
+
 /// In order; the table `schema_version` counts those applied.
-inline constexpr std::array kPostgresMigrations{kPostgresSchema1};
+inline constexpr std::array kPostgresMigrations{kPostgresSchema1, kPostgresExchange};
 
 }  // namespace lapwing::hub

@@ -209,4 +209,13 @@ void PostgresWriter::flush() {
   last_keys_ = nullptr;
 }
 
+std::int64_t PostgresWriter::number_feed(sql::Connection& change, std::int64_t count) {
+  std::int64_t newest = 0;
+  change.rows(
+      "UPDATE meta SET value = value + ? WHERE key = 'feed_seq' RETURNING value",
+      [&](const sql::Row& row) { newest = row.integer(0); }, count);
+  change.post("NOTIFY lapwing_feed");
+  return newest - count + 1;
+}
+
 }  // namespace lapwing::hub

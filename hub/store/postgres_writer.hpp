@@ -37,6 +37,7 @@ class PostgresWriter final : public Writer {
   void write_anomalies(std::span<AnomalyChange> changes) override;
   void write_streams(std::span<const StreamChange> changes) override;
   void write_feed(std::span<const FeedStep> steps) override;
+  std::int64_t number_feed(sql::Connection& change, std::int64_t count) override;
   [[nodiscard]] std::uint64_t feed_newest() const override { return feed_newest_; }
 
  private:

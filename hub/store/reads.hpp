@@ -27,7 +27,7 @@ Result<DeviceNumbers> device_numbers(sql::Connection& db, const DeviceKey& key);
 
 Result<DeviceRow> device(sql::Connection& db, const DeviceKey& key);
 Result<Page<DeviceRow>> devices(sql::Connection& db, std::string_view tenant,
-                                const PageRequest& page);
+                                const PageRequest& page, const DeviceFilter& filter);
 Result<Page<StreamRow>> streams(sql::Connection& db, const DeviceKey& key, const PageRequest& page);
 Result<Page<LossRow>> losses(sql::Connection& db, const DeviceKey& key, const PageRequest& page);
 /// The device's losses whose window is known and meets from..to (microseconds), by its begin.

@@ -5,6 +5,7 @@
 #include "hub/store/reads.hpp"
 #include "hub/store/retention.hpp"
 #include "hub/store/sql_access.hpp"
+#include "hub/store/sql_exchange.hpp"
 #include "hub/store/store.hpp"
 #include "hub/store/writer.hpp"
 
@@ -28,8 +29,9 @@ class SqlStore : public Store {
   Result<DeviceRow> device(const DeviceKey& key) override {
     return access_.read([&](auto& db) { return reads::device(db, key); });
   }
-  Result<Page<DeviceRow>> devices(std::string_view tenant, const PageRequest& page) override {
-    return access_.read([&](auto& db) { return reads::devices(db, tenant, page); });
+  Result<Page<DeviceRow>> devices(std::string_view tenant, const PageRequest& page,
+                                  const DeviceFilter& filter) override {
+    return access_.read([&](auto& db) { return reads::devices(db, tenant, page, filter); });
   }
   Result<Ledger> ledger(const DeviceKey& key) override {
     auto row = device(key);
@@ -88,6 +90,7 @@ class SqlStore : public Store {
     });
   }
   Result<void> check() override;
+  Exchange& exchange() override { return exchange_; }
 
  protected:
   SqlStore(std::unique_ptr<Writer> writer, std::unique_ptr<sql::Connection> changes,
@@ -101,6 +104,7 @@ class SqlStore : public Store {
  private:
   SqlAccess access_;
   reads::OpenStream open_stream_;
+  SqlExchange exchange_{access_};
 };
 
 }  // namespace lapwing::hub

@@ -125,7 +125,29 @@ INSERT INTO losses(tenant_no, device_no, epoch, seq_first, seq_last, reason, rec
   GROUP BY l.tenant_no, d.device_no, l.epoch, l.seq;
 )sql";
 
+/// What other regions told: whose rows they are (0: this region's own), how far they were taken.
+inline constexpr std::string_view kSqliteExchange = R"sql(
+CREATE TABLE peers(peer_no INTEGER PRIMARY KEY, peer TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE peer_cursors(
+  tenant_no INTEGER NOT NULL, peer_no INTEGER NOT NULL, kind TEXT NOT NULL, cursor TEXT NOT NULL,
+  kept_at INTEGER NOT NULL, PRIMARY KEY(tenant_no, peer_no, kind)) WITHOUT ROWID, STRICT;
+-- A device as another region told of it.
+CREATE TABLE peer_devices(
+  tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL, peer_no INTEGER NOT NULL,
+  online INTEGER NOT NULL, quarantined INTEGER NOT NULL, last_seen INTEGER,
+  agent_version TEXT NOT NULL, epoch INTEGER NOT NULL, watermark INTEGER NOT NULL,
+  stored INTEGER NOT NULL, lost_quota INTEGER NOT NULL, lost_corrupt INTEGER NOT NULL,
+  lost_vanished INTEGER NOT NULL, lost_poison INTEGER NOT NULL, outstanding INTEGER NOT NULL,
+  streams INTEGER NOT NULL, readings_total INTEGER NOT NULL, outbox_records INTEGER NOT NULL,
+  outbox_bytes INTEGER NOT NULL, quarantined_total INTEGER NOT NULL,
+  PRIMARY KEY(tenant_no, device_no, peer_no)) WITHOUT ROWID, STRICT;
+-- Of devices: the other region that heard of it last.
+ALTER TABLE devices ADD COLUMN peer_no INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE anomalies ADD COLUMN peer_no INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX anomalies_of_peers ON anomalies(tenant_no, peer_no, onset) WHERE peer_no <> 0;
+)sql";
+
 /// In order; the database's user_version counts those applied.
-inline constexpr std::array kSqliteMigrations{kSqliteSchema1, kSqliteSchema2};
+inline constexpr std::array kSqliteMigrations{kSqliteSchema1, kSqliteSchema2, kSqliteExchange};
 
 }  // namespace lapwing::hub

@@ -86,7 +86,8 @@ void SqliteWriter::write_anomalies(std::span<AnomalyChange> changes) {
       db().run(
           "UPDATE anomalies SET phase=?, epoch=?, seq=?, severity=?, reason=?, stream=?, watch=?,"
           " detector=?, onset=?, peak_time=?, end_us=?, peak_score=?, peak_value=?, expected=?,"
-          " lower=?, upper=?, text=?, contributions=?, tags=?, updated_at=? WHERE anomaly_no=?",
+          " lower=?, upper=?, text=?, contributions=?, tags=?, updated_at=?, peer_no=0"
+          " WHERE anomaly_no=?",
           static_cast<int>(a.phase), change.epoch, change.seq, static_cast<int>(a.severity),
           static_cast<int>(a.reason), a.stream, a.watch, a.detector, to_micros(a.onset),
           to_micros(a.peak_time), end, a.peak_score, a.peak_value, a.band.expected, a.band.lower,
@@ -131,6 +132,13 @@ void SqliteWriter::write_feed(std::span<const FeedStep> steps) {
     db().run("INSERT INTO feed VALUES(?,?,?,?)", step.tenant_no, ++feed_seq_, step.anomaly_no,
              step.phase);
   }
+}
+
+/// The one connection that changes. Where the change is rolled back the numbers are a hole.
+std::int64_t SqliteWriter::number_feed(sql::Connection&, std::int64_t count) {
+  feed_seq_ += count;
+  remember("feed_seq", feed_seq_);
+  return feed_seq_ - count + 1;
 }
 
 void SqliteWriter::remember(std::string_view key, std::int64_t value) {

@@ -31,6 +31,7 @@
 
 namespace lapwing::hub {
 
+class Exchange;           // hub/store/exchange.hpp
 class Feed;               // hub/store/feed.hpp
 class FeedWatch;          // likewise
 class IngestTransaction;  // hub/store/ingest_transaction.hpp
@@ -116,6 +117,13 @@ struct DeviceRow {
   std::uint64_t outbox_records = 0;
   std::uint64_t outbox_bytes = 0;
   std::uint64_t quarantined_total = 0;  ///< payloads the agent could not read
+  /// Where it was heard of last; empty: here. Elsewhere: status, last_seen, agent version, account
+  /// and figures are what that region told.
+  std::string region;
+};
+
+struct DeviceFilter {
+  std::optional<std::string> region;  ///< empty: this one
 };
 
 /// A device that may connect, as enrolment knows it.
@@ -183,6 +191,7 @@ struct AnomalyRow {
   wire::AnomalyRecord record;  ///< `phase` is the latest: closed means state closed
   Time received_at{};          ///< hub time of the first record
   Time updated_at{};           ///< hub time of the record shown
+  std::string region;          ///< that took the record shown; empty: this one
 };
 
 struct AnomalyFilter {
@@ -191,8 +200,9 @@ struct AnomalyFilter {
   std::optional<bool> open;
   std::optional<wire::Severity> severity;
   std::optional<wire::Reason> reason;
-  std::optional<Time> from;  ///< inclusive, by onset
-  std::optional<Time> to;    ///< exclusive, by onset
+  std::optional<Time> from;           ///< inclusive, by onset
+  std::optional<Time> to;             ///< exclusive, by onset
+  std::optional<std::string> region;  ///< empty: this one
 };
 
 /// One step of an anomaly in the live feed. `seq` grows with commits over all tenants, has holes,
@@ -233,7 +243,7 @@ struct TokenRow {
   std::string id;  ///< unique over all tenants
   std::string name;
   std::string hash;
-  std::vector<std::string> scopes;  ///< read, enrol, admin
+  std::vector<std::string> scopes;  ///< read, enrol, export, admin
   Time created_at{};
   std::optional<Time> expires_at;
   std::optional<Time> revoked_at;
@@ -314,7 +324,8 @@ class Store {
   virtual Result<void> release_quarantine(const DeviceKey& key) = 0;
   virtual Result<DeviceRow> device(const DeviceKey& key) = 0;  ///< not_found
   /// By name.
-  virtual Result<Page<DeviceRow>> devices(std::string_view tenant, const PageRequest& page) = 0;
+  virtual Result<Page<DeviceRow>> devices(std::string_view tenant, const PageRequest& page,
+                                          const DeviceFilter& filter = {}) = 0;
   virtual Result<Ledger> ledger(const DeviceKey& key) = 0;  ///< not_found
   /// By epoch and number, newest first. The newest 10,000 ranges of a device are kept; its account
   /// counts older ones too. not_found: no such device.
@@ -366,6 +377,9 @@ class Store {
   virtual Result<Trimmed> trim(Time at) = 0;
   /// Whether the store answers a query; what `/health/ready` asks.
   virtual Result<void> check() = 0;
+
+  // --- further abilities, each with a header of its own ------------------------------------------
+  virtual Exchange& exchange() = 0;
 
  protected:
   Store() = default;

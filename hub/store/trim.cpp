@@ -86,10 +86,17 @@ void TrimPass::trim_feed(std::int64_t tenant_no) {
     db.rows("SELECT value FROM meta WHERE key = 'feed_seq'",
             [&](const sql::Row& row) { floor = row.integer(0); });
     floor -= static_cast<std::int64_t>(keep_.feed_rows);
-    return db.run(
+    const auto rows = db.run(
         "DELETE FROM feed WHERE tenant_no=?1 AND seq <= ?2 AND seq <="
         " (SELECT min(seq) FROM feed WHERE tenant_no=?1) + ?3",
         tenant_no, floor, kFeedStepRows);
+    if (rows > 0) {  // readers below it may have missed some
+      db.run(
+          "INSERT INTO meta VALUES('feed_floor', ?1) ON CONFLICT(key) DO UPDATE SET value=?1"
+          " WHERE meta.value < ?1",
+          floor);
+    }
+    return rows;
   });
 }
 

@@ -138,6 +138,9 @@ class Writer {
   /// Appends to the live feed and numbers the steps. Readers see numbers in their order: who has
   /// taken some commits before others get theirs. So this comes last.
   virtual void write_feed(std::span<const FeedStep> steps) = 0;
+  /// Numbers of the live feed for a change outside of taking records in, on the connection of that
+  /// change: the first of so many. Likewise last.
+  virtual std::int64_t number_feed(sql::Connection& change, std::int64_t count) = 0;
   /// Before COMMIT: writes down what is counted here.
   virtual void remember() {}
   /// The newest number of the live feed that was given out here.

@@ -77,6 +77,9 @@ TEST_F(HubApi, ScopesAreKept) {
   EXPECT_EQ(get("/api/v1/tokens").status, 403U);
   EXPECT_EQ(post("/api/v1/enrolments", read_token_, R"({"device":"d"})").status, 403U);
   EXPECT_EQ(post("/api/v1/enrolments", enroller, R"({"device":"d"})").status, 201U);
+  EXPECT_EQ(get("/api/v1/export/anomalies").status, 403U);
+  EXPECT_EQ(get("/api/v1/devices", token({"export"})).status, 403U);
+  EXPECT_EQ(get("/api/v1/export/anomalies", token({"export"})).status, 200U);
   EXPECT_EQ(post("/api/v1/devices/d/revoke", read_token_, "").status, 403U);
   EXPECT_EQ(get("/api/v1/devices", token({"admin"})).status, 200U);
 }

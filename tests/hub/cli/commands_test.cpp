@@ -109,7 +109,7 @@ TEST_F(Commands, MistakesAreNamedAndHaveTheirExitCode) {
   auto bad = token();
   bad.scopes = {"root"};
   EXPECT_EQ(run_token_create(bad, out_, err_), kExitUsage);
-  EXPECT_THAT(took(), AllOf(HasSubstr("root"), HasSubstr("read, enrol and admin")));
+  EXPECT_THAT(took(), AllOf(HasSubstr("root"), HasSubstr("read, enrol, export and admin")));
   bad = token();
   bad.expires = "soon";
   EXPECT_EQ(run_token_create(bad, out_, err_), kExitUsage);

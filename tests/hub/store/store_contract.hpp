@@ -63,6 +63,15 @@ class StoreContract : public ::testing::TestWithParam<StoreEngine> {
     store_ = *std::move(opened);
   }
 
+  /// A second store beside the first, as another region's; again: closed and opened.
+  void open_other() {
+    other_.reset();
+    if (!other_place_) other_place_ = GetParam().make_place();
+    auto opened = other_place_->open({});
+    ASSERT_TRUE(opened) << opened.error().context;
+    other_ = *std::move(opened);
+  }
+
   void enrol(const DeviceKey& key) {
     ASSERT_TRUE(store_->register_device({key, t0_, "0a", t0_ + std::chrono::hours(24)}));
   }
@@ -78,6 +87,14 @@ class StoreContract : public ::testing::TestWithParam<StoreEngine> {
   StoredCounts put(const DeviceKey& key, std::uint64_t epoch,
                    const std::vector<OwnedRecord>& records, std::uint64_t watermark = 0,
                    Time at = {});
+  /// Likewise in the other store.
+  void put_other(const DeviceKey& key, std::uint64_t epoch, const std::vector<OwnedRecord>& records,
+                 std::uint64_t watermark, Time at) {
+    auto transaction = other_->begin_ingest();
+    ASSERT_TRUE(transaction);
+    put_in(**transaction, key, epoch, records, watermark, at);
+    ASSERT_TRUE((*transaction)->commit());
+  }
   StoredCounts put_in(IngestTransaction& transaction, const DeviceKey& key, std::uint64_t epoch,
                       const std::vector<OwnedRecord>& records, std::uint64_t watermark, Time at);
 
@@ -95,6 +112,8 @@ class StoreContract : public ::testing::TestWithParam<StoreEngine> {
 
   std::unique_ptr<StorePlace> place_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<StorePlace> other_place_;
+  std::unique_ptr<Store> other_;
 };
 
 }  // namespace lapwing::hub
