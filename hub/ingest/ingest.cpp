@@ -130,24 +130,36 @@ void Ingest::feed_watchdog() {
   systemd::watchdog();
 }
 
+/// Without COMMIT there is no answer, so what the store did not take is still in hand. It may have
+/// been away: then that is taken when it is back, hellos among it, for which devices would wait
+/// longest. What it refuses though it works is let go of; devices send it again.
 void Ingest::take_waiting(Lane& lane) {
-  const auto messages = queue_.take(lane.number, kIdle, kTakeBytes / lanes_.size());
-  auto rest = std::span(messages);
+  const bool once_more = !lane.in_hand.empty();
+  if (once_more && !probe(lane)) return wait_for_store();
+  if (!once_more) lane.in_hand = queue_.take(lane.number, kIdle, kTakeBytes / lanes_.size());
+  auto rest = std::span(lane.in_hand);
   while (!rest.empty()) {
     auto taken = lane.batches.take(rest);
     if (!taken) {
-      // Without COMMIT there is no answer: devices keep these records and send them again.
       store_errors_.add();
       lane.store_works = false;
       log::error("store failed; devices keep their records", {taken.error()});
-      if (!queue_.closed()) std::this_thread::sleep_for(kStoreRetry);
-      return;
+      const auto taken_before = lane.in_hand.size() - rest.size();
+      const auto done = once_more && taken_before == 0 ? lane.in_hand.size() : taken_before;
+      lane.in_hand.erase(lane.in_hand.begin(),
+                         lane.in_hand.begin() + static_cast<std::ptrdiff_t>(done));
+      return wait_for_store();
     }
     lane.store_works = true;
     publish(taken->answers, 0);
     if (taken->feed_grew) feed_.grew(taken->feed_newest);
     rest = rest.subspan(taken->messages);
   }
+  lane.in_hand.clear();
+}
+
+void Ingest::wait_for_store() {
+  if (!queue_.closed()) std::this_thread::sleep_for(kStoreRetry);
 }
 
 void Ingest::publish(const std::vector<Answer>& answers, int qos) {
@@ -166,9 +178,11 @@ void Ingest::greet(Lane& lane) {
 }
 
 /// Whether the store takes changes again, when no device asks.
-void Ingest::probe(Lane& lane) {
+bool Ingest::probe(Lane& lane) {
   auto transaction = store_.begin_ingest(lane.number);
-  if (transaction && (*transaction)->commit()) lane.store_works = true;
+  if (!transaction || !(*transaction)->commit()) return false;
+  lane.store_works = true;
+  return true;
 }
 
 void Ingest::upkeep() {

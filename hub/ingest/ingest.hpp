@@ -26,7 +26,8 @@ namespace lapwing::hub {
 /// after the rest.
 ///
 /// A store that fails (disk full, locked) stops acknowledgements, not the process: it is tried
-///   again every second, ready() is false meanwhile, and devices keep their records.
+///   again every second, ready() is false meanwhile, and devices keep their records. What is in
+///   hand and in the queue is taken when it is back.
 /// Threads: start and stop from one thread; ready() from any.
 class Ingest {
  public:
@@ -52,6 +53,7 @@ class Ingest {
         : number(its_number), batches(store, config, metrics, its_number) {}
     const std::size_t number;
     BatchStore batches;
+    std::vector<UpMessage> in_hand;  ///< out of the queue, not yet stored
     std::thread thread;
     std::atomic<bool> store_works{true};
     std::atomic<bool> greet_wanted{false};
@@ -64,7 +66,8 @@ class Ingest {
   void take_waiting(Lane& lane);
   void publish(const std::vector<Answer>& answers, int qos);
   void greet(Lane& lane);
-  void probe(Lane& lane);
+  void wait_for_store();
+  bool probe(Lane& lane);
   void feed_watchdog();
   void upkeep();
   void received(const mqtt::Message& message);

@@ -107,8 +107,9 @@ class Trial:
              "balancer": kill_balancer}
 
     def fault(self, kind):
+        # A connection that lasts for less than five seconds does not make the next back-off short again: faults come less often.
+        time.sleep(self.random.uniform(5, 6))
         victim = self.busiest()
-        time.sleep(self.random.uniform(0.2, 1))
         since, mend = self.KINDS[kind](self, victim)
         later = threading.Timer(self.random.uniform(4, 6), mend) if mend else None
         if later:

@@ -4,10 +4,12 @@
 #include "hub/fleet/enrolment.hpp"
 #include "hub/fleet/init.hpp"
 #include "hub/ingest/ingest.hpp"
+#include "hub/store/config.hpp"
 #include "hub/store/sqlite_store.hpp"
 #include "shared/base/files.hpp"
 #include "shared/wire/codec.hpp"
 #include "tests/support/broker.hpp"
+#include "tests/support/postgres.hpp"
 #include "tests/support/process.hpp"
 
 #include <gtest/gtest.h>
@@ -188,6 +190,26 @@ class IngestOnABroker : public ::testing::Test {
   std::unique_ptr<Process> broker_;
   std::unique_ptr<Ingest> ingest_;
 };
+
+TEST_F(IngestOnABroker, WhatCameWhileTheStoreWasAwayIsAnsweredWhenItIsBack) {
+  if (!lapwing::testing::PostgresServer::installed()) GTEST_SKIP();
+  lapwing::testing::PostgresServer server;
+  ASSERT_TRUE(server.start());
+  ingest_.reset();
+  store_ = open_store({.url = server.new_database()}, options_.directory).value();
+  identity_ = enrol({"acme", "edge-2"});
+  start_ingest();
+  Device device(options_.mqtt_port, identity_, {"acme", "edge-2"});
+  ASSERT_TRUE(device.wait_connected());
+  server.crash();
+  device.send(Channel::hello, hello("c1"));  // said once: a device would wait before it repeats it
+  ASSERT_TRUE(eventually([&] { return !ingest_->ready(); }));
+  ASSERT_TRUE(server.start());
+  EXPECT_TRUE(device.wait_welcome());
+  EXPECT_TRUE(eventually([&] { return ingest_->ready(); }));
+  ingest_.reset();
+  store_.reset();
+}
 
 TEST_F(IngestOnABroker, StoresAcknowledgesAndWakesTheFeed) {
   std::atomic<std::uint64_t> newest{0};
