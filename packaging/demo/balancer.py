@@ -32,7 +32,7 @@ class Balancer(Part):
         self.words = [engine, "--name", "localhost", "--ca", str(ca), "--devices", f"127.0.0.1:{devices_port}", "--people",
                       f"127.0.0.1:{people_port}", "--run", str(self.run)] + (["--rate", str(rate)] if rate else [])
         argv = {"haproxy": ["haproxy", "-db", "-f", self.config], "nginx": ["nginx", "-c", self.config, "-g", "daemon off;"]}[engine]
-        super().__init__(engine, argv, directory, lambda: accepts(devices_port))
+        super().__init__(engine, argv, directory, lambda: accepts(devices_port) and self.run.exists())  # its socket comes last
 
     def start(self, wait=30):
         words = self.words + [f"--replica={one.name}=127.0.0.1:{one.mqtt_port}:{one.http_port}" for one in self.replicas]
