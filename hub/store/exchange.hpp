@@ -90,7 +90,7 @@ struct Peer {
 };
 
 /// What became of a page.
-struct Taken {
+struct Merged {
   std::uint64_t changed = 0;
   std::uint64_t known = 0;            ///< changed nothing
   std::uint64_t unknown_devices = 0;  ///< rows of devices that are not known here: passed over
@@ -124,10 +124,10 @@ class Exchange {
   /// - anomalies: as records (see AnomalyRow); what changes enters the live feed once.
   /// Of a device that is not known here: not_found, and nothing was changed; or the row is passed
   /// over when `pass_unknown`.
-  virtual Result<Taken> take(const Peer& peer, ExchangeKind kind,
-                             std::span<const ExchangedRow> rows,
-                             const std::optional<std::string>& cursor, bool pass_unknown,
-                             Time at) = 0;
+  virtual Result<Merged> take(const Peer& peer, ExchangeKind kind,
+                              std::span<const ExchangedRow> rows,
+                              const std::optional<std::string>& cursor, bool pass_unknown,
+                              Time at) = 0;
 
   /// What take() kept last; empty: nothing.
   virtual Result<std::string> cursor(const Peer& peer, ExchangeKind kind) = 0;

@@ -147,11 +147,11 @@ void count_open(const Taking& t, const OpenChanges& changes) {
 
 }  // namespace
 
-Result<Taken> take_anomalies(const Taking& t, std::span<const ExchangedRow> rows) {
+Result<Merged> take_anomalies(const Taking& t, std::span<const ExchangedRow> rows) {
   auto works = newest(rows);
   const auto devices = lock_devices(t, works);
   if (t.db.failed()) return t.db.failure();
-  Taken taken;
+  Merged taken;
   taken.known = rows.size() - works.size();
   for (auto at = works.begin(); at != works.end();) {
     const auto device = devices.find(at->first.first);

@@ -56,12 +56,12 @@ bool replaces(const ExchangedDevice& told, const ExchangedDevice& known) {
 
 }  // namespace
 
-Result<Taken> take_devices(const Taking& t, std::span<const ExchangedRow> rows) {
+Result<Merged> take_devices(const Taking& t, std::span<const ExchangedRow> rows) {
   auto known = known_devices(t, rows, [](const ExchangedRow& row) -> const std::string& {
     return std::get<ExchangedDevice>(row).device;
   });
   if (t.db.failed()) return t.db.failure();
-  Taken taken;
+  Merged taken;
   for (const auto& row : rows) {
     const auto& told = std::get<ExchangedDevice>(row);
     const auto at = known.find(told.device);
@@ -97,12 +97,12 @@ Result<Taken> take_devices(const Taking& t, std::span<const ExchangedRow> rows) 
   return taken;
 }
 
-Result<Taken> take_ledgers(const Taking& t, std::span<const ExchangedRow> rows) {
+Result<Merged> take_ledgers(const Taking& t, std::span<const ExchangedRow> rows) {
   const auto known = known_devices(t, rows, [](const ExchangedRow& row) -> const std::string& {
     return std::get<ExchangedLedger>(row).device;
   });
   if (t.db.failed()) return t.db.failure();
-  Taken taken;
+  Merged taken;
   for (const auto& row : rows) {
     const auto& l = std::get<ExchangedLedger>(row);
     const auto at = known.find(l.device);

@@ -54,16 +54,16 @@ Result<ExportPage> SqlExchange::page(std::string_view tenant, ExchangeKind kind,
   });
 }
 
-Result<Taken> SqlExchange::take(const Peer& peer, ExchangeKind kind,
-                                std::span<const ExchangedRow> rows,
-                                const std::optional<std::string>& cursor, bool pass_unknown,
-                                Time at) {
+Result<Merged> SqlExchange::take(const Peer& peer, ExchangeKind kind,
+                                 std::span<const ExchangedRow> rows,
+                                 const std::optional<std::string>& cursor, bool pass_unknown,
+                                 Time at) {
   for (const auto& row : rows) {
     if (row.index() != static_cast<std::size_t>(kind)) {
       return Error{Errc::bad_input, "a row is not of the kind " + std::string(name_of(kind))};
     }
   }
-  return access_.change([&](sql::Connection& db) -> Result<Taken> {
+  return access_.change([&](sql::Connection& db) -> Result<Merged> {
     const auto tenant_no = make_tenant(db, peer.tenant);
     if (!tenant_no) return db.failed() ? db.failure() : no_such_tenant(peer.tenant);
     const Taking taking{db, access_.writer(), *tenant_no, make_peer(db, peer.region), pass_unknown,

@@ -12,8 +12,9 @@ class SqlExchange final : public Exchange {
 
   Result<ExportPage> page(std::string_view tenant, ExchangeKind kind,
                           const ExportRequest& request) override;
-  Result<Taken> take(const Peer& peer, ExchangeKind kind, std::span<const ExchangedRow> rows,
-                     const std::optional<std::string>& cursor, bool pass_unknown, Time at) override;
+  Result<Merged> take(const Peer& peer, ExchangeKind kind, std::span<const ExchangedRow> rows,
+                      const std::optional<std::string>& cursor, bool pass_unknown,
+                      Time at) override;
   Result<std::string> cursor(const Peer& peer, ExchangeKind kind) override;
   Result<void> complete(const Peer& peer, Time at) override;
   Result<std::vector<RegionRow>> regions(std::string_view tenant) override;
@@ -47,8 +48,8 @@ struct Taking {
   bool pass_unknown;
   Time at;
 };
-Result<Taken> take_devices(const Taking& taking, std::span<const ExchangedRow> rows);
-Result<Taken> take_ledgers(const Taking& taking, std::span<const ExchangedRow> rows);
-Result<Taken> take_anomalies(const Taking& taking, std::span<const ExchangedRow> rows);
+Result<Merged> take_devices(const Taking& taking, std::span<const ExchangedRow> rows);
+Result<Merged> take_ledgers(const Taking& taking, std::span<const ExchangedRow> rows);
+Result<Merged> take_anomalies(const Taking& taking, std::span<const ExchangedRow> rows);
 
 }  // namespace lapwing::hub

@@ -51,7 +51,7 @@ class Pull {
   std::uint64_t passed = 0;
 
  private:
-  void count(const Result<Taken>& taken) {
+  void count(const Result<Merged>& taken) {
     ASSERT_TRUE(taken) << taken.error().context;
     changed += taken->changed;
     known += taken->known;
