@@ -67,7 +67,7 @@ Result<void> Migration::open() {
                                         "); let a hub of this version start on it once"};
   }
   auto options = request_.target;
-  options.statement_timeout = Micros(0);
+  options.statement_timeout = options.lock_timeout = options.idle_timeout = Micros(0);
   auto target = postgres::Connection::open(options);
   if (!target) return std::move(target).error();
   target_ = *std::move(target);

@@ -28,7 +28,7 @@ struct MigrationProgress {
 
 struct MigrationRequest {
   std::filesystem::path source;  ///< hub.db; no hub may use it
-  postgres::Options target;      ///< its statement timeout is not used
+  postgres::Options target;      ///< its statement, lock and idle timeouts are not used
   Time at{};                     ///< now
   /// Points that are older go to the oldest day that is kept (Retention::history).
   std::chrono::hours history{24 * 30};

@@ -2,6 +2,7 @@
 /// The one transaction in which ingest stores what many devices sent.
 #pragma once
 
+#include "hub/store/spool.hpp"
 #include "hub/store/store.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
@@ -9,6 +10,7 @@
 #include "shared/wire/messages.hpp"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -107,6 +109,15 @@ class IngestTransaction {
   /// Keeps what could not be read and, for a record, accounts it as lost by poison (once by key,
   /// not when it is lost already): a loss of one.
   virtual Result<void> dead_letter(const DeviceKey& key, const DeadLetter& letter) = 0;
+
+  /// Told of each record that store() keeps for the first time, in its order, and of each loss of
+  /// which records are news, those that could not be read included. Borrowed for the call.
+  using Watch = std::function<void(const DeviceKey&, std::uint64_t epoch, Time received_at,
+                                   const IncomingRecord&)>;
+  /// Set before the first record.
+  virtual void watch(Watch watch) = 0;
+  /// Lets a record wait for a sink, from commit() on. A failure shows at commit().
+  virtual void spool(const SpoolRow& row) = 0;
 
   /// Every device said to be online, of all tenants, with its sync state, at most `limit`.
   virtual Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> online_devices(

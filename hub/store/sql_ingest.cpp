@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/store/sql_ingest.hpp"
 
+#include "hub/store/sql_spool.hpp"
 #include "hub/store/sync_text.hpp"
 
 #include <algorithm>
@@ -172,7 +173,7 @@ Result<void> SqlIngest::save_presence(const DeviceKey& key, const Presence& pres
 Result<StoredCounts> SqlIngest::store(const DeviceKey& key, std::uint64_t epoch, Time received_at,
                                       std::span<const IncomingRecord> records) {
   StoredCounts counts;
-  Storing storing{work(key), epoch, received_at, counts};
+  Storing storing{key, work(key), epoch, received_at, counts};
   storing.device.changed = true;
   for (const auto& record : records) {
     assert(record.body != nullptr);
@@ -197,6 +198,7 @@ void SqlIngest::store_record(Storing& s, const IncomingRecord& record) {
   }
   ++s.device.stored;
   ++s.counts.stored;
+  tell(s, record);
   if (const auto* anomaly = std::get_if<wire::AnomalyRecord>(record.body)) {
     store_anomaly(s, record, *anomaly);
   } else if (const auto* summary = std::get_if<wire::SummaryRecord>(record.body)) {
@@ -241,6 +243,8 @@ void SqlIngest::write_device(DeviceWork& device) {
     }
   }
 }
+
+void SqlIngest::spool(const SpoolRow& row) { add_to_spool(db_, row); }
 
 Result<std::uint64_t> SqlIngest::commit() {
   write_anomalies();

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace lapwing::hub {
@@ -41,6 +42,8 @@ class SqlIngest final : public IngestTransaction {
   Result<StoredCounts> store(const DeviceKey& key, std::uint64_t epoch, Time received_at,
                              std::span<const IncomingRecord> records) override;
   Result<void> dead_letter(const DeviceKey& key, const DeadLetter& letter) override;
+  void watch(Watch watch) override { watch_ = std::move(watch); }
+  void spool(const SpoolRow& row) override;
   Result<std::uint64_t> commit() override;
 
  private:
@@ -73,6 +76,7 @@ class SqlIngest final : public IngestTransaction {
   };
   /// What every step of storing one record needs.
   struct Storing {
+    const DeviceKey& key;
     DeviceWork& device;
     std::uint64_t epoch;
     Time received_at;
@@ -84,6 +88,9 @@ class SqlIngest final : public IngestTransaction {
   DeviceWork& work(const DeviceKey& key);
   void read_device(const DeviceKey& key);
   void read_losses(const DeviceKey& key);
+  void tell(const Storing& s, const IncomingRecord& record) const {
+    if (watch_) watch_(s.key, s.epoch, s.received_at, record);
+  }
   bool take_key(Storing& s, std::uint64_t seq, int record_class, std::uint64_t hash);
   void store_record(Storing& s, const IncomingRecord& record);
 
@@ -127,6 +134,7 @@ class SqlIngest final : public IngestTransaction {
   };
   std::vector<AnomalyStep> steps_;  ///< bounded
   std::size_t step_bytes_ = 0;
+  Watch watch_;
   std::vector<FeedStep> feed_;  ///< numbered at the end
   std::string stream_key_;      ///< reused
   bool open_ = true;            ///< neither committed nor rolled back

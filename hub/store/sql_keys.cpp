@@ -45,7 +45,7 @@ Result<void> SqlIngest::dead_letter(const DeviceKey& key, const DeadLetter& lett
       return Error{Errc::bad_input, "sequence number beyond 2^62"};
     }
     StoredCounts counts;
-    Storing storing{device, letter.epoch, letter.received_at, counts};
+    Storing storing{key, device, letter.epoch, letter.received_at, counts};
     const bool in_order = follows(storing, letter.seq, letter.seq);
     const auto lost = find_loss(device, letter.epoch, letter.seq);
     // Lost for another reason: accounted for already, only the bytes are news.
@@ -54,6 +54,9 @@ Result<void> SqlIngest::dead_letter(const DeviceKey& key, const DeadLetter& lett
     if (!lost && !known) {
       ++device.lost.poison;
       add_loss(storing, letter.seq, letter.seq, wire::LossReason::poison, 1);
+      const wire::RecordBody body =
+          wire::LossRecord{wire::LossReason::poison, letter.seq, letter.seq};
+      tell(storing, {letter.seq, letter.seq, wire::RecordClass::loss, letter.hash, &body});
     }
     if (in_order) open_windows(storing, letter.seq, letter.seq);
     if (db_.failed()) return db_.failure();

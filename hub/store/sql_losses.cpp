@@ -124,6 +124,7 @@ void SqlIngest::store_loss(Storing& s, const IncomingRecord& record, const wire:
   }
   of_reason(device.lost, loss.reason) += lost;
   s.counts.lost += lost;
+  tell(s, record);
   if (s.epoch == sync.epoch) {
     device.epoch_accounted += lost;
     device.epoch_produced = std::max(device.epoch_produced, record.seq_last);

@@ -6,6 +6,7 @@
 #include "hub/store/retention.hpp"
 #include "hub/store/sql_access.hpp"
 #include "hub/store/sql_exchange.hpp"
+#include "hub/store/sql_spool.hpp"
 #include "hub/store/store.hpp"
 #include "hub/store/writer.hpp"
 
@@ -21,6 +22,8 @@ class SqlStore : public Store {
   [[nodiscard]] std::size_t lanes() const override { return access_.lanes(); }
   Result<std::unique_ptr<IngestTransaction>> begin_ingest(std::size_t lane) override;
   Result<std::uint64_t> mark_silent_offline(Time silent_since) override;
+
+  Spool& spool() override { return spool_; }
 
   Result<void> register_device(const DeviceRegistration& registration) override;
   Result<void> register_devices(std::span<const DeviceRegistration> registrations) override;
@@ -103,6 +106,7 @@ class SqlStore : public Store {
 
  private:
   SqlAccess access_;
+  SqlSpool spool_{access_};
   reads::OpenStream open_stream_;
   SqlExchange exchange_{access_};
 };

@@ -147,7 +147,20 @@ ALTER TABLE anomalies ADD COLUMN peer_no INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX anomalies_of_peers ON anomalies(tenant_no, peer_no, onset) WHERE peer_no <> 0;
 )sql";
 
+/// What waits for sinks. The index tells its size without reading what waits.
+inline constexpr std::string_view kSqliteSpool = R"sql(
+CREATE TABLE spool(
+  number INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, tenant TEXT NOT NULL,
+  device TEXT NOT NULL, class INTEGER NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+  seq_last INTEGER NOT NULL, records INTEGER NOT NULL, received_at INTEGER NOT NULL,
+  bytes INTEGER NOT NULL, value TEXT NOT NULL) STRICT;
+CREATE INDEX spool_by_sink ON spool(sink, number, bytes);
+CREATE TABLE spool_leases(
+  sink TEXT PRIMARY KEY, holder TEXT NOT NULL, until_us INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+)sql";
+
 /// In order; the database's user_version counts those applied.
-inline constexpr std::array kSqliteMigrations{kSqliteSchema1, kSqliteSchema2, kSqliteExchange};
+inline constexpr std::array kSqliteMigrations{kSqliteSchema1, kSqliteSchema2, kSqliteExchange,
+                                              kSqliteSpool};
 
 }  // namespace lapwing::hub

@@ -35,6 +35,7 @@ class Exchange;           // hub/store/exchange.hpp
 class Feed;               // hub/store/feed.hpp
 class FeedWatch;          // likewise
 class IngestTransaction;  // hub/store/ingest_transaction.hpp
+class Spool;              // hub/store/spool.hpp
 
 /// A device: the name is unique within its tenant only.
 struct DeviceKey {
@@ -311,6 +312,9 @@ class Store {
 
   /// Devices said to be online that were last seen before `silent_since` become offline. The count.
   virtual Result<std::uint64_t> mark_silent_offline(Time silent_since) = 0;
+
+  /// What waits for sinks.
+  virtual Spool& spool() = 0;
 
   // --- devices -----------------------------------------------------------------------------------
   /// Adds the device, or renews its certificate; a revoked device becomes usable again.

@@ -6,6 +6,7 @@
 #include "hub/migrate/plan.hpp"
 #include "hub/store/postgres_schema.hpp"
 #include "hub/store/postgres_store.hpp"
+#include "hub/store/spool.hpp"
 #include "hub/store/sqlite_schema.hpp"
 #include "hub/store/sqlite_store.hpp"
 #include "shared/base/files.hpp"
@@ -86,9 +87,10 @@ class Migrate : public StoreContract {
     put(key_, 1, records, 1500, t0_ + hours(1));
     put(key_, 1, {loss(1501, 1510), summary(1511, "s1", now_ - hours(1))}, 1511, now_ - hours(1));
     put(key_, 1, {anomaly(1600, 77, wire::Phase::opened, now_)}, 0, now_);  // a live copy
+    put_spooled(theirs_, {summary(1, "a", t0_), summary(2, "a", t0_)});
     put(second_, 3, {summary(1, "Zürich/ä", t0_), summary(2, "Zürich/ä", t0_ + minutes(1))}, 2);
     put(second_, 4, {summary(1, "b", now_ + hours(24) * 30)}, 1, now_);  // its clock is wrong
-    put(theirs_, 1, {anomaly(1, 5, wire::Phase::updated, t0_)}, 1);
+    put(theirs_, 1, {anomaly(3, 5, wire::Phase::updated, t0_)}, 3);
     auto transaction = store_->begin_ingest();
     ASSERT_TRUE((*transaction)->device(second_));
     ASSERT_TRUE((*transaction)->device(key_));
@@ -185,6 +187,10 @@ std::string Migrate::everything() {
         out, [&](const auto& page) { return store_->audit(tenant, page); }, 2);
   }
   for (const auto& key : {key_, second_, theirs_}) tell_device(out, key);
+  const auto waiting = store_->spool().oldest("k", 100, 1000).value();
+  for (const auto& row : waiting) {
+    out << row.number << ' ' << row.key.device << ' ' << row.seq << ' ' << row.value << '\n';
+  }
   for (const auto* hash : {"h1", "h2"}) out << to_json(store_->token_by_hash(hash).value()) << '\n';
   return out.str();
 }
@@ -236,6 +242,7 @@ TEST_F(Migrate, WhatComesNextIsTakenInAsIfNothingHadHappened) {
     EXPECT_TRUE((*transaction)->commit());
     transaction->reset();
     EXPECT_TRUE(store_->add_audit({0, kTenant, now_, "cli", "x", "y", "z"}));
+    put_spooled(key_, {summary(1607, "s1", now_)});
     enrol({"third", "d"});
     EXPECT_TRUE(store_->consume_enrolment("e1", now_));
     EXPECT_EQ(store_->consume_enrolment("e1", now_).error().code, Errc::denied);

@@ -98,6 +98,12 @@ class StoreContract : public ::testing::TestWithParam<StoreEngine> {
   StoredCounts put_in(IngestTransaction& transaction, const DeviceKey& key, std::uint64_t epoch,
                       const std::vector<OwnedRecord>& records, std::uint64_t watermark, Time at);
 
+  [[nodiscard]] std::vector<OwnedRecord> summaries(std::uint64_t first, std::uint64_t last) const;
+  /// What is new of a transaction waits for the sink "k".
+  static void spool_all(IngestTransaction& transaction);
+  void put_spooled(const DeviceKey& key, const std::vector<OwnedRecord>& records,
+                   bool commit = true);
+
   Ledger ledger(const DeviceKey& key) {
     auto got = store_->ledger(key);
     EXPECT_TRUE(got);
