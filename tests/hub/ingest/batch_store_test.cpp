@@ -59,6 +59,8 @@ class FailingStore final : public Store {
         std::size_t limit) override {
       return inner_->online_devices(limit);
     }
+    void watch(Watch watch) override { inner_->watch(std::move(watch)); }
+    void spool(const SpoolRow& row) override { inner_->spool(row); }
     Result<std::uint64_t> commit() override {
       if (fail_) return Error{Errc::io, "disk full"};
       return inner_->commit();
@@ -70,6 +72,8 @@ class FailingStore final : public Store {
   };
 
   static Error unused() { return {Errc::unsupported, "not used here"}; }
+  Spool& spool() override { return inner_.spool(); }
+  Exchange& exchange() override { return inner_.exchange(); }
   Result<std::unique_ptr<FeedWatch>> watch_feed(Feed&) override { return unused(); }
   Result<std::uint64_t> mark_silent_offline(Time) override { return unused(); }
   Result<void> register_device(const DeviceRegistration&) override { return unused(); }
@@ -77,7 +81,8 @@ class FailingStore final : public Store {
   Result<void> revoke_device(const DeviceKey&, Time) override { return unused(); }
   Result<void> release_quarantine(const DeviceKey&) override { return unused(); }
   Result<DeviceRow> device(const DeviceKey&) override { return unused(); }
-  Result<Page<DeviceRow>> devices(std::string_view, const PageRequest&) override {
+  Result<Page<DeviceRow>> devices(std::string_view, const PageRequest&,
+                                  const DeviceFilter&) override {
     return unused();
   }
   Result<Ledger> ledger(const DeviceKey&) override { return unused(); }
