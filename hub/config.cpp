@@ -86,6 +86,7 @@ HubConfig HubConfig::read(config::Section& root) {
   c.store = StoreConfig::read(store);
   auto ingest = root.table({"ingest", "taking in what devices send"});
   c.ingest = IngestConfig::read(ingest);
+  c.peers = read_peers(root);
   return c;
 }
 

@@ -2,6 +2,7 @@
 /// hub.toml: everything `lapwing-hub serve` is told. `lapwing-hub init` writes the first one.
 #pragma once
 
+#include "hub/exchange/peer_config.hpp"
 #include "hub/ingest/config.hpp"
 #include "hub/store/config.hpp"
 
@@ -9,6 +10,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lapwing::config {
 class Section;
@@ -47,6 +49,7 @@ struct HubConfig {
   HubHttpConfig http;
   StoreConfig store;
   IngestConfig ingest;
+  std::vector<PeerConfig> peers;  ///< `[[peer]]`
 
   static HubConfig read(config::Section& root);
 };

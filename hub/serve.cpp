@@ -4,6 +4,7 @@
 #include "hub/api/api.hpp"
 #include "hub/cli/commands.hpp"
 #include "hub/config.hpp"
+#include "hub/exchange/puller.hpp"
 #include "hub/fleet/enrolment.hpp"
 #include "hub/ingest/ingest.hpp"
 #include "hub/store/feed.hpp"
@@ -67,6 +68,7 @@ struct Parts {
   std::unique_ptr<Store> store;
   std::unique_ptr<FeedWatch> feed_watch;
   std::unique_ptr<Ingest> ingest;
+  std::unique_ptr<Puller> puller;  ///< null: no rows of other regions are taken
   std::unique_ptr<Enrolment> enrolment;
   std::unique_ptr<Api> api;
   std::unique_ptr<http::Server> server;
@@ -100,6 +102,22 @@ Result<void> start_ingest(Parts& parts) {
   return started;
 }
 
+/// Rows of other regions are merged: that another replica takes them too is no harm.
+Result<void> start_exchange(Parts& parts) {
+  if (parts.config.peers.empty()) return {};
+  parts.puller =
+      std::make_unique<Puller>(parts.config.peers,
+                               PullLease{.take = [](const std::string&, Micros) { return true; },
+                                         .release = [](const std::string&) {}},
+                               *parts.store, parts.feed, parts.metrics);
+  return {};
+}
+
+std::function<std::vector<PeerState>()> peer_states(Parts& parts) {
+  if (!parts.puller) return nullptr;
+  return [&puller = *parts.puller] { return puller.states(); };
+}
+
 Result<void> start_http(Parts& parts) {
   const auto& config = parts.config;
   auto authority = trust::Authority::load(config.data_dir / "ca.pem", config.data_dir / "ca.key");
@@ -110,7 +128,8 @@ Result<void> start_http(Parts& parts) {
                .feed = parts.feed,
                .enrolment = *parts.enrolment,
                .metrics = parts.metrics,
-               .ingest_ready = [&ingest = *parts.ingest] { return ingest.ready(); }},
+               .ingest_ready = [&ingest = *parts.ingest] { return ingest.ready(); },
+               .peers = peer_states(parts)},
       ApiOptions{.mqtt_host = config.mqtt.public_host, .mqtt_port = config.mqtt.public_port});
   http::Router router;
   parts.api->add_routes(router);
@@ -182,6 +201,9 @@ RunEnd<HubConfig> run(const ServeOptions& options, const HubConfig& config,
       Step{.name = "ingest",
            .start = [&] { return start_ingest(parts); },
            .stop = [&] { parts.ingest.reset(); }},
+      Step{.name = "exchange",
+           .start = [&] { return start_exchange(parts); },
+           .stop = [&] { parts.puller.reset(); }},
       Step{.name = "http",
            .start =
                [&] {

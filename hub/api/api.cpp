@@ -3,6 +3,7 @@
 
 #include "hub/api/handlers.hpp"
 #include "hub/api/query.hpp"
+#include "hub/api/rows_json.hpp"
 #include "shared/base/metrics.hpp"
 
 namespace lapwing::hub {
@@ -60,13 +61,14 @@ const std::vector<Entry>& entries() {
   return kEntries;
 }
 
-Response health(std::string_view status, const std::vector<std::string_view>& reasons) {
+Response health(std::string_view status, const std::vector<std::string_view>& reasons,
+                const std::string& more = {}) {
   std::string body = "{\"status\":\"" + std::string(status) + "\",\"reasons\":[";
   for (const auto reason : reasons) {
     if (body.back() != '[') body += ',';
     body.append("\"").append(reason).append("\"");
   }
-  auto response = http::json_response(body + "]}", reasons.empty() ? 200 : 503);
+  auto response = http::json_response(body + "]" + more + "}", reasons.empty() ? 200 : 503);
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
 }
@@ -87,7 +89,8 @@ Response health_ready(const Desk& desk, const Call&) {
   if (desk.parts.ingest_ready && !desk.parts.ingest_ready()) {
     reasons.emplace_back("ingest is not connected to the broker, or the store refuses records");
   }
-  return health(reasons.empty() ? "ready" : "not ready", reasons);
+  return health(reasons.empty() ? "ready" : "not ready", reasons,
+                desk.parts.peers ? ",\"regions\":" + to_json(desk.parts.peers()) : "");
 }
 
 Response metrics(const Desk& desk, const Call&) {

@@ -2,6 +2,7 @@
 /// The hub's HTTP API: what people, the page and programs ask. Described by openapi.json.
 #pragma once
 
+#include "hub/exchange/peer_state.hpp"
 #include "hub/fleet/enrolment.hpp"
 #include "hub/store/feed.hpp"
 #include "hub/store/store.hpp"
@@ -36,6 +37,8 @@ struct ApiParts {
   Metrics& metrics;
   /// Whether records are taken in: connected to the broker, store working.
   std::function<bool()> ingest_ready;
+  /// The regions whose rows are taken; may be empty.
+  std::function<std::vector<PeerState>()> peers = nullptr;
 };
 
 /// One operation of the API, as the router and the OpenAPI document know it.

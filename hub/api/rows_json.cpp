@@ -216,6 +216,16 @@ std::string to_json(const Page<TokenRow>& page) { return page_json(page); }
 std::string to_json(const Page<AuditRow>& page) { return page_json(page); }
 std::string to_json(const Page<DeadLetterRow>& page) { return page_json(page); }
 
+std::string to_json(const std::vector<PeerState>& states) {
+  auto list = Json::array();
+  for (const auto& one : states) {
+    list.push_back({{"region", one.peer.region},
+                    {"pulling", one.pulling},
+                    {"lag_s", static_cast<double>(one.lag.count()) / 1e6},
+                    {"trouble", one.trouble.empty() ? Json(nullptr) : Json(one.trouble)}});
+  }
+  return dump(list);
+}
 std::string to_json(const std::vector<RegionRow>& rows) { return list_json(rows); }
 std::string to_json(const std::vector<std::pair<std::string, ExchangedLedger>>& rows) {
   return list_json(rows);

@@ -3,6 +3,7 @@
 /// for what is not known (NaN).
 #pragma once
 
+#include "hub/exchange/peer_state.hpp"
 #include "hub/store/exchange.hpp"
 #include "hub/store/store.hpp"
 
@@ -37,6 +38,8 @@ inline constexpr std::array<std::string_view, 4> kLossReasons{"quota", "corrupt"
 [[nodiscard]] std::string to_json(const Page<AuditRow>& page);
 [[nodiscard]] std::string to_json(const Page<DeadLetterRow>& page);
 [[nodiscard]] std::string to_json(const std::vector<RegionRow>& rows);
+/// An array; without the tenants: health is told without a token.
+[[nodiscard]] std::string to_json(const std::vector<PeerState>& states);
 [[nodiscard]] std::string to_json(const std::vector<std::pair<std::string, ExchangedLedger>>& rows);
 [[nodiscard]] std::string history_json(std::string_view stream, const History& history);
 [[nodiscard]] std::string anomaly_id(std::uint64_t id);

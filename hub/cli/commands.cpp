@@ -70,7 +70,8 @@ void add_token(CLI::App& app, int& exit_code) {
   create->add_option("--name", wanted->name, "Who or what it is for")->required();
   create
       ->add_option("--scope", wanted->scopes,
-                   "read (look), enrol (make enrolment tokens), admin (everything); repeatable")
+                   "read (look), enrol (make enrolment tokens), export (take all rows to another "
+                   "region), admin (everything); repeatable")
       ->allow_extra_args(false)
       ->required();
   create->add_option("--expires", wanted->expires, "Lifetime, as 30d; without: until revoked");

@@ -6,6 +6,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -13,6 +14,7 @@
 #include <array>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <utility>
 
 namespace lapwing::http {
@@ -61,6 +63,7 @@ class Exchange {
   void set(std::string_view name, std::string_view value) {
     request_.set(std::string(name), std::string(value));
   }
+  void stop_with(std::stop_token stop) { stop_ = std::move(stop); }
 
   Result<Response> run(const Client::EventHandlers* handlers) {
     handlers_ = handlers;
@@ -75,9 +78,18 @@ class Exchange {
       net::co_spawn(io_, exchange(stream), [](const std::exception_ptr& failure) {
         if (failure) std::rethrow_exception(failure);
       });
+      const std::stop_callback stopping(stop_, [&] {
+        net::post(io_, [&] {
+          error_code ignored;
+          stream.close(ignored);  // what runs ends with operation_aborted
+        });
+      });
       io_.run();
     } catch (const std::exception& failure) {
       return Error{Errc::io, options_.origin.text() + ": " + failure.what()};
+    }
+    if (error_ && stop_.stop_requested()) {
+      return Error{Errc::shutting_down, options_.origin.text() + ": the request was ended"};
     }
     if (error_) return *std::move(error_);
     return std::move(response_);
@@ -88,6 +100,10 @@ class Exchange {
     const auto dialled = co_await dial(stream, options_);
     if (!dialled) {
       error_ = dialled.error();
+      co_return;
+    }
+    if (stop_.stop_requested()) {
+      error_ = Error{Errc::shutting_down, ""};
       co_return;
     }
     stream.expires_after(options_.request_timeout);
@@ -166,12 +182,17 @@ class Exchange {
   net::io_context io_{1};
   Response response_;
   std::optional<Error> error_;
+  std::stop_token stop_;
 };
 
 }  // namespace
 
-Result<Response> Client::request(Method method, std::string_view target, std::string body) const {
-  return Exchange(options_, method, target, std::move(body)).run(nullptr);
+Result<Response> Client::request(Method method, std::string_view target, std::string body,
+                                 const RequestOptions& how) const {
+  Exchange exchange(options_, method, target, std::move(body));
+  for (const auto& [name, value] : how.headers) exchange.set(name, value);
+  exchange.stop_with(how.stop);
+  return exchange.run(nullptr);
 }
 
 Result<void> Client::events(std::string_view target, std::string_view last_event_id,

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -40,6 +41,13 @@ struct ClientOptions {
   std::uint64_t body_bytes_max = std::uint64_t{16} << 20U;
 };
 
+struct RequestOptions {
+  Pairs headers;  ///< beside the usual ones
+  /// Asked to stop, a request that sends, waits or reads ends at once with shutting_down; one that
+  /// looks up the host or connects does after that.
+  std::stop_token stop;
+};
+
 /// One connection per request. Responses of any status are values; errors are: io (host unknown,
 /// refused, cut), denied (the server's certificate; the text says why), timeout, limit (body too
 /// large), bad_config (CA file), corrupt (not HTTP).
@@ -52,7 +60,8 @@ class Client {
   Result<Response> post(std::string_view target, std::string json_body) const {
     return request(Method::post, target, std::move(json_body));
   }
-  Result<Response> request(Method method, std::string_view target, std::string body = {}) const;
+  Result<Response> request(Method method, std::string_view target, std::string body = {},
+                           const RequestOptions& how = {}) const;
 
   /// Follows an event stream: `on_event` for each event until it returns false (done) or the stream
   /// ends. `on_open` once the server agreed. A status other than 200 is given to `on_refused`, and

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // All anomalies, newest first, with filters; older ones by cursor.
 import { get } from "./api.js";
-import { anomalyItem, el, reasonText } from "./format.js";
+import { anomalyItem, el, reasonText, regionChoice } from "./format.js";
 
 function choice(label, values, onchange) {
   return el("select", { "aria-label": label, onchange },
@@ -12,7 +12,7 @@ function choice(label, values, onchange) {
 export async function showAnomalies(view, { signal, onAnomaly }) {
   const list = el("ol", { id: "anomalies" });
   const more = el("button", { hidden: true }, "Older");
-  const filters = { state: "", severity: "", reason: "" };
+  const filters = { state: "", severity: "", reason: "", region: "" };
   let cursor = null;
 
   const load = async (from) => {
@@ -31,12 +31,14 @@ export async function showAnomalies(view, { signal, onAnomaly }) {
   };
   more.addEventListener("click", () => load(cursor));
 
-  await load(null);
+  const [{ items: regions }] = await Promise.all([get("regions"), load(null)]);
+  if (signal.aborted) return;
   view.replaceChildren(el("h1", {}, "Anomalies"),
     el("div", { class: "filters" },
       choice("State", ["open", "closed"], filterBy("state")),
       choice("Severity", ["minor", "major", "critical"], filterBy("severity")),
-      choice("Reason", ["unusual", "out_of_range", "stuck", "gap", "rate", "not_a_number", "clock"], filterBy("reason"))),
+      choice("Reason", ["unusual", "out_of_range", "stuck", "gap", "rate", "not_a_number", "clock"], filterBy("reason")),
+      regionChoice(regions, filterBy("region"))),
     list, more);
   onAnomaly(() => {
     if (list.children.length <= 100) load(null);

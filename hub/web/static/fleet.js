@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fleet: all devices; and one device: its account, streams and losses.
 import { get } from "./api.js";
-import { ago, band, el, number, streamLink } from "./format.js";
+import { ago, band, el, number, regionChoice, streamLink } from "./format.js";
 import { equation, lossTable } from "./losses.js";
 
 const kRefreshMs = 3000;
@@ -16,12 +16,13 @@ async function refresh(draw, signal) {
   signal.addEventListener("abort", () => clearInterval(timer));
 }
 
-function deviceRow(device) {
+function deviceRow(device, regions) {
   const lost = device.lost > 0 ? el("span", { class: "bad" }, number(device.lost)) : "0";
   return el("tr", {},
     el("td", {}, el("span", { class: `dot ${device.status}` }),
       el("a", { href: `#/devices/${encodeURIComponent(device.device)}` }, device.device)),
     el("td", {}, device.status),
+    regions ? el("td", {}, device.region ?? "this one") : null,
     el("td", {}, ago(device.last_seen)),
     el("td", { class: "num" }, number(device.streams)),
     el("td", { class: "num" }, device.anomalies_open > 0
@@ -33,23 +34,29 @@ function deviceRow(device) {
 }
 
 export async function showFleet(view, { signal }) {
-  await refresh(async () => {
-    const { items } = await get("devices", { limit: 500 });
+  const { items: regions } = await get("regions");
+  const wanted = regionChoice(regions, () => draw().catch(() => {}));
+  const summary = el("p", { class: "muted" });
+  const box = el("div", {});
+  const draw = async () => {
+    const { items } = await get("devices", { limit: 500, region: wanted?.value });
     if (signal.aborted) return;
     const online = items.filter((device) => device.status === "online").length;
-    view.replaceChildren(
-      el("h1", {}, "Fleet"),
-      el("p", { class: "muted" }, `${items.length} devices, ${online} online`),
-      items.length === 0
-        ? el("p", {}, "No device yet. Make a one-time token (lapwing permit NAME), then run lapwing-agent enrol on the device.")
-        : el("div", { class: "scroll" }, el("table", { id: "fleet" },
-          el("thead", {}, el("tr", {},
-            ...["Device", "Status", "Last seen"].map((title) => el("th", {}, title)),
-            ...["Streams", "Open anomalies"].map((title) => el("th", { class: "num" }, title)),
-            ...["Records", "Outstanding", "Lost"].map((title) => el("th", { class: "num wide" }, title)),
-            el("th", { class: "wide" }, "Agent"))),
-          el("tbody", {}, ...items.map(deviceRow)))));
-  }, signal);
+    summary.textContent = `${items.length} devices, ${online} online`;
+    box.replaceChildren(items.length === 0 && !wanted?.value
+      ? el("p", {}, "No device yet. Make a one-time token (lapwing permit NAME), then run lapwing-agent enrol on the device.")
+      : el("div", { class: "scroll" }, el("table", { id: "fleet" },
+        el("thead", {}, el("tr", {},
+          ...["Device", "Status", ...(wanted ? ["Region"] : []), "Last seen"].map((title) => el("th", {}, title)),
+          ...["Streams", "Open anomalies"].map((title) => el("th", { class: "num" }, title)),
+          ...["Records", "Outstanding", "Lost"].map((title) => el("th", { class: "num wide" }, title)),
+          el("th", { class: "wide" }, "Agent"))),
+        el("tbody", {}, ...items.map((device) => deviceRow(device, wanted !== null))))));
+    if (!view.contains(box)) {
+      view.replaceChildren(el("h1", {}, "Fleet"), summary, wanted ? el("div", { class: "filters" }, wanted) : "", box);
+    }
+  };
+  await refresh(draw, signal);
 }
 
 function figure(title, value) {

@@ -77,6 +77,15 @@ const reasons = {
 };
 export const reasonText = (reason) => reasons[reason] ?? reason;
 
+/** A choice of regions, where there are others than this one; null where there are none. */
+export function regionChoice(regions, onchange) {
+  if (regions.length === 0) return null;
+  return el("select", { "aria-label": "Region", id: "regions", onchange },
+    el("option", { value: "" }, "All regions"),
+    el("option", { value: "local" }, "This region"),
+    ...regions.map(({ region }) => el("option", { value: region }, region)));
+}
+
 /** One anomaly as a list entry; the same in the live list and in the table of a stream. */
 export function anomalyItem(anomaly) {
   const lasted = anomaly.end ? duration((new Date(anomaly.end) - new Date(anomaly.onset)) / 1000) : "open";
@@ -85,6 +94,7 @@ export function anomalyItem(anomaly) {
       el("span", { class: "title" },
         el("span", { class: "badge" }, reasonText(anomaly.reason)), anomaly.stream),
       el("span", { class: "detail" },
+        (anomaly.region ? `${anomaly.region} · ` : "") +
         `${anomaly.device} · ${clock(anomaly.onset)} · ${lasted} · score ${number(anomaly.peak_score)}`),
       anomaly.text ? el("span", { class: "detail" }, anomaly.text) : null));
 }

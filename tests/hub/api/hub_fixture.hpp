@@ -34,7 +34,8 @@ class HubFixture : public ::testing::Test {
 
   void SetUp() override {
     api_ = std::make_unique<Api>(
-        ApiParts{*store_, feed_, enrolment_, metrics_, [this] { return ingest_ready_.load(); }},
+        ApiParts{*store_, feed_, enrolment_, metrics_, [this] { return ingest_ready_.load(); },
+                 [this] { return peers_; }},
         ApiOptions{.mqtt_host = "hub.example", .mqtt_port = 8883, .failures_max = 5});
     http::Router router;
     api_->add_routes(router);
@@ -153,6 +154,7 @@ class HubFixture : public ::testing::Test {
   Metrics metrics_;
   Feed feed_;
   std::atomic<bool> ingest_ready_{true};
+  std::vector<PeerState> peers_;
   std::map<DeviceKey, std::uint64_t> seq_;
   std::unique_ptr<Store> store_;
   Enrolment enrolment_;

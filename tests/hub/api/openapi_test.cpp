@@ -96,7 +96,7 @@ class Checker {
   static bool has_type(const json& value, const std::string& type) {
     return (type == "string" && value.is_string()) || (type == "null" && value.is_null()) ||
            (type == "object" && value.is_object()) || (type == "array" && value.is_array()) ||
-           (type == "number" && value.is_number()) ||
+           (type == "number" && value.is_number()) || (type == "boolean" && value.is_boolean()) ||
            (type == "integer" && value.is_number_integer());
   }
 
@@ -207,7 +207,9 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
   expect_get("/health/live", "/health/live");
   expect_get("/health/ready", "/health/ready");
   ingest_ready_ = false;
+  peers_ = {PeerState{{"acme", "eu"}, true, std::chrono::seconds(3), "denied"}};
   expect_get("/health/ready", "/health/ready");
+  EXPECT_THAT(get("/health/ready").body, ::testing::HasSubstr(R"("lag_s":3.0,"trouble":"denied")"));
   expect_get("/metrics", "/metrics");
   using http::Method;
   const auto made = post("/api/v1/tokens", admin_, R"({"name":"n","scopes":["read"]})");
