@@ -54,11 +54,18 @@ class Balancer(Part):
             link.sendall(command.encode() + b"\n")
             return b"".join(iter(lambda: link.recv(65536), b"")).decode()
 
-    def _servers(self):
+    def _rows(self, proxy):
         lines = self.ask("show stat").splitlines()
         columns = lines[0].lstrip("# ").split(",")
-        rows = [dict(zip(columns, line.split(","), strict=False)) for line in lines if line.startswith("brokers,")]
-        return {row["svname"]: row for row in rows if row["svname"] != "BACKEND"}
+        rows = [dict(zip(columns, line.split(","), strict=False)) for line in lines if line.startswith(proxy + ",")]
+        return {row["svname"]: row for row in rows}
+
+    def _servers(self):
+        return {name: row for name, row in self._rows("brokers").items() if name != "BACKEND"}
+
+    def new_connections_most(self):
+        """Of devices, in one second, since it was started or its counters were cleared."""
+        return int(self._rows("devices")["FRONTEND"]["rate_max"])
 
     def states(self):
         """replica -> UP, NOLB (gets no new devices), DOWN (with a number while it changes)."""

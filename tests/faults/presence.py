@@ -34,12 +34,16 @@ class Presence:
 
 
 def falsely_offline(changes, living):
-    """What must never be: a connection that is shown offline and goes on. An ended connection never comes back, so one that is online
-    after it was offline was alive meanwhile; so was the newest connection of a device that is offline at the end, and `living`
-    (devices whose agents say that they are connected). Texts, one for each."""
-    found, offline = [], {}
+    """What must never be: a device that is shown offline while it is connected. An ended connection never comes back, so one that is
+    online after it was offline was alive meanwhile; an earlier connection than the newest has no say; and `living` are devices whose
+    agents say at the end that they are connected. Texts, one for each."""
+    found, offline, newest = [], {}, {}
     for device, online, connection in changes:
         if online and offline.get(device) == connection:
             found.append(f"{device}: connection {connection} was shown offline and went on")
+        if not online and newest.get(device, connection) != connection:
+            found.append(f"{device}: shown offline by the end of {connection}, though {newest[device]} had followed")
+        if online:
+            newest[device] = connection
         offline[device] = None if online else connection
     return found + [f"{device}: connected, and shown offline at the end" for device in living if offline.get(device)]

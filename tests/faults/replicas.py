@@ -35,6 +35,7 @@ class Trial:
         self.recoveries = {}  # kind -> for each fault the seconds of each device, the last one last
         self.problems = []
         self.late_wills = 0
+        self.own_recovery = []  # seconds that PostgreSQL took of a recovery
         self.edges = []
 
     # --- what is broken. Each returns since when a device's recovery counts, and what mends it later; None: nothing is left to mend.
@@ -94,6 +95,7 @@ class Trial:
         time.sleep(self.random.uniform(0.2, 2))
         since = time.monotonic()
         self.cluster.postgres.start()
+        self.own_recovery.append(time.monotonic() - since)
         return since, None
 
     def kill_balancer(self, _):
@@ -192,6 +194,9 @@ class Trial:
             each, last = [one for times in faults for one in times], [times[-1] for times in faults]
             print(f"{kind:<10} {len(faults):>5} " + " ".join(f"{percentile(times, share):>6.2f}"
                                                              for times in (each, last) for share in (0.5, 0.99, 1)))
+            if kind == "postgres":
+                print(f"{'':<10} {'':>5} of it PostgreSQL's own recovery: "
+                      f"{percentile(self.own_recovery, 0.5):.2f} p50, {max(self.own_recovery):.2f} worst")
             if max(last) > RECOVERED_S:
                 self.problems.append(f"{kind}: it took up to {max(last):.1f} s until all were back, {RECOVERED_S} are allowed")
 

@@ -3,17 +3,18 @@
 # Injects faults into real processes and prints one table row a case. Usage:
 #   tests/faults/run.sh [CASE...] [--runs N] [--seed S]   see --help for the cases
 #   tests/faults/run.sh replicas [--runs N] [--rate N]    three replicas behind haproxy, one PostgreSQL: each part killed in turn
+#   tests/faults/run.sh herd [--devices N] [--rate N]      thousands of devices lose a replica, then the balancer
 #   tests/faults/run.sh soak [--minutes N] [--rate N]     hours under load, meant for programs built with the asan preset
 # LAPWING_BIN names a folder with built programs; without it the release preset is built first.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${LAPWING_BIN:-}" ]; then
   cmake --preset release >/dev/null
-  cmake --build --preset release --target lapwing-agent lapwing-hub faulty_disk
+  cmake --build --preset release --target lapwing-agent lapwing-hub faulty_disk bench_fleet
 fi
 export PYTHONDONTWRITEBYTECODE=1
 case "${1:-}" in
-  soak | replicas)
+  soak | replicas | herd)
     program=$1
     shift
     exec python3 "tests/faults/$program.py" "$@"
