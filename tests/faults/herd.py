@@ -49,7 +49,7 @@ class Herd:
     def wait_connected(self, seconds):
         def all_there():
             if self.process.poll() is not None:
-                raise RuntimeError(f"bench_fleet ended: {(self.cluster.dir / 'bench_fleet.log').read_text()[-2000:]}")
+                raise RuntimeError(f"bench_fleet ended with {self.process.returncode}: {(self.cluster.dir / 'bench_fleet.log').read_text()[-500:]}")
             return self.connected() >= self.options.devices
 
         wait_for(all_there, seconds, f"{self.options.devices} devices are connected")

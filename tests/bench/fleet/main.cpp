@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <sys/resource.h>
@@ -187,6 +188,7 @@ void add_listen(CLI::App& app, int& code) {
 
 int run_program(int argc, char** argv) {
   raise_open_files();
+  std::signal(SIGPIPE, SIG_IGN);  // writing to a balancer that was killed is an error of one device
   CLI::App app("Thousands of simulated devices against a real hub.");
   app.require_subcommand(1);
   int code = 0;
