@@ -19,9 +19,10 @@ struct Connected {
 struct Lost {
   Error reason;
 };
-using UplinkEvent = std::variant<Connected, Lost, wire::Welcome, wire::Ack>;
+using UplinkEvent =
+    std::variant<Connected, Lost, wire::Welcome, wire::Ack, wire::Command, wire::Desired>;
 
-/// Bound: kAnswersMax answers of the hub, each of a few KiB at most (the codec's limits); further
+/// Bound: kAnswersMax messages of the hub, each of a few KiB at most (the codec's limits); further
 /// ones are refused: the hub is asked again. That a connection was made or lost is never refused:
 /// what came before a loss counts no more and goes, so there are two of them at most. Threads: one
 /// object is used from one thread at a time.

@@ -13,7 +13,11 @@
 #include "shared/trust/certificate.hpp"
 #include "shared/wire/codec.hpp"
 #include "shared/wire/frame.hpp"
+#include "shared/wire/settings.hpp"
 
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <optional>
@@ -46,7 +50,10 @@ struct Instruments {
                           "Answers of the hub beyond the queue's bound")),
         refused(m.counter("uplink_sends_refused_total",
                           "Messages the connection did not take: not connected, or too many under "
-                          "way; what they carried is sent again")) {}
+                          "way; what they carried is sent again")),
+        commands(m.counter("uplink_commands_total", "Commands of the hub, repeated ones included")),
+        unreadable(
+            m.counter("uplink_unreadable_total", "Messages of the hub that cannot be read")) {}
   Gauge& connected;
   Gauge& backlog;
   Counter& batches;
@@ -59,6 +66,8 @@ struct Instruments {
   Counter& probes;
   Counter& dropped;
   Counter& refused;
+  Counter& commands;
+  Counter& unreadable;
 };
 
 std::vector<std::uint32_t> priorities_of(const std::vector<HubEndpoint>& hubs) {
@@ -75,6 +84,23 @@ std::vector<Gauge*> gauges_of(const std::vector<HubEndpoint>& hubs, Metrics& met
                                     {{"hub", hub.name()}}));
   }
   return gauges;
+}
+
+constexpr std::int64_t kLeaveWithinMs = 5'000;
+constexpr std::int64_t kLeaveWithinMsMax = 600'000;
+
+/// `{"within_ms": 5000}`; without arguments the standard.
+Result<std::int64_t> leave_within(std::string_view arguments) {
+  if (arguments.empty()) return kLeaveWithinMs;
+  const auto json = nlohmann::json::parse(arguments, nullptr, false);
+  if (!json.is_object()) return Error{Errc::bad_input, "the arguments are no JSON object"};
+  const auto at = json.find("within_ms");
+  if (at == json.end()) return kLeaveWithinMs;
+  if (!at->is_number_integer() || at->get<std::int64_t>() < 0 ||
+      at->get<std::int64_t>() > kLeaveWithinMsMax) {
+    return Error{Errc::bad_input, "within_ms: a whole number from 0 to 600000 is wanted"};
+  }
+  return at->get<std::int64_t>();
 }
 
 sync::AgentLimits limits_of(const UplinkConfig& config) {
@@ -109,13 +135,26 @@ class Uplink::Impl {
         instance_id_(random_id()),
         started_(now()),
         agent_(limits_of(config), position_of(outbox.position()), random_u64()),
+        status_interval_(config.status_interval),
         chooser_(priorities_of(hubs_), {config.failover_after, config.failback_after}, random_u64(),
                  ticks_now()),
         client_(options(hubs_.front()), handlers()) {
     client_.subscribe({{wire::down_filter(identity_), 1}});
+    desk_.on("reconnect", [this](std::string_view arguments) { return leave(arguments); });
+    desk_.on("report_status", [this](std::string_view) -> Result<std::string> {
+      next_status_ = ticks_now();
+      return std::string("reported");
+    });
   }
 
-  ~Impl() { stop(); }
+  ~Impl() {
+    stop();
+    log::override_level(std::nullopt);
+  }
+
+  void on_command(std::string kind, CommandDesk::Handler handler) {
+    desk_.on(std::move(kind), std::move(handler));
+  }
 
   Result<void> start() {
     for (const auto& hub : hubs_) {
@@ -221,16 +260,30 @@ class Uplink::Impl {
     thread_local wire::FrameReader reader(
         {.frame_bytes_max = 64 * 1024, .body_bytes_max = 64 * 1024});
     const auto body = reader.open(message.payload);
-    if (!body) return log::warn("answer of the hub unreadable", {body.error()});
-    if (topic->channel == wire::Channel::welcome) {
-      auto welcome = wire::decode_welcome(*body);
-      if (!welcome) return log::warn("welcome unreadable", {welcome.error()});
-      post(std::move(*welcome));
-    } else if (topic->channel == wire::Channel::ack) {
-      auto ack = wire::decode_ack(*body);
-      if (!ack) return log::warn("acknowledgement unreadable", {ack.error()});
-      post(std::move(*ack));
+    if (!body) return unreadable("message of the hub unreadable", body.error());
+    switch (topic->channel) {
+      case wire::Channel::welcome:
+        return post_read(wire::decode_welcome(*body), "welcome unreadable");
+      case wire::Channel::ack:
+        return post_read(wire::decode_ack(*body), "acknowledgement unreadable");
+      case wire::Channel::command:
+        return post_read(wire::decode_command(*body), "command unreadable");
+      case wire::Channel::desired:
+        return post_read(wire::decode_desired(*body), "desired settings unreadable");
+      default:
+        return;
     }
+  }
+
+  void unreadable(const char* what, const Error& error) {
+    meters_.unreadable.add();
+    log::warn(what, {error});
+  }
+
+  template <class Message>
+  void post_read(Result<Message> message, const char* problem) {
+    if (!message) return unreadable(problem, message.error());
+    post(*std::move(message));
   }
 
   void post(UplinkEvent event) {
@@ -251,8 +304,8 @@ class Uplink::Impl {
     std::unique_lock lock(mutex_);
     set_state("connecting", "");
     while (!stopping_) {
-      const Ticks until =
-          std::min({timer_.value_or(Ticks::max()), next_status_, chooser_.wake_at()});
+      const Ticks until = std::min({timer_.value_or(Ticks::max()), leave_at_.value_or(Ticks::max()),
+                                    next_status_, chooser_.wake_at()});
       const auto ready = [this] {
         return stopping_ || chosen_ || probed_ || !events_.empty() || committed_ > told_;
       };
@@ -277,6 +330,10 @@ class Uplink::Impl {
       }
       if (at >= next_status_) send_status(true);
       choose();
+      if (leave_at_ && at >= *leave_at_) {
+        leave_at_.reset();
+        client_.reconnect("the hub asked for another connection");
+      }
       lock.lock();
       publish_figures();
     }
@@ -341,6 +398,7 @@ class Uplink::Impl {
 
   void handle(Lost& event) {
     live_connection_.clear();
+    leave_at_.reset();
     next_status_ = Ticks::max();
     timer_.reset();
     log::warn("uplink has no hub, trying again", {event.reason});
@@ -383,6 +441,41 @@ class Uplink::Impl {
 
   void handle(wire::Ack& ack) { carry_out(agent_.acked(ack, ticks_now())); }
 
+  void handle(wire::Command& command) {
+    if (live_connection_.empty()) return;  // of a connection that has ended; it comes again
+    meters_.commands.add();
+    log::info("command of the hub", {{"kind", command.kind}, {"id", command.id}});
+    auto answer = desk_.take(command, now());
+    if (!answer) return;
+    answer->connection_id = live_connection_;
+    publish(wire::Channel::result, wire::encode(*answer));
+  }
+
+  /// A random moment for each device: a replica's do not come to the others all at once.
+  Result<std::string> leave(std::string_view arguments) {
+    const auto within = leave_within(arguments);
+    if (!within) return within.error();
+    const auto after = random_u64() % (static_cast<std::uint64_t>(*within) + 1);
+    leave_at_ = ticks_now() + std::chrono::milliseconds(after);
+    return "leaves within " + std::to_string(*within) + " ms";
+  }
+
+  /// Replaces what was desired before: what is absent is as configured.
+  void handle(wire::Desired& desired) {
+    auto read = wire::read_settings(desired.document);
+    const auto& settings = read.settings;
+    agent_.set_pace(settings.pace_bytes_per_second.value_or(config_.pace_bytes_per_second));
+    status_interval_ = settings.status_interval.value_or(config_.status_interval);
+    std::optional<log::Level> level;
+    if (settings.log_level) level = log::level_from(*settings.log_level).value();
+    log::override_level(level);
+    desired_version_ = desired.version;
+    desired_problem_ = std::move(read.problem);
+    log::info("settings of the hub",
+              {{"version", desired_version_}, {"problem", desired_problem_}});
+    next_status_ = ticks_now();
+  }
+
   void carry_out(sync::Actions actions) {
     // An action may bring more (a batch that was sent allows the next); order is kept.
     not_kept_ = false;
@@ -407,6 +500,7 @@ class Uplink::Impl {
     hello.forked = greeting.forked;
     hello.check_seq = greeting.check_seq;
     hello.check_hash = greeting.check_hash;
+    hello.desired_version = desired_version_;
     publish(wire::Channel::hello, wire::encode(hello));
     return {};
   }
@@ -502,7 +596,10 @@ class Uplink::Impl {
   }
 
   void send_status(bool online) {
-    if (live_connection_.empty()) return;
+    if (live_connection_.empty()) {
+      next_status_ = Ticks::max();
+      return;
+    }
     wire::Status status;
     status.connection_id = live_connection_;
     status.online = online;
@@ -513,9 +610,11 @@ class Uplink::Impl {
     status.outbox_records = outbox.records;
     status.outbox_bytes = outbox.bytes;
     status.produced_seq = outbox.next_seq - 1;
+    status.desired_version = desired_version_;
+    status.desired_problem = desired_problem_;
     if (fill_status_) fill_status_(status);
     publish(wire::Channel::status, wire::encode(status));
-    next_status_ = ticks_now() + config_.status_interval;
+    next_status_ = ticks_now() + status_interval_;
   }
 
   std::string hub_name() const {
@@ -570,6 +669,11 @@ class Uplink::Impl {
   std::uint64_t told_ = 0;
   bool not_kept_ = false;  ///< an epoch could not be stored
   std::uint64_t acked_ = 0;
+  CommandDesk desk_;
+  std::optional<Ticks> leave_at_;  ///< then this connection is given up for another
+  Micros status_interval_;
+  std::uint64_t desired_version_ = 0;
+  std::string desired_problem_;
 
   std::string connection_id_;      // of the client's thread
   std::uint64_t connections_ = 0;  // likewise: how many there were
@@ -617,5 +721,8 @@ Result<void> Uplink::start() { return impl_->start(); }
 void Uplink::stop() { impl_->stop(); }
 UplinkFigures Uplink::figures() const { return impl_->figures(); }
 const wire::Identity& Uplink::identity() const { return impl_->identity(); }
+void Uplink::on_command(std::string kind, CommandDesk::Handler handler) {
+  impl_->on_command(std::move(kind), std::move(handler));
+}
 
 }  // namespace lapwing::agent

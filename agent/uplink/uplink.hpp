@@ -4,6 +4,7 @@
 #pragma once
 
 #include "agent/outbox/outbox.hpp"
+#include "agent/uplink/command_desk.hpp"
 #include "agent/uplink/config.hpp"
 #include "shared/base/result.hpp"
 #include "shared/wire/messages.hpp"
@@ -54,6 +55,10 @@ class Uplink {
   void stop();
   [[nodiscard]] UplinkFigures figures() const;
   [[nodiscard]] const wire::Identity& identity() const;
+
+  /// What the device does at the hub's command of this kind, on the uplink's thread: it must not
+  /// block. `reconnect` and `report_status` are there already. Before start().
+  void on_command(std::string kind, CommandDesk::Handler handler);
 
  private:
   class Impl;

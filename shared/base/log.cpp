@@ -102,6 +102,8 @@ struct State {
   std::atomic<Level> level{Level::info};
   std::atomic<Format> format{Format::logfmt};
   Mutex mutex;
+  Level configured LAPWING_GUARDED_BY(mutex) = Level::info;
+  std::optional<Level> overriding LAPWING_GUARDED_BY(mutex);
   std::unordered_map<std::string, Repeats> repeats LAPWING_GUARDED_BY(mutex);
   std::shared_ptr<spdlog::logger> logger;
 
@@ -147,8 +149,18 @@ Field::Field(std::string_view name, double number) : key(name), quoted(!std::isf
 }
 
 void configure(Level level, Format format) {
-  state().level = level;
-  state().format = format;
+  State& log = state();
+  log.format = format;
+  const MutexLock lock(log.mutex);
+  log.configured = level;
+  log.level = log.overriding.value_or(level);
+}
+
+void override_level(std::optional<Level> level) {
+  State& log = state();
+  const MutexLock lock(log.mutex);
+  log.overriding = level;
+  log.level = level.value_or(log.configured);
 }
 
 Result<Level> level_from(std::string_view text) {

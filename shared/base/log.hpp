@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -40,6 +41,9 @@ struct Field {
 /// Sets level and format for the whole process. Before the first call: info, logfmt.
 /// Threads: safe at any time.
 void configure(Level level, Format format);
+/// Another level than the configured one, until nullopt is given; configure() does not end it.
+/// Threads: safe at any time.
+void override_level(std::optional<Level> level);
 /// `debug`, `info`, `warn` or `error`. Errors: bad_config.
 Result<Level> level_from(std::string_view text);
 Result<Format> format_from(std::string_view text);

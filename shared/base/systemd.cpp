@@ -10,6 +10,10 @@ namespace lapwing::systemd {
 
 void ready() { sd_notify(0, "READY=1"); }
 void stopping() { sd_notify(0, "STOPPING=1"); }
+void stopping(Micros at_most) {
+  const auto text = "STOPPING=1\nEXTEND_TIMEOUT_USEC=" + std::to_string(at_most.count());
+  sd_notify(0, text.c_str());
+}
 void reloading() { sd_notify(0, "RELOADING=1"); }
 void status(std::string_view text) { sd_notify(0, ("STATUS=" + std::string(text)).c_str()); }
 void watchdog() { sd_notify(0, "WATCHDOG=1"); }

@@ -11,6 +11,8 @@ namespace lapwing::systemd {
 
 void ready();
 void stopping();
+/// As stopping(), and that it may take so long: longer than TimeoutStopSec is no failure then.
+void stopping(Micros at_most);
 void reloading();
 /// One line for `systemctl status`.
 void status(std::string_view text);

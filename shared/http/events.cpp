@@ -22,6 +22,7 @@ std::string format_event(const Event& event) {
   out.reserve(event.data.size() + 64);
   if (!event.id.empty()) append_field(out, "id", event.id);
   if (!event.name.empty()) append_field(out, "event", event.name);
+  if (event.retry_ms) append_field(out, "retry", std::to_string(*event.retry_ms));
   if (!event.data.empty()) {
     std::string_view rest = event.data;
     for (;;) {

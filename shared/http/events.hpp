@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,8 @@ struct Event {
   std::string id;
   std::string name;  ///< the `event:` field
   std::string data;
+  /// How long the reader is to wait before it connects again, in milliseconds.
+  std::optional<std::uint32_t> retry_ms = std::nullopt;
 };
 /// As it goes over the line, empty line included. Line breaks in `data` are kept, elsewhere
 /// dropped.

@@ -113,6 +113,7 @@ Response Router::answer(Request& request) const {
     return (*match->handler)(request);
   }
   if (match->allowed.empty()) {
+    if (otherwise_) return otherwise_(request);
     return problem(404, "nothing is served at this address", request.path);
   }
   const auto allow = allow_header(std::move(match->allowed));

@@ -39,6 +39,9 @@ class Router {
   /// Each file at its path, `index.html` also at its folder. With ETag; not cached unchecked.
   void add_files(std::span<const StaticFile> files);
 
+  /// Answers what no route is for, in place of 404.
+  void otherwise(Handler handler) { otherwise_ = std::move(handler); }
+
   /// In the order they were added.
   [[nodiscard]] const std::vector<RouteInfo>& routes() const noexcept { return infos_; }
 
@@ -60,6 +63,7 @@ class Router {
   };
   std::vector<RouteInfo> infos_;
   std::vector<Route> routes_;  ///< parallel to infos_
+  Handler otherwise_;
 };
 
 }  // namespace lapwing::http

@@ -121,6 +121,10 @@ class Agent {
   /// A message of a SendLive has left: the backlog waits for what it took of the pace.
   void sent_live(std::size_t bytes, Ticks now);
   Actions timer(Ticks now);
+  /// Replaces the limit's pace; what waits by the old one waits on.
+  void set_pace(std::uint64_t bytes_per_second) {
+    limits_.pace_bytes_per_second = bytes_per_second;
+  }
 
   [[nodiscard]] std::uint64_t watermark() const noexcept { return watermark_; }
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }

@@ -28,11 +28,17 @@ inline constexpr std::size_t kRecordBytesMax = std::size_t{256} << 10;
 [[nodiscard]] std::string encode(const Welcome& welcome);
 [[nodiscard]] std::string encode(const Ack& ack);
 [[nodiscard]] std::string encode(const Status& status);
+[[nodiscard]] std::string encode(const Command& command);
+[[nodiscard]] std::string encode(const CommandResult& result);
+[[nodiscard]] std::string encode(const Desired& desired);
 [[nodiscard]] std::string encode(const RecordBatch& batch);
 Result<Hello> decode_hello(std::string_view bytes);
 Result<Welcome> decode_welcome(std::string_view bytes);
 Result<Ack> decode_ack(std::string_view bytes);
 Result<Status> decode_status(std::string_view bytes);
+Result<Command> decode_command(std::string_view bytes);
+Result<CommandResult> decode_command_result(std::string_view bytes);
+Result<Desired> decode_desired(std::string_view bytes);
 /// Entries' payloads are not looked into: see decode_record.
 Result<RecordBatch> decode_batch(std::string_view bytes);
 

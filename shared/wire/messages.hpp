@@ -148,6 +148,7 @@ struct Hello {
   bool forked = false;          ///< a welcome's known_hash was not that of the record at known_seq
   std::uint64_t check_seq = 0;  ///< the hub is to compare its record there; 0: none
   std::uint64_t check_hash = 0;
+  std::uint64_t desired_version = 0;  ///< of the settings it runs with; 0: its own only
 };
 
 enum class HelloOutcome : std::uint8_t {
@@ -192,7 +193,33 @@ struct Status {
   std::uint64_t outbox_records = 0;
   std::uint64_t outbox_bytes = 0;
   std::uint64_t quarantined_total = 0;
-  std::uint64_t produced_seq = 0;  ///< highest seq committed: with the watermark, the ledger
+  std::uint64_t produced_seq = 0;     ///< highest seq committed: with the watermark, the ledger
+  std::uint64_t desired_version = 0;  ///< of the settings it runs with; 0: its own only
+  std::string desired_problem;        ///< what of them it could not apply; empty: all is applied
+};
+
+/// What an operator, or the hub itself, wants a device to do. Sent until it is answered: a device
+/// does each id once, and answers again what it answered before.
+struct Command {
+  std::uint64_t id = 0;  ///< of the device, grows; 0: nobody waits for an answer
+  std::string kind;
+  std::string arguments;        ///< a JSON object; empty: none
+  std::optional<Time> expires;  ///< not to be begun afterwards
+};
+
+enum class CommandState : std::uint8_t { done = 1, failed = 2 };
+
+struct CommandResult {
+  std::string connection_id;
+  std::uint64_t id = 0;
+  CommandState state = CommandState::failed;
+  std::string result;  ///< a few words, or JSON; failed: why
+};
+
+/// Settings the device is to run with until it is told other ones; they replace earlier ones.
+struct Desired {
+  std::uint64_t version = 0;  ///< grows with each change
+  std::string document;       ///< a JSON object (shared/wire/settings.hpp)
 };
 
 }  // namespace lapwing::wire

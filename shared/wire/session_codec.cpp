@@ -42,7 +42,7 @@ std::string encode(const Hello& hello) {
       builder, kMessageVersion, hello.connection_id.c_str(), hello.instance_id.c_str(),
       hello.database_id.c_str(), hello.epoch, hello.next_seq, hello.acked_seq, hello.acked_hash,
       hello.agent_version.c_str(), to_micros(hello.sent), hello.forked, hello.check_seq,
-      hello.check_hash);
+      hello.check_hash, hello.desired_version);
   return finish(builder, fbs::SessionMessage::Hello, message);
 }
 
@@ -69,8 +69,33 @@ std::string encode(const Status& status) {
       builder, kMessageVersion, status.connection_id.c_str(), status.online,
       status.agent_version.c_str(), to_micros(status.started), to_micros(status.sent),
       status.streams, status.readings_total, status.anomalies_open, status.outbox_records,
-      status.outbox_bytes, status.quarantined_total, status.produced_seq);
+      status.outbox_bytes, status.quarantined_total, status.produced_seq, status.desired_version,
+      status.desired_problem.empty() ? nullptr : status.desired_problem.c_str());
   return finish(builder, fbs::SessionMessage::Status, message);
+}
+
+std::string encode(const Command& command) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto message =
+      fbs::CreateCommandDirect(builder, kMessageVersion, command.id, command.kind.c_str(),
+                               command.arguments.empty() ? nullptr : command.arguments.c_str(),
+                               command.expires ? to_micros(*command.expires) : 0);
+  return finish(builder, fbs::SessionMessage::Command, message);
+}
+
+std::string encode(const CommandResult& result) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto message = fbs::CreateCommandResultDirect(
+      builder, kMessageVersion, result.connection_id.c_str(), result.id,
+      static_cast<std::uint8_t>(result.state), result.result.c_str());
+  return finish(builder, fbs::SessionMessage::CommandResult, message);
+}
+
+std::string encode(const Desired& desired) {
+  flatbuffers::FlatBufferBuilder builder;
+  const auto message =
+      fbs::CreateDesiredDirect(builder, kMessageVersion, desired.version, desired.document.c_str());
+  return finish(builder, fbs::SessionMessage::Desired, message);
 }
 
 Result<Hello> decode_hello(std::string_view bytes) {
@@ -88,6 +113,7 @@ Result<Hello> decode_hello(std::string_view bytes) {
     message.forked = table.forked();
     message.check_seq = table.check_seq();
     message.check_hash = table.check_hash();
+    message.desired_version = table.desired_version();
     return message;
   });
   if (hello && (hello->next_seq == 0 || hello->acked_seq >= hello->next_seq)) {
@@ -144,8 +170,45 @@ Result<Status> decode_status(std::string_view bytes) {
     message.outbox_bytes = table.outbox_bytes();
     message.quarantined_total = table.quarantined_total();
     message.produced_seq = table.produced_seq();
+    message.desired_version = table.desired_version();
+    message.desired_problem = texts.sentence(table.desired_problem(), "problem with settings");
     return message;
   });
+}
+
+Result<Command> decode_command(std::string_view bytes) {
+  return read_session<fbs::Command, Command>(bytes, "command", [](const auto& table, Texts& texts) {
+    Command message;
+    message.id = table.id();
+    message.kind = texts.name(table.kind(), "kind");
+    message.arguments = texts.sentence(table.arguments(), "arguments");
+    if (table.expires_us() != 0) message.expires = from_micros(table.expires_us());
+    return message;
+  });
+}
+
+Result<CommandResult> decode_command_result(std::string_view bytes) {
+  auto result = read_session<fbs::CommandResult, CommandResult>(
+      bytes, "command's result", [](const auto& table, Texts& texts) {
+        CommandResult message;
+        message.connection_id = texts.name(table.connection_id(), "connection id");
+        message.id = table.id();
+        message.state = static_cast<CommandState>(table.state());
+        message.result = texts.sentence(table.result(), "result");
+        return message;
+      });
+  if (result && (result->state < CommandState::done || result->state > CommandState::failed)) {
+    return Error{Errc::unsupported, "command's result: a state this program does not know"};
+  }
+  return result;
+}
+
+Result<Desired> decode_desired(std::string_view bytes) {
+  return read_session<fbs::Desired, Desired>(
+      bytes, "desired settings", [](const auto& table, Texts& texts) {
+        return Desired{.version = table.revision(),
+                       .document = texts.sentence(table.document(), "document")};
+      });
 }
 
 }  // namespace lapwing::wire

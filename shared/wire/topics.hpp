@@ -30,7 +30,8 @@ enum class Channel : std::uint8_t {
   records,
   report,
   fetch,
-  status,  // up
+  status,
+  result,  // up
   welcome,
   ack,
   desired,

@@ -56,6 +56,9 @@ int main(int argc, char** argv) {
   write("welcome", frames.seal(encode(welcome)));
   write("ack", encode(Ack{3, 20, "7-c"}));
   write("status", encode(Status{}));
+  write("command", encode(Command{7, "reconnect", R"({"within_ms":5000})", Time(Micros(1))}));
+  write("command-result", encode(CommandResult{"7-c", 7, CommandState::done, "fine"}));
+  write("desired", encode(Desired{3, R"({"pace_bytes_per_second":4096})"}));
   write("batch", encode(batch));
   write("batch-framed", frames.seal(encode(batch)));
   write("anomaly", one);

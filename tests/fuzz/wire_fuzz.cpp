@@ -25,6 +25,9 @@ void every_message(std::string_view body) {
   again(&decode_welcome, body);
   again(&decode_ack, body);
   again(&decode_status, body);
+  again(&decode_command, body);
+  again(&decode_command_result, body);
+  again(&decode_desired, body);
   const auto batch = decode_batch(body);
   if (batch) {
     fuzz::require(batch->entries.size() <= kEntriesMax, "a batch is bounded");

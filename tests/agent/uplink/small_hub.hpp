@@ -47,6 +47,7 @@ class SmallHub {
     std::set<std::uint64_t> live;  ///< seqs that came as live copies
     std::vector<wire::Hello> hellos;
     std::vector<wire::Status> statuses;
+    std::vector<wire::CommandResult> results;
     std::uint64_t batches = 0;
     std::size_t frame_bytes_max = 0;
     bool conflict = false;  ///< one key, two contents
@@ -63,6 +64,11 @@ class SmallHub {
   [[nodiscard]] sync::DeviceSyncState state() const {
     const std::lock_guard lock(mutex_);
     return state_;
+  }
+  /// To the device that spoke last.
+  void say(wire::Channel channel, const std::string& body) {
+    const std::lock_guard lock(mutex_);
+    answer(channel, body);
   }
   bool has_rows(std::size_t count) {
     return eventually([&] {
@@ -102,6 +108,8 @@ class SmallHub {
       }
       case wire::Channel::status:
         return heard_.statuses.push_back(*wire::decode_status(*body));
+      case wire::Channel::result:
+        return heard_.results.push_back(*wire::decode_command_result(*body));
       default:
         return;
     }

@@ -374,5 +374,89 @@ TEST(UplinkConfig, NamesWhatIsOutOfRange) {
   EXPECT_EQ(document.finish().size(), 5U);
 }
 
+TEST_F(UplinkOnABroker, DoesEachCommandOnceAndAnswersAgain) {
+  start_uplink();
+  ASSERT_TRUE(in_state("streaming"));
+  const auto answers = [&](std::size_t count) {
+    return eventually([&] { return hub_->heard().results.size() >= count; });
+  };
+  const wire::Command command{.id = 7, .kind = "report_status"};
+  hub_->say(wire::Channel::command, wire::encode(command));
+  ASSERT_TRUE(answers(1));
+  EXPECT_EQ(hub_->heard().results[0].id, 7U);
+  EXPECT_EQ(hub_->heard().results[0].state, wire::CommandState::done);
+  EXPECT_EQ(hub_->heard().results[0].connection_id, hub_->state().connection_id);
+  hub_->say(wire::Channel::command, wire::encode(command));
+  ASSERT_TRUE(answers(2));
+  hub_->say(wire::Channel::command, "damaged");
+  hub_->say(wire::Channel::command, wire::encode(wire::Command{.id = 8, .kind = "reboot"}));
+  ASSERT_TRUE(answers(3));
+  EXPECT_EQ(hub_->heard().results[2].state, wire::CommandState::failed);
+  EXPECT_THAT(hub_->heard().results[2].result, HasSubstr("reboot"));
+  hub_->say(
+      wire::Channel::command,
+      wire::encode(wire::Command{.id = 9, .kind = "reconnect", .arguments = "{\"within_ms\":-1}"}));
+  ASSERT_TRUE(answers(4));
+  EXPECT_EQ(hub_->heard().results[3].state, wire::CommandState::failed);
+  EXPECT_EQ(hub_->heard().hellos.size(), 1U);
+  hub_->say(wire::Channel::command,
+            wire::encode(wire::Command{.kind = "reconnect", .arguments = "{\"within_ms\":50}"}));
+  ASSERT_TRUE(eventually([&] { return hub_->heard().hellos.size() == 2; }));
+  ASSERT_TRUE(in_state("streaming"));
+  commit(10);
+  ASSERT_TRUE(drained());
+  EXPECT_EQ(hub_->heard().results.size(), 4U) << "of id 0 nobody wants an answer";
+}
+
+TEST_F(UplinkOnABroker, RunsWithTheSettingsItIsGivenAndReportsThem) {
+  config_.status_interval = std::chrono::minutes(10);
+  start_uplink();
+  ASSERT_TRUE(in_state("streaming"));
+  const auto reported = [&](std::uint64_t version) {
+    return eventually([&] {
+      const auto heard = hub_->heard();
+      return !heard.statuses.empty() && heard.statuses.back().desired_version == version;
+    });
+  };
+  hub_->say(wire::Channel::desired,
+            wire::encode(wire::Desired{3, R"({"status_interval":"1s","colour":"red"})"}));
+  ASSERT_TRUE(reported(3));
+  EXPECT_THAT(hub_->heard().statuses.back().desired_problem, HasSubstr("colour"));
+  const auto before = hub_->heard().statuses.size();
+  EXPECT_TRUE(eventually([&] { return hub_->heard().statuses.size() >= before + 2; }))
+      << "every second now";
+  hub_->say(wire::Channel::desired, wire::encode(wire::Desired{4, "{}"}));
+  ASSERT_TRUE(reported(4));
+  EXPECT_EQ(hub_->heard().statuses.back().desired_problem, "");
+  hub_->say(wire::Channel::command,
+            wire::encode(wire::Command{.kind = "reconnect", .arguments = "{\"within_ms\":50}"}));
+  ASSERT_TRUE(eventually([&] { return hub_->heard().hellos.size() == 2; }));
+  EXPECT_EQ(hub_->heard().hellos.back().desired_version, 4U) << "not to be sent again";
+}
+
+TEST(CommandDesk, RemembersABoundedNumberOfAnswers) {
+  CommandDesk desk;
+  int done = 0;
+  desk.on("x", [&](std::string_view) -> Result<std::string> {
+    ++done;
+    return std::string(10'000, 'a') + "\xc3\xa4";
+  });
+  const auto at = now();
+  EXPECT_EQ(desk.take({.id = 1, .kind = "x"}, at)->result.size(), wire::kTextBytesMax);
+  EXPECT_EQ(desk.take({.id = 1, .kind = "x"}, at)->state, wire::CommandState::done);
+  EXPECT_EQ(done, 1);
+  EXPECT_FALSE(desk.take({.id = 0, .kind = "x"}, at));
+  EXPECT_FALSE(desk.take({.id = 0, .kind = "x"}, at));
+  EXPECT_EQ(done, 3);
+  EXPECT_EQ(desk.take({.id = 2, .kind = "x", .expires = at}, at)->state,
+            wire::CommandState::failed);
+  for (std::uint64_t id = 3; id < 3 + CommandDesk::kRememberedMax; ++id) {
+    EXPECT_TRUE(desk.take({.id = id, .kind = "x"}, at));
+  }
+  const auto before = done;
+  EXPECT_TRUE(desk.take({.id = 1, .kind = "x"}, at));
+  EXPECT_EQ(done, before + 1) << "the oldest was forgotten: kinds stand it";
+}
+
 }  // namespace
 }  // namespace lapwing::agent

@@ -53,6 +53,12 @@ std::vector<Kind> kinds() {
   all.push_back(
       kind("status", samples::status(), encode(samples::status()), g::kStatus, decode_status));
   all.push_back(kind("batch", samples::batch(), encode(samples::batch()), g::kBatch, decode_batch));
+  all.push_back(
+      kind("command", samples::command(), encode(samples::command()), g::kCommand, decode_command));
+  all.push_back(kind("command result", samples::command_result(), encode(samples::command_result()),
+                     g::kCommandResult, decode_command_result));
+  all.push_back(
+      kind("desired", samples::desired(), encode(samples::desired()), g::kDesired, decode_desired));
   const std::string_view records[] = {g::kAnomaly, g::kSummary, g::kLoss, g::kModelReport};
   for (std::size_t i = 0; i < samples::bodies().size(); ++i) {
     const RecordBody body = samples::bodies()[i];
@@ -102,7 +108,12 @@ TEST(WireCodec, ReadsTheBytesOfTheFirstReleaseForEver) {
 TEST(WireCodec, CarriesTheFieldsAddedSince) {
   Hello hello = samples::hello();
   hello.forked = true;
+  hello.desired_version = 9;
   EXPECT_TRUE(samples::same(*decode_hello(encode(hello)), hello));
+  Status status = samples::status();
+  status.desired_version = 9;
+  status.desired_problem = "log_level: unknown";
+  EXPECT_TRUE(samples::same(*decode_status(encode(status)), status));
   Welcome welcome = samples::welcome();
   welcome.known_seq = 77;
   welcome.known_hash = std::numeric_limits<std::uint64_t>::max();

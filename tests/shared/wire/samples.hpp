@@ -46,6 +46,19 @@ inline Status status() {
           .quarantined_total = 2,
           .produced_seq = 1'478};
 }
+inline Command command() {
+  return {.id = 12,
+          .kind = "reconnect",
+          .arguments = R"({"within_ms":5000})",
+          .expires = from_micros(1'795'000'000'000'004)};
+}
+inline CommandResult command_result() {
+  return {.connection_id = "3-c0ffee",
+          .id = 12,
+          .state = CommandState::done,
+          .result = "leaves within 5000 ms"};
+}
+inline Desired desired() { return {.version = 4, .document = R"({"pace_bytes_per_second":4096})"}; }
 inline AnomalyRecord anomaly() {
   return {.id = 0xfeed,
           .phase = Phase::closed,
@@ -96,7 +109,8 @@ inline bool same(const Hello& a, const Hello& b) {
   return a.connection_id == b.connection_id && a.instance_id == b.instance_id &&
          a.database_id == b.database_id && a.epoch == b.epoch && a.next_seq == b.next_seq &&
          a.acked_seq == b.acked_seq && a.acked_hash == b.acked_hash &&
-         a.agent_version == b.agent_version && a.sent == b.sent && a.forked == b.forked;
+         a.agent_version == b.agent_version && a.sent == b.sent && a.forked == b.forked &&
+         a.desired_version == b.desired_version;
 }
 inline bool same(const Welcome& a, const Welcome& b) {
   return a.connection_id == b.connection_id && a.outcome == b.outcome && a.epoch == b.epoch &&
@@ -113,7 +127,18 @@ inline bool same(const Status& a, const Status& b) {
          a.streams == b.streams && a.readings_total == b.readings_total &&
          a.anomalies_open == b.anomalies_open && a.outbox_records == b.outbox_records &&
          a.outbox_bytes == b.outbox_bytes && a.quarantined_total == b.quarantined_total &&
-         a.produced_seq == b.produced_seq;
+         a.produced_seq == b.produced_seq && a.desired_version == b.desired_version &&
+         a.desired_problem == b.desired_problem;
+}
+inline bool same(const Command& a, const Command& b) {
+  return a.id == b.id && a.kind == b.kind && a.arguments == b.arguments && a.expires == b.expires;
+}
+inline bool same(const CommandResult& a, const CommandResult& b) {
+  return a.connection_id == b.connection_id && a.id == b.id && a.state == b.state &&
+         a.result == b.result;
+}
+inline bool same(const Desired& a, const Desired& b) {
+  return a.version == b.version && a.document == b.document;
 }
 inline bool same(const AnomalyRecord& a, const AnomalyRecord& b) {
   if (a.contributions.size() != b.contributions.size()) return false;

@@ -8,9 +8,9 @@
 namespace lapwing::wire {
 namespace {
 
-constexpr Channel kAll[] = {Channel::hello,  Channel::records, Channel::report, Channel::fetch,
-                            Channel::status, Channel::welcome, Channel::ack,    Channel::desired,
-                            Channel::chunk,  Channel::command};
+constexpr Channel kAll[] = {Channel::hello,   Channel::records, Channel::report,  Channel::fetch,
+                            Channel::status,  Channel::result,  Channel::welcome, Channel::ack,
+                            Channel::desired, Channel::chunk,   Channel::command};
 
 TEST(WireTopics, AreThoseOfTheProtocol) {
   const Identity who{"plant1", "edge-1"};
@@ -19,6 +19,7 @@ TEST(WireTopics, AreThoseOfTheProtocol) {
   EXPECT_EQ(topic(who, Channel::report), "lapwing/v1/plant1/edge-1/up/report");
   EXPECT_EQ(topic(who, Channel::fetch), "lapwing/v1/plant1/edge-1/up/fetch");
   EXPECT_EQ(topic(who, Channel::status), "lapwing/v1/plant1/edge-1/up/status");
+  EXPECT_EQ(topic(who, Channel::result), "lapwing/v1/plant1/edge-1/up/result");
   EXPECT_EQ(topic(who, Channel::welcome), "lapwing/v1/plant1/edge-1/down/welcome");
   EXPECT_EQ(topic(who, Channel::ack), "lapwing/v1/plant1/edge-1/down/ack");
   EXPECT_EQ(topic(who, Channel::desired), "lapwing/v1/plant1/edge-1/down/desired");
