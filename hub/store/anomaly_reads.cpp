@@ -64,6 +64,12 @@ Result<Page<AnomalyRow>> anomalies(sql::Connection& db, std::string_view tenant,
     if (!numbers) return out;
     device_no = numbers->device_no;
   }
+  // One bound above, not two: an index is read from the first it was given, though the other lies
+  // far below.
+  if (filter.to && to_micros(*filter.to) <= before_onset) {
+    before_onset = to_micros(*filter.to);
+    before_number = 0;
+  }
   // Only fixed pieces: one prepared statement for each combination of filters.
   auto sql = std::string(kAnomalyColumns).append(kAnomalyTables);
   sql += " WHERE a.tenant_no=? AND (a.onset, a.anomaly_no) < (?, ?)";
@@ -73,7 +79,6 @@ Result<Page<AnomalyRow>> anomalies(sql::Connection& db, std::string_view tenant,
     arguments.push_back(argument);
   };
   if (filter.from) where(" AND a.onset >= ?", to_micros(*filter.from));
-  if (filter.to) where(" AND a.onset < ?", to_micros(*filter.to));
   if (filter.device) where(" AND a.device_no = ?", device_no);
   if (filter.stream) where(" AND a.stream = ?", *filter.stream);
   if (filter.open) sql += *filter.open ? " AND a.phase < 3" : " AND a.phase = 3";

@@ -2,7 +2,10 @@
 /// Score history in PostgreSQL: one stream's points, window by window, out of what its device sent.
 #include "hub/store/postgres_history.hpp"
 
+#include "shared/postgres/array_argument.hpp"
+
 #include <algorithm>
+#include <optional>
 #include <string>
 
 namespace lapwing::hub {
@@ -12,12 +15,18 @@ namespace {
 constexpr std::int64_t kWindowMin = 256;
 constexpr std::int64_t kWindowMax = 1 << 20;
 
-const std::string kPointsOfWindow =
-    "SELECT" + std::string(reads::kPointColumns) +
-    "FROM history WHERE tenant_no=? AND device_no=? AND stream_no=? AND minute BETWEEN ? AND ?"
-    " AND begin_us >= ? AND begin_us < ? ORDER BY ";
-const std::string kForward = kPointsOfWindow + "minute, begin_us, received_at LIMIT ?";
-const std::string kBackward = kPointsOfWindow + "minute DESC, begin_us DESC, received_at LIMIT ?";
+/// Of a device with more streams than this each minute is looked up by itself: the index goes by
+/// minute before stream, and to read through a window would mean to read what all streams sent.
+constexpr std::int64_t kFewStreams = 64;
+/// Minutes looked up by one statement.
+constexpr std::int64_t kSeekWindowMax = 1440;
+
+const std::string kPointsOfStream = "SELECT" + std::string(reads::kPointColumns) +
+                                    "FROM history WHERE tenant_no=? AND device_no=? AND stream_no=?"
+                                    " AND begin_us >= ? AND begin_us < ? AND minute ";
+constexpr std::string_view kOldestFirst = " ORDER BY minute, begin_us, received_at LIMIT ?";
+constexpr std::string_view kNewestFirst =
+    " ORDER BY minute DESC, begin_us DESC, received_at LIMIT ?";
 
 class PostgresPoints final : public reads::StreamPoints {
  public:
@@ -26,6 +35,7 @@ class PostgresPoints final : public reads::StreamPoints {
 
   void forward(std::int64_t from, std::int64_t to, std::size_t limit,
                std::vector<HistoryPoint>& out) override {
+    const auto window_max = crowded() ? kSeekWindowMax : kWindowMax;
     auto window = kWindowMin;
     while (!db_.failed() && out.size() < limit && from < to) {
       const auto first = edge(
@@ -34,15 +44,16 @@ class PostgresPoints final : public reads::StreamPoints {
           reads::minute_of(from));
       if (!first || *first > reads::minute_of(to - 1)) return;
       const auto last = std::min(reads::minute_of(to - 1), *first + window - 1);
-      read(kForward, *first, last, from, to, limit, out);
+      read(kOldestFirst, *first, last, from, to, limit, out);
       if (last == reads::minute_of(to - 1)) return;
       from = std::max(from, (last + 1) * kMinuteUs);
-      window = std::min(window * 4, kWindowMax);
+      window = std::min(window * 4, window_max);
     }
   }
 
   void backward(std::int64_t from, std::int64_t to, std::size_t limit,
                 std::vector<HistoryPoint>& out) override {
+    const auto window_max = crowded() ? kSeekWindowMax : kWindowMax;
     auto window = kWindowMin;
     while (!db_.failed() && out.size() < limit && from < to) {
       const auto last = edge(
@@ -51,10 +62,10 @@ class PostgresPoints final : public reads::StreamPoints {
           reads::minute_of(to - 1));
       if (!last || *last < reads::minute_of(from)) return;
       const auto first = std::max(reads::minute_of(from), *last - window + 1);
-      read(kBackward, first, *last, from, to, limit, out);
+      read(kNewestFirst, first, *last, from, to, limit, out);
       if (first == reads::minute_of(from)) return;
       to = first * kMinuteUs;
-      window = std::min(window * 4, kWindowMax);
+      window = std::min(window * 4, window_max);
     }
   }
 
@@ -70,21 +81,41 @@ class PostgresPoints final : public reads::StreamPoints {
     return found;
   }
 
-  void read(std::string_view sql, std::int64_t first, std::int64_t last, std::int64_t from,
+  bool crowded() {
+    if (!crowded_) {
+      crowded_ = false;
+      db_.rows(
+          "SELECT streams > ? FROM devices WHERE tenant_no=? AND device_no=?",
+          [&](const sql::Row& row) { crowded_ = row.integer(0) != 0; }, kFewStreams,
+          device_.tenant_no, device_.device_no);
+    }
+    return *crowded_;
+  }
+
+  void read(std::string_view order, std::int64_t first, std::int64_t last, std::int64_t from,
             std::int64_t to, std::size_t limit, std::vector<HistoryPoint>& out) {
-    db_.rows(
-        sql,
-        [&](const sql::Row& row) {
-          const auto point = reads::history_point(row);
-          // Told twice, or the clock was set back: the first stays, as in SQLite.
-          if (out.empty() || out.back().begin != point.begin) out.push_back(point);
-        },
-        device_.tenant_no, device_.device_no, stream_, first, last, from, to, limit - out.size());
+    const sql::Connection::EachRow take = [&](const sql::Row& row) {
+      const auto point = reads::history_point(row);
+      // Told twice, or the clock was set back: the first stays, as in SQLite.
+      if (out.empty() || out.back().begin != point.begin) out.push_back(point);
+    };
+    const auto rows = limit - out.size();
+    if (crowded()) {
+      minutes_.clear();
+      for (auto minute = first; minute <= last; ++minute) minutes_.bigint(minute);
+      db_.rows(kPointsOfStream + "= ANY(?::bigint[])" + std::string(order), take, device_.tenant_no,
+               device_.device_no, stream_, from, to, minutes_.value(), rows);
+    } else {
+      db_.rows(kPointsOfStream + "BETWEEN ? AND ?" + std::string(order), take, device_.tenant_no,
+               device_.device_no, stream_, from, to, first, last, rows);
+    }
   }
 
   sql::Connection& db_;
   reads::DeviceNumbers device_;
   std::int64_t stream_;
+  std::optional<bool> crowded_;
+  postgres::ArrayArgument minutes_{postgres::ArrayArgument::Of::bigint};
 };
 
 }  // namespace

@@ -335,6 +335,42 @@ TEST_P(StoreContract, TellsHistoryOldestFirst) {
   EXPECT_EQ(point.band.lower, 47);
 }
 
+TEST_P(StoreContract, TellsTheHistoryOfOneOfManyStreams) {
+  // More streams than an engine reads through, and a silence of some days in the middle.
+  constexpr std::uint64_t kStreams = 100;
+  constexpr std::uint64_t kTurns = 60;
+  std::vector<OwnedRecord> records;
+  for (std::uint64_t turn = 0; turn < kTurns; ++turn) {
+    const auto begin = t0_ + minutes(5 * turn) + (turn < kTurns / 2 ? hours(0) : hours(100));
+    for (std::uint64_t stream = 0; stream < kStreams; ++stream) {
+      if (stream == 7 && turn % 2 == 1) continue;  // one that says less than others
+      records.push_back(summary(records.size() + 1, "s" + std::to_string(stream), begin,
+                                static_cast<double>(turn)));
+    }
+  }
+  put(key_, 1, records, records.size());
+  const auto turns = [&](const HistoryQuery& query) {
+    std::vector<double> out;
+    const auto got = store_->history(key_, query);
+    EXPECT_TRUE(got);
+    if (!got) return out;
+    for (const auto& point : got->points) out.push_back(point.value_mean);
+    return out;
+  };
+  const auto all = turns({.stream = "s42"});
+  ASSERT_EQ(all.size(), kTurns);
+  EXPECT_TRUE(std::is_sorted(all.begin(), all.end()));
+  EXPECT_EQ(turns({.stream = "s42", .from = t0_ - hours(1)}), all) << "from either end";
+  EXPECT_EQ(turns({.stream = "s7"}).size(), kTurns / 2);
+  using Turns = std::vector<double>;
+  EXPECT_EQ(turns({.stream = "s42", .limit = 2}), (Turns{kTurns - 2, kTurns - 1}));
+  EXPECT_EQ(turns({.stream = "s42", .from = t0_ + minutes(141), .limit = 3}),
+            (Turns{29, kTurns / 2, kTurns / 2 + 1}))
+      << "over the silence";
+  EXPECT_EQ(turns({.stream = "s42", .to = t0_ + hours(100), .limit = 2}), (Turns{28, 29}));
+  EXPECT_EQ(turns({.stream = "s42", .from = t0_ + hours(10), .to = t0_ + hours(90)}), Turns{});
+}
+
 TEST_P(StoreContract, SurvivesTimesFromWrongClocks) {
   put(key_, 1,
       {summary(1, "a", from_micros(-5'000'000)), summary(2, "a", from_micros(0)),
