@@ -134,8 +134,13 @@ Result<std::vector<FeedRow>> feed(sql::Connection& db, std::string_view tenant,
                " WHERE f.tenant_no=? AND f.seq > ?";
     std::vector<sql::Value> arguments{*tenant_no, query.after};
     if (query.device) {
-      sql += " AND d.device = ?";
-      arguments.emplace_back(*query.device);
+      const auto numbers = device_numbers(db, {std::string(tenant), *query.device});
+      if (db.failed()) return db.failure();
+      if (!numbers) return out;
+      // Followers are near the feed's end: it is to be walked, not joined with all that the device
+      // ever had, for which there would be an index.
+      sql += " AND a.device_no + 0 = ?";
+      arguments.emplace_back(numbers->device_no);
     }
     sql += " ORDER BY f.seq LIMIT ?";
     arguments.emplace_back(limit);

@@ -26,10 +26,15 @@ Result<void> SqlStore::check() {
 }
 
 Result<std::uint64_t> SqlStore::mark_silent_offline(Time silent_since) {
+  // A device that a transaction of records holds is not silent; to wait for it would stop upkeep.
+  auto sql = std::string(
+      "UPDATE devices SET online = 0 WHERE (tenant_no, device_no) IN (SELECT tenant_no, device_no"
+      " FROM devices WHERE online = 1 AND last_seen < ?");
+  const auto locking = access_.writer().locking();
+  if (!locking.empty()) sql.append(locking).append(" SKIP LOCKED");
+  sql += ')';
   return access_.change([&](sql::Connection& db) -> Result<std::uint64_t> {
-    return static_cast<std::uint64_t>(
-        db.run("UPDATE devices SET online = 0 WHERE online = 1 AND last_seen < ?",
-               to_micros(silent_since)));
+    return static_cast<std::uint64_t>(db.run(sql, to_micros(silent_since)));
   });
 }
 

@@ -262,6 +262,23 @@ TEST_F(Replicas, ARetentionThatAReaderHoldsUpStopsNobodyAndIsMadeUpLater) {
   EXPECT_EQ(pending, 0);
 }
 
+TEST_F(Replicas, MarkingSilentDevicesWaitsForNoTransactionThatTakesRecordsIn) {
+  for (const int i : {0, 1}) {
+    auto transaction = stores_[0]->begin_ingest().value();
+    ASSERT_TRUE(transaction->device(device(i)));
+    ASSERT_TRUE(transaction->save_presence(
+        device(i), {.online = true, .connection_id = "c1", .seen = t0_ - std::chrono::hours(1)}));
+    ASSERT_TRUE(transaction->commit());
+  }
+  auto holds = stores_[1]->begin_ingest().value();
+  ASSERT_TRUE(holds->device(device(0)));
+  const auto marked = stores_[0]->mark_silent_offline(t0_);
+  ASSERT_TRUE(marked) << marked.error().context;
+  EXPECT_EQ(*marked, 1U) << "the one that nobody holds";
+  holds.reset();
+  EXPECT_EQ(*stores_[0]->mark_silent_offline(t0_), 1U);
+}
+
 TEST_F(Replicas, AQueryThatTakesTooLongFailsAndTheNextIsAnswered) {
   auto store = open_postgres_store({.connection = {.url = url_},
                                     .readers = 1,
