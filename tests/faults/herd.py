@@ -13,6 +13,7 @@ import sys
 import time
 
 from fleet import KEEP_ALL, quiet_port
+from psql import Psql
 
 from cluster import Cluster
 from stack import wait_for
@@ -28,6 +29,7 @@ class Herd:
         self.problems = []
 
     def prepare(self):
+        self.database = Psql(self.cluster.store)
         subprocess.run([self.bench, "prepare", "--hub-dir", self.cluster.hub_dir, "--tenant", "demo", "--devices",
                         str(self.options.devices), "--out", self.file], check=True, stdout=subprocess.DEVNULL)
 
@@ -57,15 +59,24 @@ class Herd:
     def fault(self, what, break_it, mend):
         time.sleep(6)  # connections that last make the next back-off short again
         self.cluster.balancer.ask("clear counters all")
+        before = self.connections()
         since = time.monotonic()
         moved = break_it()
         self.wait_connected(120)
+        connected = time.monotonic() - since
+        wait_for(lambda: sum(1 for device, connection in self.connections().items() if connection != before.get(device)) >= moved, 120,
+                 "every device is welcomed again")
         took = time.monotonic() - since
         most = self.cluster.balancer.new_connections_most()
         mend()
-        print(f"{what:<10} {moved:>6} devices cut off, all connected again after {took:>5.1f} s; at most {most} new connections/s", flush=True)
+        print(f"{what:<10} {moved:>6} devices cut off, all connected after {connected:>5.1f} s, welcomed after "
+              f"{took:>5.1f} s; at most {most} new connections/s", flush=True)
         if took > BACK_S:
-            self.problems.append(f"{what}: {took:.1f} s until all were connected again, {BACK_S} are allowed")
+            self.problems.append(f"{what}: {took:.1f} s until all were back, {BACK_S} are allowed")
+
+    def connections(self):
+        """device -> the newest connection that a hub accepted, of those that are online."""
+        return dict(self.database.rows("SELECT device, connection_id FROM devices WHERE online = 1"))
 
     def lose_replica(self):
         held = self.cluster.balancer.held()
