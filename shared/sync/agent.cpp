@@ -17,6 +17,7 @@ Agent::Agent(const AgentLimits& limits, const Position& position, std::uint64_t 
       epoch_(position.epoch),
       watermark_(position.acked_seq),
       next_seq_(position.next_seq),
+      regions_(position.regions),
       sent_through_(position.acked_seq),
       records_max_(limits.batch_records_max),
       bytes_max_(limits.batch_bytes_max),
@@ -65,6 +66,7 @@ Actions Agent::welcomed(const wire::Welcome& welcome, const OwnRecord& own, Tick
   }
   if (same && !compare(actions, welcome, own, now)) return actions;
   timeouts_ = 0;
+  region_ = welcome.region;
   if (welcome.batch_records_max > 0) {
     records_max_ = std::min(limits_.batch_records_max, welcome.batch_records_max);
   }
@@ -79,7 +81,8 @@ Actions Agent::welcomed(const wire::Welcome& welcome, const OwnRecord& own, Tick
     forked_ = false;
     epoch_ = welcome.epoch;
     watermark_ = welcome.watermark;
-    actions.push_back(AdoptEpoch{epoch_, watermark_});
+    regions_ = {region_};
+    actions.push_back(AdoptEpoch{epoch_, watermark_, region_});
   }
   phase_ = Phase::streaming;
   sent_through_ = watermark_;
@@ -93,7 +96,8 @@ Actions Agent::welcomed(const wire::Welcome& welcome, const OwnRecord& own, Tick
 /// Whether the hub's history is this one. If not, or not known yet, a hello is on its way.
 bool Agent::compare(Actions& actions, const wire::Welcome& welcome, const OwnRecord& own,
                     Ticks now) {
-  bool differs = forked_;
+  // One more region than can be remembered: in a new epoch only those of now count.
+  bool differs = forked_ || (regions_.size() >= wire::kRegionsMax && !knows_region(welcome.region));
   switch (own.state) {
     case OwnRecord::State::absent:
       break;
@@ -278,7 +282,12 @@ void Agent::grow() {
 void Agent::advance(Actions& actions, std::uint64_t watermark) {
   if (watermark <= watermark_) return;
   watermark_ = watermark;
-  actions.push_back(DeleteThrough{watermark_});
+  if (!knows_region(region_)) regions_.push_back(region_);
+  actions.push_back(DeleteThrough{watermark_, region_});
+}
+
+bool Agent::knows_region(std::uint32_t region) const {
+  return std::find(regions_.begin(), regions_.end(), region) != regions_.end();
 }
 
 void Agent::arm(Actions& actions, Ticks at) { actions.push_back(ArmTimer{at}); }

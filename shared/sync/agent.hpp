@@ -66,12 +66,14 @@ struct SendLive {
 /// The hub has committed everything up to `seq`: the outbox may forget it.
 struct DeleteThrough {
   std::uint64_t seq = 0;
+  std::uint32_t region = 0;  ///< whose acknowledgement it is, to be remembered with it
 };
 /// Remember the epoch, and that everything up to `watermark` is at the hub, before anything is
 /// sent.
 struct AdoptEpoch {
   std::uint64_t epoch = 0;
   std::uint64_t watermark = 0;
+  std::uint32_t region = 0;  ///< the only one that acknowledged anything of it so far
 };
 /// Call Agent::timer at `at`; replaces an earlier one.
 struct ArmTimer {
@@ -103,6 +105,9 @@ class Agent {
     std::uint64_t epoch = 0;
     std::uint64_t acked_seq = 0;
     std::uint64_t next_seq = 1;
+    /// Regions that acknowledged something of the epoch. A hello tells them all, and each one's
+    /// last watermark; with kRegionsMax of them a further one has to begin a new epoch.
+    std::vector<std::uint32_t> regions;
   };
   Agent(const AgentLimits& limits, const Position& position, std::uint64_t seed);
 
@@ -130,6 +135,8 @@ class Agent {
   [[nodiscard]] std::uint64_t epoch() const noexcept { return epoch_; }
   [[nodiscard]] std::uint64_t backlog() const noexcept { return next_seq_ - 1 - watermark_; }
   [[nodiscard]] bool streaming() const noexcept { return phase_ == Phase::streaming; }
+  /// Of the hub that said welcome last.
+  [[nodiscard]] std::uint32_t region() const noexcept { return region_; }
   [[nodiscard]] std::uint64_t resends() const noexcept { return resends_; }
   /// Batches that may be under way, and records in each: less than the limits on a slow link.
   [[nodiscard]] std::size_t window() const noexcept { return window_; }
@@ -142,6 +149,7 @@ class Agent {
   void send_more(Actions& actions, Ticks now);
   void go_back(Actions& actions, Ticks now);
   void advance(Actions& actions, std::uint64_t watermark);
+  [[nodiscard]] bool knows_region(std::uint32_t region) const;
   void arm(Actions& actions, Ticks at);
   Ticks answer_deadline(Ticks now);
   void keep_pace(std::size_t bytes, Ticks now);
@@ -156,6 +164,8 @@ class Agent {
   std::uint64_t epoch_;
   std::uint64_t watermark_;
   std::uint64_t next_seq_;
+  std::vector<std::uint32_t> regions_;
+  std::uint32_t region_ = 0;
   std::uint64_t sent_through_;
   std::uint32_t records_max_;
   std::uint32_t bytes_max_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 namespace lapwing::sync {
 namespace {
@@ -14,12 +15,34 @@ bool repeated(const DeviceSyncState& state, const wire::Hello& hello) {
          hello.acked_seq <= state.watermark;
 }
 
+constexpr std::uint64_t kRegionSpan = wire::kRegionLast + 1;
+
+bool granted_here(std::uint64_t epoch, const Region& region) {
+  if (region.number == 0) return true;
+  return epoch >= kRegionSpan && epoch % kRegionSpan == region.number;
+}
+
+/// What the device says this region acknowledged of its epoch.
+std::optional<std::uint64_t> own_mark(const wire::Hello& hello, const Region& region) {
+  const auto own =
+      std::find_if(hello.regions.begin(), hello.regions.end(),
+                   [&](const wire::RegionMark& mark) { return mark.region == region.number; });
+  return own == hello.regions.end() ? std::nullopt : std::optional(own->through);
+}
+
+/// What the device holds acknowledgements for beyond the watermark, other regions acknowledged:
+/// this one still has all it acknowledged itself.
+bool explained(const DeviceSyncState& state, const wire::Hello& hello, const Region& region) {
+  return region.number != 0 && !hello.regions.empty() &&
+         own_mark(hello, region).value_or(0) <= state.watermark;
+}
+
 /// Why the device's history and the hub's are not one; empty when they are.
 std::string difference(const DeviceSyncState& state, const wire::Hello& hello,
-                       const StoredHashes& stored) {
+                       const StoredHashes& stored, const Region& region) {
   if (hello.database_id != state.database_id) return "its outbox is another one than before";
   if (hello.epoch != state.epoch) return "its epoch is not the one it was given";
-  if (hello.acked_seq > state.watermark) {
+  if (hello.acked_seq > state.watermark && !explained(state, hello, region)) {
     return "it holds acknowledgements the hub does not know of: was the hub restored from a "
            "backup?";
   }
@@ -85,10 +108,41 @@ bool two_copies(DeviceSyncState& state, const wire::Hello& hello, bool late, Tim
   return state.returns >= kReturnsMax;
 }
 
+/// The epoch was granted here, and nothing was taken under it.
+bool unused(const DeviceSyncState& state, const Region& region) {
+  return granted_here(state.epoch, region) && state.watermark == state.base &&
+         state.live_through <= state.base;
+}
+
 /// A grant whose welcome was lost: nothing was sent under it yet, so it is given again.
-bool grant_unused(const DeviceSyncState& state, const wire::Hello& hello) {
-  return state.epoch > hello.epoch && state.watermark == state.base &&
-         hello.acked_seq == state.base && hello.database_id == state.database_id;
+bool grant_unheard(const DeviceSyncState& state, const wire::Hello& hello, const Region& region) {
+  return state.epoch > hello.epoch && unused(state, region) && hello.acked_seq == state.base &&
+         hello.database_id == state.database_id;
+}
+
+/// An epoch that another region granted: the device goes on with it here. This hub never had it,
+/// else it would be the current one or an earlier one, and acknowledged nothing of it.
+bool adoptable(const DeviceSyncState& state, const wire::Hello& hello, const Region& region) {
+  const bool granted_in_vain =
+      unused(state, region) && hello.database_id == state.database_id && state.granted > 0;
+  const std::uint64_t had = granted_in_vain ? state.before_grant : state.epoch;
+  return region.number != 0 && hello.epoch > had && hello.epoch != state.epoch &&
+         !granted_here(hello.epoch, region) && !hello.forked && !own_mark(hello, region) &&
+         (state.epoch == 0 || !state.database_id.empty());  // else released from quarantine
+}
+
+/// A new history begins after what the device says it delivered.
+void grant(DeviceSyncState& next, const DeviceSyncState& state, const wire::Hello& hello,
+           const Region& region) {
+  next.before_grant = state.granted > 0 && unused(state, region) ? state.before_grant : state.epoch;
+  next.epoch = next.granted =
+      next_epoch(std::max({state.epoch, hello.epoch, state.granted}), region.number);
+}
+
+void begin_epoch(DeviceSyncState& next, const wire::Hello& hello) {
+  next.base = next.watermark = hello.acked_seq;
+  next.live_through = 0;
+  next.database_id = hello.database_id;
 }
 
 wire::Ack ack_of(const DeviceSyncState& state, const std::string& connection_id,
@@ -113,8 +167,16 @@ std::uint64_t newest_seq(const DeviceSyncState& state) noexcept {
   return std::max(state.watermark, state.live_through);
 }
 
+std::uint64_t next_epoch(std::uint64_t known, std::uint32_t region) {
+  if (region == 0) return known + 1;
+  const std::uint64_t least = std::max(known + 1, kRegionSpan);
+  const std::uint64_t ahead = (region + kRegionSpan - least % kRegionSpan) % kRegionSpan;
+  return least + ahead;
+}
+
 HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
-                       const StoredHashes& stored, const BatchLimits& limits, Time now) {
+                       const StoredHashes& stored, const BatchLimits& limits, Time now,
+                       const Region& region) {
   HelloDecision decision{.state = state};
   DeviceSyncState& next = decision.state;
   wire::Welcome& welcome = decision.welcome;
@@ -122,6 +184,8 @@ HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
   welcome.batch_records_max = limits.records_max;
   welcome.batch_bytes_max = limits.bytes_max;
   welcome.sent = now;
+  welcome.region = region.number;
+  welcome.region_name = region.name;
 
   const bool echo = of_left_connection(state, hello);
   const bool late = echo || overtaken(state, hello);
@@ -149,27 +213,38 @@ HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
   }
   next.connection_id = hello.connection_id;
   if (state.epoch == 0 && hello.epoch == 0) {
-    next.epoch = 1;
-    next.base = next.watermark = hello.acked_seq;
-    next.live_through = 0;
-    next.database_id = hello.database_id;
+    grant(next, state, hello, region);
+    begin_epoch(next, hello);
   } else if (repeated(state, hello) && hello.epoch < state.epoch) {
     // The epoch granted since is the answer again.
-  } else if (!grant_unused(state, hello)) {
-    const std::string why = difference(state, hello, stored);
+  } else if (adoptable(state, hello, region)) {
+    next.epoch = hello.epoch;
+    begin_epoch(next, hello);
+    welcome.outcome = wire::HelloOutcome::resume;
+    welcome.epoch = next.epoch;
+    welcome.watermark = welcome.known_seq = next.watermark;
+    return decision;
+  } else if (!grant_unheard(state, hello, region)) {
+    const std::string why = difference(state, hello, stored, region);
     if (why.empty()) {
       welcome.outcome = wire::HelloOutcome::resume;
       welcome.epoch = next.epoch;
-      welcome.watermark = next.watermark;
       welcome.known_seq = newest_seq(state);
       welcome.known_hash = stored.at_newest.value_or(0);
       welcome.checked_seq = hello.check_seq;
+      if (hello.acked_seq > state.watermark) {
+        decision.elsewhere_first = state.watermark + 1;
+        decision.elsewhere_last = next.watermark = hello.acked_seq;
+        if (welcome.known_seq <= next.watermark) {
+          welcome.known_seq = next.watermark;
+          welcome.known_hash = 0;
+        }
+      }
+      welcome.watermark = next.watermark;
       return decision;
     }
-    next.epoch = std::max(state.epoch, hello.epoch) + 1;
-    next.base = next.watermark = hello.acked_seq;
-    next.live_through = 0;
-    next.database_id = hello.database_id;
+    grant(next, state, hello, region);
+    begin_epoch(next, hello);
     welcome.reason = "new epoch: " + why;
     decision.alert = welcome.reason;
   }

@@ -25,6 +25,8 @@ struct DeviceSyncState {
   std::uint64_t base = 0;          ///< watermark with which `epoch` began
   std::uint64_t watermark = 0;     ///< highest seq of `epoch` that is stored, all below included
   std::uint64_t live_through = 0;  ///< highest seq of `epoch` that came as a live copy
+  std::uint64_t granted = 0;       ///< the last epoch this hub granted: its next one is above it
+  std::uint64_t before_grant = 0;  ///< `epoch` before that, or before one that was never used
   std::string database_id;
   std::string connection_id;            ///< of the last accepted hello: only its batches are taken
   std::string instance_id;              ///< of the last accepted hello
@@ -56,11 +58,25 @@ struct BatchLimits {
   std::uint32_t bytes_max = 128 * 1024;
 };
 
+/// Which region the hub is. Regions share nothing but trust: an epoch goes on from one to the next,
+/// its numbers keep their keys, and each region's account tells what others took of it.
+struct Region {
+  std::uint32_t number = 0;  ///< [1, wire::kRegionLast]; 0: a hub that stands alone
+  std::string name;          ///< for people
+};
+/// The epoch a hub grants when `known` is the highest it heard of. Regions never grant the same:
+/// theirs begin at 256 and leave the region's number when divided by it.
+[[nodiscard]] std::uint64_t next_epoch(std::uint64_t known, std::uint32_t region);
+
 struct HelloDecision {
   bool answer = true;     ///< false: it was overtaken on its way; save `state`, nothing else
   wire::Welcome welcome;  ///< to be sent after `state` is committed
   DeviceSyncState state;
   std::string alert;  ///< for operators; empty when all is as usual
+  /// Not 0: what the hub does not hold of these numbers of the current epoch other regions do. It
+  /// is to be accounted for as theirs before `state` is saved.
+  std::uint64_t elsewhere_first = 0;
+  std::uint64_t elsewhere_last = 0;
 };
 
 /// The highest seq of the current epoch the hub holds, live copies included.
@@ -74,7 +90,7 @@ struct StoredHashes {
 /// `now` is the hub's wall clock.
 [[nodiscard]] HelloDecision on_hello(const DeviceSyncState& state, const wire::Hello& hello,
                                      const StoredHashes& stored, const BatchLimits& limits,
-                                     Time now);
+                                     Time now, const Region& region = {});
 /// What to answer to a device whose hello cannot be considered (revoked, unknown).
 [[nodiscard]] wire::Welcome refuse(const wire::Hello& hello, std::string reason, Time now);
 /// An operator decided which copy lives: the next hello is taken with a new epoch.

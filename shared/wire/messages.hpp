@@ -8,6 +8,7 @@
 
 #include "shared/base/time.hpp"
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -134,6 +135,15 @@ struct RecordBatch {
   std::vector<RecordEntry> entries;
 };
 
+/// A region is one hub: one store with any number of replicas. 0: a hub that stands alone.
+struct RegionMark {
+  std::uint32_t region = 0;
+  std::uint64_t through = 0;  ///< the highest watermark of an epoch that it acknowledged
+  friend bool operator==(const RegionMark&, const RegionMark&) = default;
+};
+inline constexpr std::size_t kRegionsMax = 16;     ///< that one epoch may have been with
+inline constexpr std::uint32_t kRegionLast = 255;  ///< numbers of regions are 1 to this
+
 /// First message after each connect. `epoch` 0 means none was ever granted.
 struct Hello {
   std::string connection_id;  ///< new for each connection
@@ -149,6 +159,9 @@ struct Hello {
   std::uint64_t check_seq = 0;  ///< the hub is to compare its record there; 0: none
   std::uint64_t check_hash = 0;
   std::uint64_t desired_version = 0;  ///< of the settings it runs with; 0: its own only
+  /// Who acknowledged what of `epoch`, one entry a region, at most kRegionsMax: what is above a
+  /// region's entry, up to acked_seq, others acknowledged. Empty: not known.
+  std::vector<RegionMark> regions;
 };
 
 enum class HelloOutcome : std::uint8_t {
@@ -170,6 +183,8 @@ struct Welcome {
   std::uint64_t known_seq = 0;    ///< resume: the highest seq the hub holds, live copies included
   std::uint64_t known_hash = 0;   ///< of the record there; 0: it stands as lost
   std::uint64_t checked_seq = 0;  ///< resume: the hello's check_seq, whose hash is the hub's
+  std::uint32_t region = 0;       ///< of the hub; its acknowledgements are this region's
+  std::string region_name;        ///< for people
 };
 
 /// The hub has committed everything of `epoch` up to and including `watermark`.

@@ -38,11 +38,13 @@ Result<Message> read_session(std::string_view bytes, const char* what, Read read
 
 std::string encode(const Hello& hello) {
   flatbuffers::FlatBufferBuilder builder;
+  std::vector<fbs::RegionMark> regions;
+  for (const auto& mark : hello.regions) regions.emplace_back(mark.through, mark.region);
   const auto message = fbs::CreateHelloDirect(
       builder, kMessageVersion, hello.connection_id.c_str(), hello.instance_id.c_str(),
       hello.database_id.c_str(), hello.epoch, hello.next_seq, hello.acked_seq, hello.acked_hash,
       hello.agent_version.c_str(), to_micros(hello.sent), hello.forked, hello.check_seq,
-      hello.check_hash, hello.desired_version);
+      hello.check_hash, hello.desired_version, regions.empty() ? nullptr : &regions);
   return finish(builder, fbs::SessionMessage::Hello, message);
 }
 
@@ -52,7 +54,8 @@ std::string encode(const Welcome& welcome) {
       builder, kMessageVersion, welcome.connection_id.c_str(),
       static_cast<std::uint8_t>(welcome.outcome), welcome.epoch, welcome.watermark,
       welcome.batch_records_max, welcome.batch_bytes_max, welcome.reason.c_str(),
-      to_micros(welcome.sent), welcome.known_seq, welcome.known_hash, welcome.checked_seq);
+      to_micros(welcome.sent), welcome.known_seq, welcome.known_hash, welcome.checked_seq,
+      welcome.region, welcome.region_name.empty() ? nullptr : welcome.region_name.c_str());
   return finish(builder, fbs::SessionMessage::Welcome, message);
 }
 
@@ -114,10 +117,18 @@ Result<Hello> decode_hello(std::string_view bytes) {
     message.check_seq = table.check_seq();
     message.check_hash = table.check_hash();
     message.desired_version = table.desired_version();
+    if (table.regions() != nullptr) {
+      for (const auto* mark : *table.regions()) {
+        message.regions.push_back({mark->region(), mark->through()});
+      }
+    }
     return message;
   });
   if (hello && (hello->next_seq == 0 || hello->acked_seq >= hello->next_seq)) {
     return Error{Errc::bad_input, "hello: acknowledged beyond what was produced"};
+  }
+  if (hello && hello->regions.size() > kRegionsMax) {
+    return Error{Errc::limit, "hello: more regions than an epoch may have been with"};
   }
   return hello;
 }
@@ -137,6 +148,8 @@ Result<Welcome> decode_welcome(std::string_view bytes) {
         message.known_seq = table.known_seq();
         message.known_hash = table.known_hash();
         message.checked_seq = table.checked_seq();
+        message.region = table.region();
+        message.region_name = texts.name(table.region_name(), "region name");
         return message;
       });
   if (welcome &&

@@ -35,7 +35,9 @@ Device::Device(World& world, std::size_t name, std::uint64_t copy)
       random_(world.seed(), copy),
       disk_(copy),
       next_content_((copy << 32U) + 1),
-      limits_(limits_of(random_)) {}
+      limits_(limits_of(random_)),
+      region_(random_.below(world.regions())),
+      region_parted_until_(world.regions()) {}
 
 Device::Device(const Device& original, std::uint64_t copy)
     : world_(original.world_),
@@ -44,7 +46,9 @@ Device::Device(const Device& original, std::uint64_t copy)
       random_(original.world_.seed(), copy),
       disk_(original.disk_),
       next_content_((copy << 32U) + 1),
-      limits_(original.limits_) {}
+      limits_(original.limits_),
+      region_(random_.below(world_.regions())),
+      region_parted_until_(world_.regions()) {}
 
 // --- the process
 
@@ -55,8 +59,9 @@ void Device::start() {
   disk_.open(!world_.is(Mutant::reuse_numbers));
   const Position& at = disk_.position();
   visible_ = at.next_seq;
-  agent_ = std::make_unique<sync::Agent>(
-      limits_, sync::Agent::Position{at.epoch, at.acked_seq, at.next_seq}, random_.bits());
+  sync::Agent::Position position{at.epoch, at.acked_seq, at.next_seq, {}};
+  for (const auto& mark : at.regions) position.regions.push_back(mark.region);
+  agent_ = std::make_unique<sync::Agent>(limits_, position, random_.bits());
   instance_ = std::to_string(copy_) + "." + std::to_string(++instances_);
   connections_ = 0;
   if (world_.tracing()) {
@@ -76,6 +81,7 @@ void Device::stop() {
   agent_.reset();
   queue_.clear();
   given_up_ = forget_ = 0;
+  forget_marks_.clear();
   stage_ = Stage::idle;
   change_ = {};
 }
@@ -133,7 +139,8 @@ void Device::commit() {
   }
   change_ = {.records = {queue_.begin(), queue_.end()},
              .given_up = std::exchange(given_up_, 0),
-             .forget = std::exchange(forget_, 0)};
+             .forget = std::exchange(forget_, 0),
+             .marks = std::exchange(forget_marks_, {})};
   queue_.clear();
   if (change_.empty()) return;
   stage_ = Stage::writing;
@@ -187,6 +194,7 @@ void Device::written() {
       queue_.insert(queue_.begin(), change_.records.begin(), change_.records.end());
       given_up_ += change_.given_up;
       forget_ = std::max(forget_, change_.forget);
+      for (const auto& mark : change_.marks) remember(forget_marks_, mark);
     }
     disk_.open(!world_.is(Mutant::reuse_numbers));
     visible_ = disk_.position().next_seq;
@@ -283,6 +291,27 @@ void Device::leave_late_will() {
   disconnected();
 }
 
+void Device::part_from(std::size_t region, Micros how_long) {
+  auto& until = region_parted_until_[region];
+  until = std::max(until, world_.now() + how_long);
+  if (how_long > Micros(0)) world_.count(Fault::region_part);
+  if (!link_ || region_ != region) return;
+  if (world_.tracing()) world_.note(name_, "its region is out of reach");
+  const auto link = link_;
+  link->silent = true;
+  world_.after(random_.between(Micros(0), kKeepAlive), [this, link] { lost(link); });
+  world_.after(kKeepAlive * 3 / 2, [link] { link->replica->ended(link); });
+}
+
+void Device::move() {
+  if (!link_ || world_.regions() == 1) return;
+  world_.count(Fault::region_move);
+  if (world_.tracing()) world_.note(name_, "it leaves its region");
+  region_ = (region_ + 1) % world_.regions();
+  drop_link(random_.between(milliseconds(1), seconds(20)));
+  disconnected();
+}
+
 void Device::retire() {
   stop();
   retired_ = true;
@@ -290,6 +319,7 @@ void Device::retire() {
 
 void Device::heal() {
   disk_full_until_ = parted_until_ = world_.now();
+  for (auto& until : region_parted_until_) until = world_.now();
   sync_fails_ = false;
   cut_ = Cut::none;
 }

@@ -44,6 +44,9 @@ class Device {
   void part(Micros how_long);
   void fall_silent();
   void leave_late_will();
+  /// From one region, for so long; what holds it there breaks.
+  void part_from(std::size_t region, Micros how_long);
+  void move();    ///< to the other region, at once
   void retire();  ///< a clone ends for good
   void heal();    ///< no fault is left but what is broken by now
 
@@ -60,6 +63,7 @@ class Device {
   [[nodiscard]] const Position& position() const { return disk_.position(); }
   [[nodiscard]] bool idle() const;  ///< nothing waits for a commit
   [[nodiscard]] bool retired() const { return retired_; }
+  [[nodiscard]] std::size_t region() const { return region_; }
   [[nodiscard]] std::uint64_t watermark() const { return agent_ ? agent_->watermark() : 0; }
   [[nodiscard]] bool uses(const std::string& connection_id) const {
     return link_ && link_->id == connection_id && link_->broker_end && !link_->silent;
@@ -125,6 +129,8 @@ class Device {
   std::deque<Content> queue_;
   std::uint64_t given_up_ = 0;
   std::uint64_t forget_ = 0;
+  std::vector<wire::RegionMark> forget_marks_;
+  std::size_t region_ = 0;     ///< that it tries or holds
   std::uint64_t visible_ = 1;  ///< next_seq as told to the uplink
   Stage stage_ = Stage::idle;
   Change change_;
@@ -132,6 +138,7 @@ class Device {
   // What is wrong.
   Ticks disk_full_until_{};
   Ticks parted_until_{};
+  std::vector<Ticks> region_parted_until_;
   bool sync_fails_ = false;
   enum class Cut : std::uint8_t { none, lost, torn } cut_ = Cut::none;
   Stage cut_at_ = Stage::writing;

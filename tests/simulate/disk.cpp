@@ -17,6 +17,15 @@ std::uint64_t hash_of(Content content) {
   return v | 1;
 }
 
+void remember(std::vector<wire::RegionMark>& marks, const wire::RegionMark& mark) {
+  const auto known = std::ranges::find(marks, mark.region, &wire::RegionMark::region);
+  if (known == marks.end()) {
+    marks.push_back(mark);
+  } else {
+    known->through = std::max(known->through, mark.through);
+  }
+}
+
 std::vector<Content> Disk::apply(const Change& change) {
   Undo undo{.before = position_};
   for (const Content content : change.records) {
@@ -28,10 +37,12 @@ std::vector<Content> Disk::apply(const Change& change) {
     position_.next_seq += change.given_up;
   }
   if (change.adopt) {
-    position_.epoch = change.adopt->first;
-    forget_through(change.adopt->second, undo);
+    position_.epoch = change.adopt->epoch;
+    position_.regions = {{change.adopt->region, change.adopt->watermark}};
+    forget_through(change.adopt->watermark, undo);
   }
   forget_through(change.forget, undo);
+  for (const auto& mark : change.marks) remember(position_.regions, mark);
   std::vector<Content> dropped;
   while (rows_.size() > kRowsMax) {
     const auto oldest = rows_.begin();
@@ -62,6 +73,10 @@ void Disk::open(bool mind_mark) {
     if (mark_.acked_seq > position_.acked_seq) {
       position_.acked_seq = mark_.acked_seq;
       position_.acked_hash = mark_.acked_hash;
+    }
+    if (mark_.epoch > position_.epoch) position_.regions.clear();
+    if (mark_.epoch >= position_.epoch) {
+      for (const auto& mark : mark_.regions) remember(position_.regions, mark);
     }
     position_.epoch = std::max(position_.epoch, mark_.epoch);
   }

@@ -27,14 +27,18 @@ struct Position {
   std::uint64_t acked_seq = 0;
   std::uint64_t acked_hash = 0;
   std::uint64_t next_seq = 1;
+  std::vector<wire::RegionMark> regions;  ///< who acknowledged what of the epoch
 };
+/// Keeps the highest for each region.
+void remember(std::vector<wire::RegionMark>& marks, const wire::RegionMark& mark);
 
 /// One transaction.
 struct Change {
   std::vector<Content> records;
   std::uint64_t given_up = 0;  ///< numbers for records that are not stored
   std::uint64_t forget = 0;
-  std::optional<std::pair<std::uint64_t, std::uint64_t>> adopt;  ///< epoch, watermark
+  std::vector<wire::RegionMark> marks;  ///< by whose word
+  std::optional<sync::AdoptEpoch> adopt;
   [[nodiscard]] bool empty() const {
     return records.empty() && given_up == 0 && forget == 0 && !adopt;
   }

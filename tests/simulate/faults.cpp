@@ -28,6 +28,10 @@ const std::array<FaultKind, kFaults> kFaultKinds = {{
     {"clone", "a second copy of a device runs", true, 1},
     {"clock_jump", "a hub's clock jumps by up to ten years", true, 10},
     {"late_will", "a will fires after the device is back", true, 6},
+    {"region_part", "a device cannot reach one region", true, 6},
+    {"region_cut", "a region can be reached by nobody", false, 0},
+    {"region_move", "a device leaves its region for the other", true, 40},
+    {"store_restore", "a region's database comes back as it once was", true, 1},
 }};
 
 std::string_view name(Fault fault) { return kFaultKinds[index(fault)].name; }

@@ -39,8 +39,12 @@ enum class Fault : std::uint8_t {
   clone,
   clock_jump,
   late_will,
+  region_part,
+  region_cut,
+  region_move,
+  store_restore,
 };
-inline constexpr std::size_t kFaults = 22;
+inline constexpr std::size_t kFaults = 26;
 
 struct FaultKind {
   std::string_view name;

@@ -75,8 +75,13 @@ int run(int argc, char** argv) {
   app.add_option("--devices", options.devices)
       ->capture_default_str()
       ->check(CLI::Range(1, 100'000));
-  app.add_option("--replicas", options.replicas)->capture_default_str()->check(CLI::Range(1, 100));
+  app.add_option("--replicas", options.replicas, "of each region")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100));
   app.add_option("--only", options.only, "one device of them, with the faults it had");
+  app.add_option("--regions", options.regions, "1 or 2; every fourth seed has one")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 2));
   app.add_option("--minutes", hostile, "of faults; then all has to heal")
       ->capture_default_str()
       ->check(CLI::Range(1, 10'000));

@@ -19,13 +19,16 @@ enum class Mutant : std::uint8_t {
   trust_restored,
   any_will,
   forget_keys,
+  region_blind,
+  elsewhere_trusted,
+  elsewhere_twice,
 };
 
 struct MutantKind {
   std::string_view name;
   std::string_view what;
 };
-inline constexpr std::array<MutantKind, 9> kMutants = {{
+inline constexpr std::array<MutantKind, 12> kMutants = {{
     {"none", "the protocol as it is"},
     {"ack_before_commit", "the hub acknowledges before it commits"},
     {"delete_on_send", "the agent deletes what it has sent"},
@@ -35,6 +38,9 @@ inline constexpr std::array<MutantKind, 9> kMutants = {{
     {"trust_restored", "nobody compares hashes: a restored outbox goes on"},
     {"any_will", "any connection's will marks the device offline"},
     {"forget_keys", "the hub stores again what it has"},
+    {"region_blind", "regions grant the next epoch, whoever else may grant it"},
+    {"elsewhere_trusted", "a region calls elsewhere what it acknowledged itself"},
+    {"elsewhere_twice", "what a region holds is counted as elsewhere too"},
 }};
 
 }  // namespace lapwing::simulate

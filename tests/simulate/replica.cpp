@@ -20,8 +20,8 @@ constexpr Micros kCommit = milliseconds(6);
 
 }  // namespace
 
-Replica::Replica(World& world, std::uint64_t number)
-    : world_(world), random_(world.seed(), 3'000'000 + number) {}
+Replica::Replica(World& world, std::uint64_t number, std::size_t region)
+    : world_(world), region_(region), random_(world.seed(), 3'000'000 + number) {}
 
 void Replica::connect(const std::shared_ptr<Link>& link) {
   auto& session = sessions_[link->name];
@@ -51,6 +51,10 @@ void Replica::take(const std::shared_ptr<Link>& link, Up message) {
 
 void Replica::kill_broker() {
   world_.count(Fault::broker_kill);
+  lose_connections();
+}
+
+void Replica::lose_connections() {
   broker_up_ = false;
   for (const auto& [name, link] : std::exchange(sessions_, {})) {
     link->broker_end = false;  // no will: there is nobody to tell
@@ -106,7 +110,7 @@ void Replica::work() {
     for (const auto& [name, message] : batch) {
       const auto* records = std::get_if<wire::RecordBatch>(message.get());
       if (records == nullptr) continue;
-      const auto decision = sync::on_batch(world_.rows(name).sync, *records);
+      const auto decision = sync::on_batch(rows(name).sync, *records);
       if (decision.ack) answer(name, *decision.ack);
     }
   }
@@ -122,7 +126,10 @@ void Replica::work() {
 
 void Replica::commit(std::vector<Waiting> batch) {
   working_ = false;
-  if (dies_ == Death::before_commit) return die();
+  if (dies_ == Death::before_commit) {
+    world_.count(Fault::hub_kill);
+    return die();
+  }
   if (world_.level(Fault::store_down) > 0) {  // no answer: devices send again
     world_.count(Fault::store_down);
     working_ = true;
@@ -137,13 +144,16 @@ void Replica::commit(std::vector<Waiting> batch) {
   for (const auto& [name, message] : batch) {
     std::visit([&, who = name](const auto& what) { handle(who, what, answers); }, *message);
   }
-  if (dies_ == Death::after_commit) return die();
+  if (dies_ == Death::after_commit) {
+    world_.count(Fault::hub_kill);
+    return die();
+  }
   for (auto& one : answers) answer(one.name, std::move(one.message));
   work();
 }
 
 void Replica::handle(std::size_t name, const wire::Hello& hello, std::vector<Answer>& answers) {
-  DeviceRows& rows = world_.rows(name);
+  DeviceRows& rows = this->rows(name);
   const bool trusting = world_.is(Mutant::trust_restored);
   const auto at_acked = rows.hash(rows.sync.epoch, hello.acked_seq);
   const auto at_newest = rows.hash(rows.sync.epoch, sync::newest_seq(rows.sync));
@@ -153,14 +163,34 @@ void Replica::handle(std::size_t name, const wire::Hello& hello, std::vector<Ans
     said.next_seq = std::max(said.next_seq, sync::newest_seq(rows.sync) + 1);
     said.forked = false;
   }
-  const auto decision = sync::on_hello(
+  if (world_.is(Mutant::elsewhere_trusted)) {
+    std::erase_if(said.regions, [this](const wire::RegionMark& mark) {
+      return mark.region == world_.region(region_).number;
+    });
+    said.regions.push_back({wire::kRegionLast, 0});
+  }
+  auto decision = sync::on_hello(
       rows.sync, said,
       trusting
           ? sync::StoredHashes{}
           : sync::StoredHashes{.at_acked = at_acked, .at_newest = at_newest, .at_check = at_check},
-      {}, wall());
+      {}, wall(), world_.region(region_));
+  const bool grants = decision.welcome.outcome == wire::HelloOutcome::new_epoch &&
+                      decision.state.epoch != rows.sync.epoch;
+  if (grants && world_.is(Mutant::region_blind)) {
+    decision.state.epoch = decision.welcome.epoch = std::max(rows.sync.epoch, hello.epoch) + 1;
+  }
+  if (grants) world_.granted(region_, name, decision.state.epoch);
+  if (decision.elsewhere_last > 0) {
+    auto& epoch = rows.epochs[decision.state.epoch];
+    for (auto seq = decision.elsewhere_first; seq <= decision.elsewhere_last; ++seq) {
+      if (epoch.has(seq) && !world_.is(Mutant::elsewhere_twice)) continue;
+      ++epoch.elsewhere;
+      if (!epoch.has(seq)) world_.counted_elsewhere(region_, name, decision.state.epoch, seq);
+    }
+  }
   const bool was_quarantined = !rows.sync.quarantine.empty();
-  if (decision.state.epoch > std::max<std::uint64_t>(rows.sync.epoch, 1)) ++world_.outcome().epochs;
+  if (grants && !decision.alert.empty()) ++world_.outcome().epochs;
   rows.save(decision.state);
   if (!decision.state.quarantine.empty()) {
     if (!was_quarantined) ++world_.outcome().quarantines;
@@ -169,19 +199,19 @@ void Replica::handle(std::size_t name, const wire::Hello& hello, std::vector<Ans
     rows.online = true;
   }
   if (world_.tracing()) {
-    world_.note(name, "hub: hello of " + hello.connection_id + " epoch " +
-                          std::to_string(hello.epoch) + " next " + std::to_string(hello.next_seq) +
-                          " acked " + std::to_string(hello.acked_seq) + " -> epoch " +
-                          std::to_string(decision.welcome.epoch) + " watermark " +
-                          std::to_string(decision.welcome.watermark) + " " +
-                          decision.welcome.reason);
+    world_.note(name,
+                "hub " + std::to_string(region_) + ": hello of " + hello.connection_id + " epoch " +
+                    std::to_string(hello.epoch) + " next " + std::to_string(hello.next_seq) +
+                    " acked " + std::to_string(hello.acked_seq) + " -> epoch " +
+                    std::to_string(decision.welcome.epoch) + " watermark " +
+                    std::to_string(decision.welcome.watermark) + " " + decision.welcome.reason);
   }
   if (decision.answer) answers.push_back({name, decision.welcome});
 }
 
 void Replica::handle(std::size_t name, const wire::RecordBatch& batch,
                      std::vector<Answer>& answers) {
-  DeviceRows& rows = world_.rows(name);
+  DeviceRows& rows = this->rows(name);
   auto decision = sync::on_batch(rows.sync, batch);
   if (world_.is(Mutant::take_gaps) && decision.verdict == sync::BatchVerdict::gap) {
     decision.verdict = sync::BatchVerdict::accept;
@@ -201,7 +231,8 @@ void Replica::handle(std::size_t name, const wire::RecordBatch& batch,
     rows.save(state);
   }
   if (world_.tracing() && !batch.entries.empty()) {
-    world_.note(name, "hub: batch " + std::to_string(batch.entries.front().seq) + ".." +
+    world_.note(name, "hub " + std::to_string(region_) + ": batch " +
+                          std::to_string(batch.entries.front().seq) + ".." +
                           std::to_string(batch.entries.back().seq_last) + " of " +
                           batch.connection_id + ", watermark now " +
                           std::to_string(rows.sync.watermark));
@@ -212,7 +243,7 @@ void Replica::handle(std::size_t name, const wire::RecordBatch& batch,
 }
 
 void Replica::handle(std::size_t name, const LiveCopy& copy, std::vector<Answer>&) {
-  DeviceRows& rows = world_.rows(name);
+  DeviceRows& rows = this->rows(name);
   const auto wanted = sync::on_live(rows.sync, copy.batch);
   if (wanted.empty()) return;
   for (const std::size_t i : wanted) put(name, copy.batch.epoch, copy.batch.entries[i], 0);
@@ -222,7 +253,7 @@ void Replica::handle(std::size_t name, const LiveCopy& copy, std::vector<Answer>
 }
 
 void Replica::handle(std::size_t name, const wire::Status& status, std::vector<Answer>& answers) {
-  DeviceRows& rows = world_.rows(name);
+  DeviceRows& rows = this->rows(name);
   const auto decision = sync::on_status(rows.sync, status);
   if (decision.ack) answers.push_back({name, *decision.ack});
   if (!decision.current && !world_.is(Mutant::any_will)) return;
@@ -235,7 +266,7 @@ void Replica::handle(std::size_t name, const wire::Status& status, std::vector<A
 
 void Replica::put(std::size_t name, std::uint64_t epoch, const wire::RecordEntry& entry,
                   std::uint64_t first_seq) {
-  const auto wrong = world_.rows(name).put(epoch, entry, first_seq, world_.is(Mutant::forget_keys));
+  const auto wrong = rows(name).put(epoch, entry, first_seq, world_.is(Mutant::forget_keys));
   world_.claim(wrong.empty(), name, wrong);
 }
 
@@ -251,14 +282,19 @@ void Replica::answer(std::size_t name, Down message) {
 void Replica::kill_hub(Death death) {
   if (!hub_up_) return;
   if (death == Death::now) {
+    world_.count(Fault::hub_kill);
     die();
   } else {
     dies_ = death;
   }
 }
 
+void Replica::restart() {
+  if (broker_up_) lose_connections();
+  if (hub_up_) die();
+}
+
 void Replica::die() {
-  world_.count(Fault::hub_kill);
   hub_up_ = false;
   dies_.reset();
   working_ = false;
@@ -272,7 +308,7 @@ void Replica::die() {
 
 void Replica::greet() {
   for (const auto& [name, link] : sessions_) {
-    const auto& state = world_.rows(name).sync;
+    const auto& state = rows(name).sync;
     if (state.epoch == 0 || !state.quarantine.empty()) continue;
     answer(name, wire::Ack{.epoch = state.epoch,
                            .watermark = state.watermark,

@@ -34,7 +34,8 @@ using Down = std::variant<wire::Welcome, wire::Ack>;
 
 class Replica {
  public:
-  Replica(World& world, std::uint64_t number);
+  Replica(World& world, std::uint64_t number, std::size_t region);
+  [[nodiscard]] std::size_t region() const { return region_; }
 
   // The broker.
   [[nodiscard]] bool takes_connections() const { return broker_up_; }
@@ -49,6 +50,8 @@ class Replica {
   void kill_hub(Death death);
   void jump_clock(Micros by) { wall_offset_ += by; }
   void heal();
+  /// Hub and broker end and come back.
+  void restart();
 
  private:
   struct Waiting {
@@ -64,6 +67,8 @@ class Replica {
   void work();
   void commit(std::vector<Waiting> batch);
   void die();
+  void lose_connections();
+  DeviceRows& rows(std::size_t name) { return world_.rows(region_, name); }
   void greet();
   void answer(std::size_t name, Down message);
   void handle(std::size_t name, const wire::Hello& hello, std::vector<Answer>& answers);
@@ -77,6 +82,7 @@ class Replica {
   [[nodiscard]] Time wall() const;
 
   World& world_;
+  std::size_t region_;
   Random random_;
   bool broker_up_ = true;
   bool hub_up_ = true;

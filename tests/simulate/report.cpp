@@ -99,6 +99,9 @@ std::string command(const WorldOptions& options) {
   const std::string seed = std::to_string(options.seed);
   std::string text = "tests/simulate/run.sh --seeds " + seed + ".." + seed + " --devices " +
                      std::to_string(options.devices);
+  if (options.regions != WorldOptions{}.regions) {
+    text += " --regions " + std::to_string(options.regions);
+  }
   if (options.only) text += " --only " + std::to_string(*options.only);
   if (!options.faults.all()) {
     text += " --faults " + (options.faults.none() ? "none" : to_string(options.faults));

@@ -18,6 +18,11 @@ bool DeviceRows::holds(std::uint64_t epoch, std::uint64_t seq) const {
   return found != epochs.end() && seq <= found->second.watermark;
 }
 
+bool DeviceRows::has(std::uint64_t epoch, std::uint64_t seq) const {
+  const auto found = epochs.find(epoch);
+  return found != epochs.end() && found->second.has(seq);
+}
+
 void DeviceRows::save(const sync::DeviceSyncState& state) {
   if (state.epoch != sync.epoch) {
     epochs.try_emplace(state.epoch, Epoch{.base = state.base, .watermark = state.watermark});

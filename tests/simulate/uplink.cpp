@@ -19,8 +19,10 @@ constexpr Micros kForgetWithin = milliseconds(200);
 
 void Device::connect() {
   if (link_) return;
-  Replica* const replica = world_.now() < parted_until_ ? nullptr : world_.replica_for(random_);
+  const bool parted = world_.now() < std::max(parted_until_, region_parted_until_[region_]);
+  Replica* const replica = parted ? nullptr : world_.replica_for(random_, region_);
   if (replica == nullptr) {
+    if (random_.chance(0.3)) region_ = (region_ + 1) % world_.regions();
     later(random_.between(seconds(1), seconds(10)), &Device::connect);
     return;
   }
@@ -109,7 +111,8 @@ sync::Actions Device::perform(const sync::SendHello& greeting) {
                       .acked_hash = at.acked_hash,
                       .forked = greeting.forked,
                       .check_seq = greeting.check_seq,
-                      .check_hash = greeting.check_hash});
+                      .check_hash = greeting.check_hash,
+                      .regions = at.regions});
   return {};
 }
 
@@ -137,7 +140,8 @@ sync::Actions Device::perform(const sync::SendLive& send) {
 }
 
 sync::Actions Device::perform(const sync::DeleteThrough& done) {
-  world_.claim(world_.rows(name_).holds(agent_->epoch(), done.seq), name_,
+  const std::size_t region = world_.region_index(done.region);
+  world_.claim(world_.rows(region, name_).holds(agent_->epoch(), done.seq), name_,
                "the agent may delete through " + std::to_string(done.seq) + " of epoch " +
                    std::to_string(agent_->epoch()) + ", which the hub has not committed");
   const std::uint64_t known = std::max(disk_.position().acked_seq, forget_);
@@ -147,6 +151,7 @@ sync::Actions Device::perform(const sync::DeleteThrough& done) {
     }
   }
   forget_ = std::max(forget_, done.seq);
+  remember(forget_marks_, {done.region, done.seq});
   later(kForgetWithin, &Device::commit);
   return {};
 }
@@ -158,8 +163,9 @@ sync::Actions Device::perform(const sync::AdoptEpoch& grant) {
     return {};
   }
   Change change;
-  change.adopt = {grant.epoch, grant.watermark};
+  change.adopt = grant;
   forget_ = 0;
+  forget_marks_.clear();
   apply(change);
   disk_.write_mark();
   return {};

@@ -24,9 +24,13 @@ bool of_replicas(Fault fault) {
 }  // namespace
 
 World::World(const WorldOptions& options)
-    : options_(options), random_(options.seed, 0), store_(options.devices) {
-  for (std::size_t i = 0; i < options.replicas; ++i) {
-    replicas_.push_back(std::make_unique<Replica>(*this, i));
+    : options_(options), random_(options.seed, 0), granted_(options.devices) {
+  stores_.resize(options.seed % 4 == 0 ? 1 : options.regions);
+  forfeited_.resize(stores_.size());
+  for (auto& store : stores_) store.resize(options.devices);
+  for (auto& lost : forfeited_) lost.resize(options.devices);
+  for (std::size_t i = 0; i < options.replicas * stores_.size(); ++i) {
+    replicas_.push_back(std::make_unique<Replica>(*this, i, i % stores_.size()));
   }
   for (std::size_t i = 0; i < options.devices; ++i) {
     devices_.push_back(std::make_unique<Device>(*this, i, i + 1));
@@ -74,8 +78,9 @@ void World::schedule() {
       continue;
     }
     const auto hours = static_cast<double>((spell.end - spell.begin).count()) / 3.6e9;
-    const auto parts =
-        static_cast<double>(of_replicas(spell.fault) ? options_.replicas : options_.devices);
+    const auto parts = static_cast<double>(spell.fault == Fault::store_restore ? regions()
+                                           : of_replicas(spell.fault)          ? options_.replicas
+                                                                               : options_.devices);
     for (auto left = std::ceil(kind.hourly * hours * parts * spell.strength); left > 0; --left) {
       const Ticks at = spell.begin + own.between(Micros(0), spell.end - spell.begin);
       after(at - now(), [this, fault = spell.fault] { strike(fault); });
@@ -91,10 +96,15 @@ void World::set_level(Fault fault) {
     }
   }
   levels_[index(fault)] = level;
+  if (fault == Fault::region_cut) cut_region();
 }
 
 void World::strike(Fault fault) {
   if (calm_) return;
+  if (fault == Fault::store_restore) {
+    const std::size_t region = random_.below(regions());
+    return after(Micros(0), [this, region] { restore_store(region); });
+  }
   if (of_replicas(fault)) {
     Replica& replica = *replicas_[random_.below(replicas_.size())];
     if (fault == Fault::broker_kill) return replica.kill_broker();
@@ -131,8 +141,13 @@ void World::strike(Fault fault) {
       return device.fall_silent();
     case Fault::late_will:
       return device.leave_late_will();
+    case Fault::region_part:
+      return device.part_from(random_.below(regions()), spell);
+    case Fault::region_move:
+      return device.move();
     case Fault::restore:
       device.back_up();
+      forked_.insert(device.name());
       return after(random_.between(seconds(10), minutes(10)), [this, &device] {
         if (!calm_) device.restore();
       });
@@ -146,16 +161,80 @@ void World::strike(Fault fault) {
 void World::clone(Device& original) {
   count(Fault::clone);
   note(original.name(), "its disk is cloned");
+  forked_.insert(original.name());
   auto copy = std::make_unique<Device>(original, devices_.size() + 1);
   copy->start();
   after(random_.between(minutes(1), minutes(15)), [device = copy.get()] { device->retire(); });
   devices_.push_back(std::move(copy));
 }
 
+/// One region for a spell, the other for the next.
+void World::cut_region() {
+  if (level(Fault::region_cut) == 0 || regions() == 1) {
+    cut_.reset();
+    return;
+  }
+  if (cut_) return;
+  count(Fault::region_cut);
+  cut_ = random_.below(regions());
+  for (const auto& device : devices_) device->part_from(*cut_, Micros(0));
+}
+
+/// Its newest transactions are gone, the processes and connections with them: a standby that lagged
+/// took over, or a backup was put back.
+void World::restore_store(std::size_t region) {
+  count(Fault::store_restore);
+  const auto then = std::make_shared<std::vector<DeviceRows>>(stores_[region]);
+  after(random_.between(seconds(1), minutes(3)), [this, region, then] {
+    if (calm_) return;
+    for (std::size_t name = 0; name < devices(); ++name) {
+      const DeviceRows& now = stores_[region][name];
+      const DeviceRows& old = (*then)[name];
+      Forfeited& lost = forfeited_[region][name];
+      for (const auto& [number, epoch] : now.epochs) {
+        for (const auto& [seq, content] : epoch.rows) {
+          if (!old.has(number, seq)) lost.keys.emplace(number, seq);
+        }
+        for (const auto& [seq, reason] : epoch.lost) {
+          if (!old.has(number, seq)) lost.keys.emplace(number, seq);
+        }
+      }
+      for (const auto& [content, times] : now.stored) {
+        if (!old.stored.contains(content)) lost.contents.insert(content);
+      }
+      note(name, "the database of region " + std::to_string(region) + " is as it once was");
+    }
+    stores_[region] = *then;
+    for (const auto& replica : replicas_) {
+      if (replica->region() == region) replica->restart();
+    }
+  });
+}
+
+void World::granted(std::size_t region, std::size_t name, std::uint64_t epoch) {
+  const auto [at, fresh] = granted_[name].try_emplace(epoch, region);
+  claim(at->second == region, name,
+        "I6: epoch " + std::to_string(epoch) + " was granted by two regions");
+}
+
+void World::counted_elsewhere(std::size_t region, std::size_t name, std::uint64_t epoch,
+                              std::uint64_t seq) {
+  for (std::size_t other = 0; other < regions(); ++other) {
+    if (other == region) continue;
+    if (stores_[other][name].has(epoch, seq)) return;
+    if (forfeited_[other][name].keys.contains({epoch, seq})) return;
+  }
+  claim(false, name,
+        "I6: number " + std::to_string(seq) + " of epoch " + std::to_string(epoch) +
+            " counts as elsewhere, and is nowhere");
+}
+
 /// People who look at quarantined devices: they find the clone, end it, and release the device.
 void World::operate() {
-  for (std::size_t name = 0; name < store_.size(); ++name) {
-    if (!store_[name].sync.quarantine.empty()) operate_on(name);
+  for (std::size_t name = 0; name < devices(); ++name) {
+    const bool held = std::ranges::any_of(
+        stores_, [name](const auto& store) { return !store[name].sync.quarantine.empty(); });
+    if (held) operate_on(name);
   }
   after(kOperator, [this] { operate(); });
 }
@@ -165,14 +244,18 @@ void World::operate_on(std::size_t name) {
   for (std::size_t i = options_.devices; i < devices_.size(); ++i) {
     if (devices_[i]->name() == name) devices_[i]->retire();
   }
-  auto state = store_[name].sync;
-  sync::release_quarantine(state);
-  store_[name].save(state);
+  for (auto& store : stores_) {
+    auto state = store[name].sync;
+    if (state.quarantine.empty()) continue;
+    sync::release_quarantine(state);
+    store[name].save(state);
+  }
 }
 
 void World::end_hostilities() {
   calm_ = true;
   levels_.fill(0);
+  cut_.reset();
   for (std::size_t i = options_.devices; i < devices_.size(); ++i) devices_[i]->retire();
   for (const auto& device : devices_) device->heal();
   for (const auto& replica : replicas_) replica->heal();
@@ -180,9 +263,9 @@ void World::end_hostilities() {
 
 // --- what actors ask
 
-Replica* World::replica_for(Random& random) {
-  Replica& replica = *replicas_[random.below(replicas_.size())];
-  return replica.takes_connections() ? &replica : nullptr;
+Replica* World::replica_for(Random& random, std::size_t region) {
+  Replica& replica = *replicas_[random.below(options_.replicas) * regions() + region];
+  return replica.takes_connections() && cut_ != region ? &replica : nullptr;
 }
 
 bool World::connected(std::size_t name, const std::string& connection_id) const {

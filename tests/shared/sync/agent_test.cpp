@@ -105,6 +105,45 @@ TEST_F(SyncAgent, ResumesAfterTheHubsWatermark) {
   EXPECT_EQ(all<SendBatch>(actions)[0].from_seq, 9U);
 }
 
+TEST_F(SyncAgent, SaysWhoseAcknowledgementItIs) {
+  next_seq_ = 21;
+  auto agent = make({300, 5, next_seq_, {1}});
+  agent.connected("c", at_);
+  auto from = welcome(wire::HelloOutcome::resume, 300, 8);
+  from.region = 2;
+  const auto actions = agent.welcomed(from, OwnRecord{}, at_);
+  ASSERT_TRUE(has<DeleteThrough>(actions));
+  EXPECT_EQ(all<DeleteThrough>(actions)[0].region, 2U);
+  const auto more = agent.acked({300, 10, "c"}, at_);
+  ASSERT_TRUE(has<DeleteThrough>(more));
+  EXPECT_EQ(all<DeleteThrough>(more)[0].region, 2U);
+  agent.disconnected();
+  agent.connected("c", at_);
+  from = welcome(wire::HelloOutcome::new_epoch, 513, 10);
+  from.region = 1;
+  const auto granted = agent.welcomed(from, OwnRecord{}, at_);
+  ASSERT_TRUE(has<AdoptEpoch>(granted));
+  EXPECT_EQ(all<AdoptEpoch>(granted)[0].region, 1U);
+}
+
+TEST_F(SyncAgent, OneRegionMoreThanCanBeRememberedBeginsANewEpoch) {
+  Agent::Position position{300, 5, 21, {}};
+  for (std::uint32_t region = 1; region <= wire::kRegionsMax; ++region) {
+    position.regions.push_back(region);
+  }
+  auto agent = make(position);
+  agent.connected("c", at_);
+  auto from = welcome(wire::HelloOutcome::resume, 300, 5);
+  from.region = 1;
+  EXPECT_FALSE(has<SendHello>(agent.welcomed(from, OwnRecord{}, at_)));
+  agent.disconnected();
+  agent.connected("c", at_);
+  from.region = 99;
+  const auto asked = all<SendHello>(agent.welcomed(from, OwnRecord{}, at_));
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_TRUE(asked[0].forked);
+}
+
 TEST_F(SyncAgent, HasAtMostTheStatedNumberOfBatchesUnderWay) {
   limits_.batches_in_flight_max = 3;
   next_seq_ = 1001;

@@ -366,6 +366,162 @@ TEST_F(SyncHub, RefusesInWordsAndKeepsNothing) {
   EXPECT_EQ(said.reason, "revoked");
 }
 
+class SyncRegions : public testing::Test {
+ protected:
+  /// One region's hub and what it keeps of the device.
+  struct Hub {
+    Region region;
+    DeviceSyncState state;
+  };
+  static wire::Hello hello(int connection, std::uint64_t epoch, std::uint64_t acked,
+                           std::vector<wire::RegionMark> regions = {}) {
+    return {.connection_id = connection_id(static_cast<std::uint64_t>(connection), "x"),
+            .instance_id = "i1",
+            .database_id = "db",
+            .epoch = epoch,
+            .next_seq = acked + 100,
+            .acked_seq = acked,
+            .acked_hash = acked == 0 ? 0 : 1000 + acked,
+            .regions = std::move(regions)};
+  }
+  HelloDecision greet(Hub& hub, const wire::Hello& hello) const {
+    auto decision = on_hello(hub.state, hello, {}, {}, at_, hub.region);
+    hub.state = decision.state;
+    return decision;
+  }
+  Hub a_{{1, "a"}, {}};
+  Hub b_{{2, "b"}, {}};
+  Time at_ = from_micros(1'800'000'000'000'000);
+};
+
+TEST_F(SyncRegions, EpochsOfDifferentRegionsNeverCollide) {
+  EXPECT_EQ(next_epoch(0, 0), 1U);
+  EXPECT_EQ(next_epoch(7, 0), 8U);
+  EXPECT_EQ(next_epoch(0, 1), 257U);
+  EXPECT_EQ(next_epoch(0, 255), 511U);
+  for (std::uint64_t known : {0ULL, 1ULL, 255ULL, 256ULL, 257ULL, 511ULL, 512ULL, 100'000ULL}) {
+    for (std::uint32_t region = 1; region <= wire::kRegionLast; ++region) {
+      const auto epoch = next_epoch(known, region);
+      EXPECT_GT(epoch, known);
+      EXPECT_GE(epoch, 256U);
+      EXPECT_LE(epoch, std::max<std::uint64_t>(known, 255) + 256);
+      EXPECT_EQ(epoch % 256, region);
+    }
+  }
+}
+
+TEST_F(SyncRegions, AnEpochGoesOnInAnotherRegionAndBack) {
+  const auto first = greet(a_, hello(1, 0, 0)).welcome;
+  EXPECT_EQ(first.epoch, 257U);
+  EXPECT_EQ(first.region, 1U);
+  EXPECT_EQ(first.region_name, "a");
+  a_.state.watermark = 120;  // the device heard of 100 of them
+  auto said = greet(b_, hello(2, 257, 100, {{1, 100}}));
+  EXPECT_EQ(said.welcome.outcome, HelloOutcome::resume);
+  EXPECT_EQ(said.welcome.epoch, 257U);
+  EXPECT_EQ(said.welcome.watermark, 100U);
+  EXPECT_EQ(said.welcome.known_seq, 100U);
+  EXPECT_TRUE(said.alert.empty());
+  EXPECT_EQ(said.elsewhere_last, 0U) << "it begins there";
+  EXPECT_EQ(b_.state.base, 100U);
+  b_.state.watermark = 300;
+  said = greet(a_, hello(3, 257, 300, {{1, 100}, {2, 300}}));
+  EXPECT_EQ(said.welcome.outcome, HelloOutcome::resume);
+  EXPECT_EQ(said.welcome.watermark, 300U);
+  EXPECT_EQ(said.elsewhere_first, 121U);
+  EXPECT_EQ(said.elsewhere_last, 300U);
+  EXPECT_EQ(said.welcome.known_seq, 300U);
+  EXPECT_EQ(said.welcome.known_hash, 0U);
+  EXPECT_TRUE(said.alert.empty());
+  // The same hello again changes nothing more.
+  said = greet(a_, hello(3, 257, 300, {{1, 100}, {2, 300}}));
+  EXPECT_EQ(said.welcome.watermark, 300U);
+  EXPECT_EQ(said.elsewhere_last, 0U);
+}
+
+TEST_F(SyncRegions, ARegionThatLostWhatItAcknowledgedDoesNotCallItElsewhere) {
+  greet(a_, hello(1, 0, 0));
+  a_.state.watermark = 80;  // restored: it had acknowledged 100
+  auto said = greet(a_, hello(2, 257, 300, {{1, 100}, {2, 300}}));
+  EXPECT_EQ(said.welcome.outcome, HelloOutcome::new_epoch);
+  EXPECT_EQ(said.welcome.epoch, 513U);
+  EXPECT_EQ(said.elsewhere_last, 0U);
+  EXPECT_FALSE(said.alert.empty());
+  // Nor does one that lost everything take the epoch for another's.
+  Hub empty{{1, "a"}, {}};
+  said = greet(empty, hello(2, 258, 300, {{1, 100}, {2, 300}}));
+  EXPECT_EQ(said.welcome.outcome, HelloOutcome::new_epoch);
+  EXPECT_FALSE(said.alert.empty());
+}
+
+TEST_F(SyncRegions, WithoutAWordOnRegionsNothingIsExplained) {
+  greet(a_, hello(1, 0, 0));
+  a_.state.watermark = 100;
+  auto said = greet(a_, hello(2, 257, 300));  // an older agent
+  EXPECT_EQ(said.welcome.outcome, HelloOutcome::new_epoch);
+  EXPECT_FALSE(said.alert.empty());
+  Hub alone{{}, {}};
+  greet(alone, hello(1, 0, 0));
+  alone.state.watermark = 100;
+  said = greet(alone, hello(2, 1, 300, {{2, 300}}));  // no region itself: as it always was
+  EXPECT_EQ(said.welcome.outcome, HelloOutcome::new_epoch);
+}
+
+TEST_F(SyncRegions, LiveCopiesAheadOfTheJumpStayComparable) {
+  greet(a_, hello(1, 0, 0));
+  a_.state.watermark = 100;
+  a_.state.live_through = 390;
+  auto there = hello(2, 257, 300, {{1, 100}, {2, 300}});
+  const auto said = on_hello(a_.state, there, {.at_newest = 77}, {}, at_, a_.region);
+  EXPECT_EQ(said.welcome.watermark, 300U);
+  EXPECT_EQ(said.welcome.known_seq, 390U);
+  EXPECT_EQ(said.welcome.known_hash, 77U);
+}
+
+TEST_F(SyncRegions, AGrantThatWasNeverHeardGivesWayToTheOneThatWas) {
+  greet(b_, hello(1, 0, 0));  // 258; the welcome is lost
+  greet(a_, hello(2, 0, 0));  // 257; heard
+  const auto said = greet(b_, hello(3, 257, 50, {{1, 50}}));
+  EXPECT_EQ(said.welcome.outcome, HelloOutcome::resume);
+  EXPECT_EQ(said.welcome.epoch, 257U);
+  EXPECT_EQ(said.welcome.watermark, 50U);
+  EXPECT_TRUE(said.alert.empty());
+  b_.state.watermark = 60;
+  auto forked = hello(4, 257, 60, {{1, 50}, {2, 60}});
+  forked.forked = true;
+  EXPECT_EQ(greet(b_, forked).welcome.epoch, 514U) << "258 was given once, and is not again";
+  // One that was heard, or granted for a reason, does not give way.
+  b_.state.watermark = 70;
+  EXPECT_EQ(greet(b_, hello(5, 513, 65, {{1, 65}})).welcome.epoch, 770U);
+  EXPECT_EQ(greet(b_, hello(6, 514, 68, {{1, 68}})).welcome.epoch, 1026U)
+      << "it had that one, and its history is another";
+}
+
+TEST_F(SyncRegions, ABrokenHistoryIsNotAdopted) {
+  auto forked = hello(1, 257, 100, {{1, 100}});
+  forked.forked = true;  // another region showed it
+  EXPECT_EQ(greet(b_, forked).welcome.outcome, HelloOutcome::new_epoch);
+  // An older epoch than the one adopted: a restored outbox.
+  Hub c{{3, "c"}, {}};
+  greet(c, hello(1, 257, 100, {{1, 100}}));
+  const auto said = greet(c, hello(2, 0, 40));
+  EXPECT_EQ(said.welcome.outcome, HelloOutcome::new_epoch);
+  EXPECT_EQ(said.welcome.epoch, 259U);
+  EXPECT_FALSE(said.alert.empty());
+  // After a quarantine each copy gets an epoch of its own, wherever its last one is from.
+  release_quarantine(c.state);
+  EXPECT_EQ(greet(c, hello(3, 513, 100, {{1, 100}})).welcome.outcome, HelloOutcome::new_epoch);
+}
+
+TEST_F(SyncRegions, AnotherRecordAtTheAcknowledgedPlaceIsStillSeen) {
+  greet(a_, hello(1, 0, 0));
+  a_.state.watermark = 100;
+  a_.state.live_through = 350;
+  const auto there = hello(2, 257, 300, {{1, 100}, {2, 300}});
+  const auto said = on_hello(a_.state, there, {.at_acked = 5, .at_newest = 6}, {}, at_, a_.region);
+  EXPECT_EQ(said.welcome.outcome, HelloOutcome::new_epoch);
+}
+
 TEST(ConnectionId, TellsItsNumberAndOldIdsNone) {
   EXPECT_EQ(connection_number(connection_id(12, "abc")), 12U);
   EXPECT_FALSE(connection_number("c1"));

@@ -360,5 +360,20 @@ TEST(WireCodec, TellsTheClassOfABody) {
   EXPECT_EQ(class_of(samples::model_report()), RecordClass::model_report);
 }
 
+TEST(WireCodec, TellsRegionsUpToTheirBound) {
+  Hello hello{.connection_id = "1-a", .instance_id = "i", .database_id = "d", .next_seq = 9};
+  for (std::uint32_t region = 1; region <= kRegionsMax; ++region) {
+    hello.regions.push_back({region, std::uint64_t{1} << (region + 40)});
+  }
+  const auto read = decode_hello(encode(hello));
+  ASSERT_TRUE(read) << read.error().context;
+  EXPECT_EQ(read->regions, hello.regions);
+  hello.regions.push_back({99, 1});
+  EXPECT_EQ(decode_hello(encode(hello)).error().code, Errc::limit);
+  const Welcome welcome{.connection_id = "1-a", .region = 7, .region_name = "north"};
+  EXPECT_EQ(decode_welcome(encode(welcome))->region, 7U);
+  EXPECT_EQ(decode_welcome(encode(welcome))->region_name, "north");
+}
+
 }  // namespace
 }  // namespace lapwing::wire
