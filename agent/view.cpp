@@ -112,6 +112,7 @@ AgentStatus AgentView::status() {
                      .epoch = uplink.epoch,
                      .watermark = uplink.watermark,
                      .hub = uplink.hub,
+                     .region = uplink.region,
                      .why = uplink.why,
                      .hub_changes = uplink.hub_changes};
   }

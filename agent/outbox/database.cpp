@@ -226,6 +226,13 @@ Result<void> OutboxDatabase::load(OpenReport& report) {
   const auto outside = read_mark(mark_);
   if (!outside) return outside.error();
 
+  if (there && *outside && (*outside)->database_id == position_.database_id &&
+      (*outside)->epoch >= position_.epoch) {
+    position_.regions =
+        (*outside)->epoch > position_.epoch && (*outside)->next_seq <= position_.next_seq
+            ? std::vector<wire::RegionMark>()
+            : (*outside)->regions;
+  }
   begin();
   if (!there) {  // new, or made anew beside a mark that remembers
     position_ = outside->value_or(HighWaterMark{.database_id = random_id()});
@@ -293,9 +300,10 @@ void OutboxDatabase::forget_through(std::uint64_t seq) {
   position_.acked_hash = hash;
 }
 
-void OutboxDatabase::adopt(std::uint64_t epoch, std::uint64_t watermark) {
+void OutboxDatabase::adopt(std::uint64_t epoch, const wire::RegionMark& granted) {
   position_.epoch = epoch;
-  forget_through(watermark);
+  position_.regions = {granted};
+  forget_through(granted.through);
 }
 
 Result<void> OutboxDatabase::commit() {

@@ -79,7 +79,9 @@ class OutboxDatabase {
   void append_loss(std::uint64_t count, wire::LossReason reason);
   /// Forgets everything up to `seq`, which the hub has; keeps the hash of the record at it.
   void forget_through(std::uint64_t seq);
-  void adopt(std::uint64_t epoch, std::uint64_t watermark);
+  /// Whose word it was; for the mark.
+  void acknowledged(const wire::RegionMark& mark) { position_.acknowledged(mark); }
+  void adopt(std::uint64_t epoch, const wire::RegionMark& granted);
   /// Deletes what the policy says until the bound holds. How many.
   std::uint64_t make_room(const Bound& bound);
   /// The rows are durable when it returns; they may be sent only after write_mark(). Errors: limit

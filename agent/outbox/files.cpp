@@ -78,8 +78,9 @@ void OutboxFiles::write(OutboxWork& work, OutboxOutcome& outcome) {
   database_->begin();
   outcome.refused = database_->append(records, bound_);
   database_->append_loss(work.taken.given_up, wire::LossReason::quota);
-  if (work.adoption) database_->adopt(work.adoption->epoch, work.adoption->watermark);
+  if (work.adoption) database_->adopt(work.adoption->epoch, work.adoption->granted);
   database_->forget_through(work.forget);
+  for (const auto& mark : work.acknowledged) database_->acknowledged(mark);
   outcome.dropped = database_->make_room(bound_);
   outcome.done = database_->commit();
   if (outcome.done) {

@@ -26,13 +26,14 @@ namespace lapwing::agent {
 /// An epoch the hub granted, with the number everything up to which it has.
 struct Adoption {
   std::uint64_t epoch = 0;
-  std::uint64_t watermark = 0;
+  wire::RegionMark granted;  ///< by whom, and the watermark
 };
 
 /// What one transaction is to do.
 struct OutboxWork {
   WaitingRecords::Taken taken;
   std::uint64_t forget = 0;
+  std::vector<wire::RegionMark> acknowledged;  ///< by whose word
   std::optional<Adoption> adoption;
 };
 

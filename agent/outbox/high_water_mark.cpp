@@ -3,6 +3,7 @@
 
 #include <boost/crc.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -52,7 +53,26 @@ Error failure(const std::filesystem::path& path, const char* doing, int number) 
               (full ? "; free space on this volume" : "")};
 }
 
+std::vector<wire::RegionMark> regions_at(const char* at) {
+  std::vector<wire::RegionMark> regions;
+  const auto count = std::min<std::uint64_t>(number_at(at), wire::kRegionsMax);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const char* one = at + 8 + 16 * i;
+    regions.push_back({static_cast<std::uint32_t>(number_at(one)), number_at(one + 8)});
+  }
+  return regions;
+}
+
 }  // namespace
+
+void HighWaterMark::acknowledged(const wire::RegionMark& mark) {
+  const auto known = std::ranges::find(regions, mark.region, &wire::RegionMark::region);
+  if (known != regions.end()) {
+    known->through = std::max(known->through, mark.through);
+  } else if (regions.size() < wire::kRegionsMax) {
+    regions.push_back(mark);
+  }
+}
 
 Result<HighWaterMarkFile> HighWaterMarkFile::open(const std::filesystem::path& path) {
   const int file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -114,9 +134,12 @@ Result<std::optional<HighWaterMark>> HighWaterMarkFile::read() {
     const std::uint64_t generation = number_at(numbers);
     if (newest && generation <= generation_) continue;
     generation_ = generation;
-    newest =
-        HighWaterMark{std::string(slot.data() + kMagic.size(), kIdBytes), number_at(numbers + 8),
-                      number_at(numbers + 16), number_at(numbers + 24), number_at(numbers + 32)};
+    newest = HighWaterMark{std::string(slot.data() + kMagic.size(), kIdBytes),
+                           number_at(numbers + 8),
+                           number_at(numbers + 16),
+                           number_at(numbers + 24),
+                           number_at(numbers + 32),
+                           regions_at(numbers + 40)};
   }
   if (!newest && anything) {
     return Error{Errc::corrupt, path_.string() + ": the high-water mark cannot be read"};
@@ -135,6 +158,13 @@ Result<void> HighWaterMarkFile::write(const HighWaterMark& mark) {
   numbers.number(mark.acked_seq);
   numbers.number(mark.acked_hash);
   numbers.number(mark.next_seq);
+  static_assert(kMagic.size() + kIdBytes + 48 + 16 * wire::kRegionsMax + 8 <= kSlotBytes);
+  const std::size_t regions = std::min(mark.regions.size(), wire::kRegionsMax);
+  numbers.number(regions);
+  for (std::size_t i = 0; i < regions; ++i) {
+    numbers.number(mark.regions[i].region);
+    numbers.number(mark.regions[i].through);
+  }
   Writer(slot.data() + kSlotBytes - 8).number(checksum(slot));
   const auto at = static_cast<off_t>(((generation_ + 1) % 2) * kSlotBytes);
   const auto written = ::pwrite(file_, slot.data(), kSlotBytes, at);

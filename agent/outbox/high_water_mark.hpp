@@ -6,12 +6,14 @@
 #pragma once
 
 #include "shared/base/result.hpp"
+#include "shared/wire/messages.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace lapwing::agent {
 
@@ -21,6 +23,12 @@ struct HighWaterMark {
   std::uint64_t acked_seq = 0;
   std::uint64_t acked_hash = 0;
   std::uint64_t next_seq = 1;  ///< the next record to be committed gets it, or a higher one
+  /// Which regions acknowledged what of `epoch`; at most wire::kRegionsMax. Kept here alone: where
+  /// the database is a commit ahead, a region's entry is older, never wrong.
+  std::vector<wire::RegionMark> regions;
+
+  /// By its region's word; keeps the highest. Beyond the bound it is left out.
+  void acknowledged(const wire::RegionMark& mark);
 };
 
 /// Two slots with checksums, written in turn and synced: a torn write leaves the other one.

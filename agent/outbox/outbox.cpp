@@ -130,18 +130,20 @@ class Outbox::Impl {
     return std::move(found).error();
   }
 
-  void forget_through(std::uint64_t seq) {
+  void forget_through(std::uint64_t seq, std::uint32_t region) {
     const std::lock_guard lock(mutex_);
     if (seq <= forget_ || seq >= visible_.next_seq) return;
+    acknowledged_.acknowledged({region, seq});
     if (forget_ <= visible_.acked_seq) forget_since_ = ticks_now();
     forget_ = seq;
     work_.notify_one();
   }
 
-  Result<void> adopt(std::uint64_t epoch, std::uint64_t watermark) {
+  Result<void> adopt(std::uint64_t epoch, std::uint64_t watermark, std::uint32_t region) {
     std::unique_lock lock(mutex_);
     if (ended_) return Error{Errc::shutting_down, "the outbox is closed"};
-    adoption_ = Adoption{epoch, watermark};
+    adoption_ = Adoption{epoch, {region, watermark}};
+    acknowledged_.regions.clear();  // of the epoch before
     adopted_.reset();
     work_.notify_one();
     done_.wait(lock, [this] { return adopted_.has_value() || ended_; });
@@ -182,6 +184,7 @@ class Outbox::Impl {
       committing_bytes_ = waiting_.bytes();
       OutboxWork work{.taken = waiting_.take(),
                       .forget = forget_,
+                      .acknowledged = std::exchange(acknowledged_.regions, {}),
                       .adoption = std::exchange(adoption_, std::nullopt)};
       committing_ = work.taken.records.size();
       flush_wanted_ = false;
@@ -243,6 +246,7 @@ class Outbox::Impl {
       count_dropped(outcome.dropped + outcome.refused);
     } else {
       waiting_.put_back(std::move(work.taken));
+      for (const auto& mark : work.acknowledged) acknowledged_.acknowledged(mark);
     }
     meters_->at_risk.set(static_cast<double>(waiting_.size()));
     bytes_max_ = files_->bytes_max();
@@ -302,6 +306,7 @@ class Outbox::Impl {
   std::uint64_t submitted_ = 0;
   std::uint64_t settled_ = 0;
   std::uint64_t forget_ = 0;
+  HighWaterMark acknowledged_;  ///< its regions: by whose word, since the last commit
   Ticks forget_since_{};
   std::optional<Adoption> adoption_;
   std::optional<Result<void>> adopted_;
@@ -354,9 +359,11 @@ Result<std::vector<wire::RecordEntry>> Outbox::read(std::uint64_t from_seq,
 Result<std::optional<OutboxReader::RecordAt>> Outbox::at(std::uint64_t seq) {
   return impl_->at(seq);
 }
-void Outbox::forget_through(std::uint64_t seq) { impl_->forget_through(seq); }
-Result<void> Outbox::adopt(std::uint64_t epoch, std::uint64_t watermark) {
-  return impl_->adopt(epoch, watermark);
+void Outbox::forget_through(std::uint64_t seq, std::uint32_t region) {
+  impl_->forget_through(seq, region);
+}
+Result<void> Outbox::adopt(std::uint64_t epoch, std::uint64_t watermark, std::uint32_t region) {
+  return impl_->adopt(epoch, watermark, region);
 }
 
 }  // namespace lapwing::agent

@@ -79,10 +79,11 @@ class Outbox {
                                               std::uint64_t bytes_max);
   /// What there is at a number that waits; nullopt for one that does not. See OutboxReader::at.
   Result<std::optional<OutboxReader::RecordAt>> at(std::uint64_t seq);
-  /// The hub has everything up to `seq`: forgotten with one of the next commits.
-  void forget_through(std::uint64_t seq);
-  /// Durable when it returns.
-  Result<void> adopt(std::uint64_t epoch, std::uint64_t watermark);
+  /// The hub has everything up to `seq`, by the word of its region: forgotten with one of the next
+  /// commits.
+  void forget_through(std::uint64_t seq, std::uint32_t region = 0);
+  /// Durable when it returns. `region`: of the hub that granted it.
+  Result<void> adopt(std::uint64_t epoch, std::uint64_t watermark, std::uint32_t region = 0);
 
  private:
   class Impl;

@@ -81,6 +81,7 @@ json to_json(const AgentStatus& status) {
             {"epoch", uplink.epoch},
             {"watermark", uplink.watermark},
             {"hub", uplink.hub},
+            {"region", uplink.region},
             {"why", uplink.why},
             {"hub_changes", uplink.hub_changes}}}};
 }

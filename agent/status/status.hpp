@@ -62,8 +62,9 @@ struct UplinkStatus {
   std::string problem;  ///< why it is not connected; empty when all is well
   std::uint64_t epoch = 0;
   std::uint64_t watermark = 0;
-  std::string hub;  ///< that is tried or held: `host:port`
-  std::string why;  ///< this hub and no other
+  std::string hub;     ///< that is tried or held: `host:port`
+  std::string region;  ///< that hub's, while it takes records; empty: it stands alone
+  std::string why;     ///< this hub and no other
   std::uint64_t hub_changes = 0;
 };
 

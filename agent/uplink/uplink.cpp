@@ -115,7 +115,9 @@ sync::AgentLimits limits_of(const UplinkConfig& config) {
 }
 
 sync::Agent::Position position_of(const HighWaterMark& mark) {
-  return {mark.epoch, mark.acked_seq, mark.next_seq};
+  sync::Agent::Position position{mark.epoch, mark.acked_seq, mark.next_seq, {}};
+  for (const auto& one : mark.regions) position.regions.push_back(one.region);
+  return position;
 }
 
 }  // namespace
@@ -415,8 +417,11 @@ class Uplink::Impl {
     carry_out(agent_.welcomed(welcome, *own, ticks_now()));
     if (was || !agent_.streaming()) return;
     tell_chooser([](EndpointChooser& chooser) { chooser.welcomed(ticks_now()); });
+    region_ = welcome.region_name.empty() && welcome.region > 0 ? std::to_string(welcome.region)
+                                                                : welcome.region_name;
     if (!welcome.reason.empty()) log::warn("hub: " + welcome.reason);
     log::info("uplink streams", {{"hub", hub_name()},
+                                 {"region", region_},
                                  {"epoch", agent_.epoch()},
                                  {"watermark", agent_.watermark()},
                                  {"backlog", agent_.backlog()}});
@@ -501,6 +506,7 @@ class Uplink::Impl {
     hello.check_seq = greeting.check_seq;
     hello.check_hash = greeting.check_hash;
     hello.desired_version = desired_version_;
+    hello.regions = mark.regions;
     publish(wire::Channel::hello, wire::encode(hello));
     return {};
   }
@@ -543,13 +549,13 @@ class Uplink::Impl {
   sync::Actions perform(const sync::DeleteThrough& done) {
     if (done.seq > acked_) meters_.acked.add(static_cast<double>(done.seq - acked_));
     acked_ = std::max(acked_, done.seq);
-    outbox_.forget_through(done.seq);
+    outbox_.forget_through(done.seq, done.region);
     return {};
   }
 
   sync::Actions perform(const sync::AdoptEpoch& grant) {
     acked_ = grant.watermark;
-    if (auto done = outbox_.adopt(grant.epoch, grant.watermark); !done) {
+    if (auto done = outbox_.adopt(grant.epoch, grant.watermark, grant.region); !done) {
       log::error("epoch cannot be kept", {done.error()});
       not_kept_ = true;  // nothing may be sent under it: the rest of the actions is void
       client_.reconnect("the epoch could not be stored");
@@ -638,6 +644,7 @@ class Uplink::Impl {
     figures_.watermark = agent_.watermark();
     figures_.backlog = agent_.backlog();
     figures_.hub = hubs_[chooser_.current()].name();
+    figures_.region = agent_.streaming() ? region_ : "";
     figures_.why = to_string(chooser_.why());
     figures_.hub_changes = chooser_.changes();
     for (std::size_t i = 0; i < hub_gauges_.size(); ++i) {
@@ -664,6 +671,7 @@ class Uplink::Impl {
   sync::Agent agent_;
   wire::FrameWriter writer_;
   std::string live_connection_;
+  std::string region_;  ///< of the hub that said welcome last
   std::optional<Ticks> timer_;
   Ticks next_status_ = Ticks::max();
   std::uint64_t told_ = 0;

@@ -26,6 +26,7 @@ struct UplinkFigures {
   std::string state;       ///< connecting, greeting, streaming, quarantined, refused, stopped
   std::string problem;     ///< why it does not stream; empty when it does
   std::string hub;         ///< that is tried or held: `host:port`
+  std::string region;      ///< that hub's, while it takes records; empty: it stands alone
   std::string why;         ///< this hub and no other
   std::uint64_t hub_changes = 0;
   std::uint64_t epoch = 0;

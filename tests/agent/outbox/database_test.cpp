@@ -115,6 +115,43 @@ TEST(HighWaterMarkFile, EveryFlippedBitIsNoticed) {
   }
 }
 
+TEST(HighWaterMarkFile, RemembersWhatEachRegionAcknowledgedUpToItsBound) {
+  const TempDir folder;
+  HighWaterMark mark{std::string(32, 'a'), 257, 5, 6, 7, {}};
+  for (std::uint32_t region = 1; region <= wire::kRegionsMax + 3; ++region) {
+    mark.acknowledged({region, 1000 + region});
+  }
+  mark.acknowledged({3, 9000});
+  mark.acknowledged({3, 8000});
+  ASSERT_EQ(mark.regions.size(), wire::kRegionsMax);
+  EXPECT_EQ(mark.regions[2].through, 9000U);
+  auto file = HighWaterMarkFile::open(folder.path() / "mark");
+  ASSERT_TRUE(file->write(mark));
+  const auto read = file->read();
+  ASSERT_TRUE(read && read->has_value());
+  EXPECT_EQ((*read)->regions, mark.regions);
+}
+
+TEST(OutboxDatabase, RegionsOfAnotherEpochThanItsOwnAreNotBelieved) {
+  const TempDir folder;
+  OpenReport report;
+  {
+    auto db = OutboxDatabase::open(folder.path(), report);
+    ASSERT_TRUE(db);
+    (*db)->begin();
+    (*db)->adopt(257, {1, 0});
+    ASSERT_TRUE((*db)->commit());
+    ASSERT_TRUE((*db)->write_mark());
+    (*db)->begin();
+    (*db)->adopt(514, {2, 0});
+    ASSERT_TRUE((*db)->commit());  // killed before the mark
+  }
+  auto db = OutboxDatabase::open(folder.path(), report);
+  ASSERT_TRUE(db);
+  EXPECT_EQ((*db)->position().epoch, 514U);
+  EXPECT_TRUE((*db)->position().regions.empty());
+}
+
 TEST(OutboxDatabase, NumbersGrowOverRestartsAndKeepWhatTheHubHas) {
   const TempDir folder;
   std::string id;
@@ -125,7 +162,7 @@ TEST(OutboxDatabase, NumbersGrowOverRestartsAndKeepWhatTheHubHas) {
     EXPECT_EQ(db->position().epoch, 0U);
     append(*db, 1, 10);
     db->begin();
-    db->adopt(3, 4);
+    db->adopt(3, {0, 4});
     commit(*db);
   }
   auto db = open(folder.path());

@@ -133,6 +133,29 @@ TEST_F(OutboxTest, AnEpochIsDurableWhenItsAdoptionReturns) {
   EXPECT_EQ(read_all(*outbox, 3).records.size(), 8U);
 }
 
+TEST_F(OutboxTest, RemembersWhichRegionAcknowledgedWhat) {
+  using Marks = std::vector<wire::RegionMark>;
+  {
+    auto outbox = open();
+    CommitListener listener(*outbox);
+    outbox->submit(record_range(1, 30));
+    outbox->flush();
+    ASSERT_TRUE(outbox->adopt(257, 0, 1));
+    EXPECT_EQ(outbox->position().regions, (Marks{{1, 0}}));
+    outbox->forget_through(10, 1);
+    outbox->forget_through(15, 2);
+    outbox->forget_through(20, 1);
+    outbox->forget_through(22, 2);
+    ASSERT_TRUE(listener.wait_for([&] { return outbox->figures().acked_seq == 22; }));
+    outbox->stop();
+    EXPECT_EQ(outbox->position().regions, (Marks{{1, 20}, {2, 22}}));
+  }
+  auto outbox = open();
+  EXPECT_EQ(outbox->position().regions, (Marks{{1, 20}, {2, 22}}));
+  ASSERT_TRUE(outbox->adopt(514, 22, 2));
+  EXPECT_EQ(outbox->position().regions, (Marks{{2, 22}})) << "an epoch begins with one region";
+}
+
 TEST_F(OutboxTest, StopCommitsWhatWaits) {
   config_.commit_interval = std::chrono::seconds(10);
   {
