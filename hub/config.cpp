@@ -4,6 +4,8 @@
 #include "shared/base/config.hpp"
 
 #include <charconv>
+#include <string>
+#include <utility>
 
 namespace lapwing::hub {
 namespace {
@@ -76,6 +78,15 @@ HubConfig HubConfig::read(config::Section& root) {
   HubConfig c;
   auto hub = root.table({"hub", "the hub itself"});
   c.data_dir = hub.path({"data_dir", "folder of database, keys and certificates"}, "data");
+  sync::Region region;
+  region.number = static_cast<std::uint32_t>(
+      hub.integer({"region",
+                   "number of this hub among several that devices fail over between; 0: it stands "
+                   "alone. All replicas of a hub have one, no two hubs the same; never change it"},
+                  0, 0, wire::kRegionLast));
+  region.name = hub.text({"region_name", "what agents and people call it"},
+                         region.number == 0 ? "" : "region-" + std::to_string(region.number));
+  if (region.name.size() > 64) hub.problem("region_name", "is longer than 64 bytes");
   auto log = root.table({"log", "what goes to stderr"});
   c.log_level =
       log.choice({"level", "least level written"}, c.log_level, {"debug", "info", "warn", "error"});
@@ -86,6 +97,7 @@ HubConfig HubConfig::read(config::Section& root) {
   c.store = StoreConfig::read(store);
   auto ingest = root.table({"ingest", "taking in what devices send"});
   c.ingest = IngestConfig::read(ingest);
+  c.ingest.region = std::move(region);
   c.peers = read_peers(root);
   return c;
 }

@@ -57,6 +57,7 @@ Json json(const DeviceRow& row) {
             {"corrupt", ledger.lost.corrupt},
             {"vanished", ledger.lost.vanished},
             {"poison", ledger.lost.poison}}},
+          {"elsewhere", ledger.elsewhere},
           {"outstanding", ledger.outstanding},
           {"streams", row.streams},
           {"anomalies_open", row.anomalies_open},
@@ -75,6 +76,7 @@ Json json(const std::pair<std::string, ExchangedLedger>& told) {
           {"produced", row.ledger.produced},
           {"stored", row.ledger.stored},
           {"lost", row.ledger.lost.total()},
+          {"elsewhere", row.ledger.elsewhere},
           {"outstanding", row.ledger.outstanding},
           {"readings_total", row.readings_total}};
 }

@@ -149,8 +149,8 @@ void tell_end(const Migrated& done, Micros took, std::ostream& out) {
   out << "both sides are the same: " << grouped(rows) << " rows in " << std::fixed
       << std::setprecision(1) << std::chrono::duration<double>(took).count() << " s; "
       << done.totals.devices << " devices, produced " << grouped(ledger.produced) << " = stored "
-      << grouped(ledger.stored) << " + lost " << grouped(ledger.lost.total()) << " + outstanding "
-      << grouped(ledger.outstanding) << '\n';
+      << grouped(ledger.stored) << " + lost " << grouped(ledger.lost.total()) << " + elsewhere "
+      << grouped(ledger.elsewhere) << " + outstanding " << grouped(ledger.outstanding) << '\n';
   if (done.repaired > 0) {
     out << done.repaired
         << " texts held bytes that PostgreSQL does not take; they are U+FFFD now\n";

@@ -53,6 +53,9 @@ class Object {
     }
     return wrong(key, "a whole number from 0 to 2^62 is wanted"), 0;
   }
+  std::uint64_t count_if_told(const char* key) {
+    return json_.is_object() && json_.contains(key) ? count(key) : 0;
+  }
   bool flag(const char* key) {
     const auto* at = find(key);
     if (at != nullptr && at->is_boolean()) return at->get<bool>();
@@ -154,7 +157,8 @@ ExchangedLedger ledger_of(Object& o) {
                    lost.count("poison")};
   o.take_problem("lost_by_reason", lost);
   l.ledger.outstanding = o.count("outstanding");
-  l.ledger.produced = l.ledger.stored + l.ledger.lost.total() + l.ledger.outstanding;
+  l.ledger.elsewhere = o.count_if_told("elsewhere");
+  l.ledger.produced = l.ledger.sum();
   if (l.ledger.produced > kNumberMax) o.wrong("stored", "the account is beyond 2^62");
   l.streams = o.count("streams");
   l.readings_total = o.count("readings_total");

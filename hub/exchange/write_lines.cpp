@@ -65,6 +65,7 @@ Json json(const ExchangedLedger& l) {
             {"vanished", lost.vanished},
             {"poison", lost.poison}}},
           {"outstanding", l.ledger.outstanding},
+          {"elsewhere", l.ledger.elsewhere},
           {"streams", l.streams},
           {"readings_total", l.readings_total},
           {"outbox_records", l.outbox_records},

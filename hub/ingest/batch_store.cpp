@@ -205,8 +205,16 @@ Result<void> BatchStore::hello(Round& round, const DeviceKey& key, std::string_v
   if (!newest) return newest.error();
   const auto checked = round.transaction->record_hash(key, session->sync.epoch, hello->check_seq);
   if (!checked) return checked.error();
-  auto decision = sync::on_hello(session->sync, *hello, {*hash, *newest, *checked},
-                                 {config_.batch_records_max, config_.batch_bytes_max}, at);
+  auto decision =
+      sync::on_hello(session->sync, *hello, {*hash, *newest, *checked},
+                     {config_.batch_records_max, config_.batch_bytes_max}, at, config_.region);
+  if (decision.elsewhere_last > 0) {
+    const auto others =
+        round.transaction->keep_elsewhere(key, decision.elsewhere_first, decision.elsewhere_last);
+    if (!others) return others.error();
+    log::info("device comes back from another region",
+              {{"device", name(key)}, {"epoch", decision.state.epoch}, {"elsewhere", *others}});
+  }
   if (auto saved = round.transaction->save_sync(key, decision.state); !saved) return saved;
   if (!decision.answer) return {};
   const bool welcome = decision.state.quarantine.empty();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "shared/base/time.hpp"
+#include "shared/sync/hub.hpp"
 
 #include <chrono>
 #include <cstddef>
@@ -26,6 +27,7 @@ struct IngestConfig {
   std::uint32_t batch_bytes_max = 128U << 10;  ///< asked of agents per batch, [4 KiB, 1 MiB]
   /// A device not heard of for so long is offline even without a will, [10 s, 7 d].
   Micros silence = std::chrono::minutes(5);
+  sync::Region region;  ///< `[hub] region`, `region_name`
   /// How often retention is applied, [1 s, 1 d].
   Micros trim_every = std::chrono::minutes(1);
 

@@ -18,12 +18,15 @@ LedgerGauges::LedgerGauges(Metrics& metrics)
     : metrics_(metrics),
       produced_(metrics.gauge(
           "hub_ledger_produced",
-          "Records that devices said they produced: always stored + lost + outstanding")),
+          "Records that devices said they produced: always stored + lost + elsewhere + "
+          "outstanding")),
       stored_(metrics.gauge("hub_ledger_stored", "Records of devices that were stored")),
       lost_quota_(lost_gauge(metrics, "quota")),
       lost_corrupt_(lost_gauge(metrics, "corrupt")),
       lost_vanished_(lost_gauge(metrics, "vanished")),
       lost_poison_(lost_gauge(metrics, "poison")),
+      elsewhere_(metrics.gauge("hub_ledger_elsewhere",
+                               "Records of devices that other regions took, and this one has not")),
       outstanding_(metrics.gauge("hub_ledger_outstanding",
                                  "Records that devices still hold, as far as they told")) {}
 
@@ -38,6 +41,7 @@ void LedgerGauges::show(const Ledger& ledger) {
     set(lost_corrupt_, ledger.lost.corrupt);
     set(lost_vanished_, ledger.lost.vanished);
     set(lost_poison_, ledger.lost.poison);
+    set(elsewhere_, ledger.elsewhere);
     set(outstanding_, ledger.outstanding);
   });
 }

@@ -7,9 +7,9 @@
 
 namespace lapwing::hub {
 
-/// `hub_ledger_produced`, `_stored`, `_lost` by reason and `_outstanding`, in records over all
-/// devices of the hub. In every answer of /metrics they add up: produced = stored + lost +
-/// outstanding.
+/// `hub_ledger_produced`, `_stored`, `_lost` by reason, `_elsewhere` and `_outstanding`, in records
+/// over all devices of the hub. In every answer of /metrics they add up: produced = stored + lost +
+/// elsewhere + outstanding.
 /// Threads: show() from one thread at a time.
 class LedgerGauges {
  public:
@@ -25,6 +25,7 @@ class LedgerGauges {
   Gauge& lost_corrupt_;
   Gauge& lost_vanished_;
   Gauge& lost_poison_;
+  Gauge& elsewhere_;
   Gauge& outstanding_;
 };
 

@@ -149,7 +149,7 @@ void Migration::compare_totals() {
   if (!here || !there) return;  // the connection knows why
   const auto same = [](const Ledger& l, const Ledger& r) {
     return l.produced == r.produced && l.stored == r.stored && l.lost == r.lost &&
-           l.outstanding == r.outstanding;
+           l.elsewhere == r.elsewhere && l.outstanding == r.outstanding;
   };
   if (here->devices != there->devices || !same(here->ledger, there->ledger)) {
     return target_->fail({Errc::corrupt, "the devices' accounts are not what they were"});

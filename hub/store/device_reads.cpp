@@ -24,7 +24,7 @@ constexpr std::string_view kDeviceColumns =
     " coalesce(r.streams, d.streams), d.anomalies_open,"
     " coalesce(r.readings_total, d.readings_total), coalesce(r.outbox_records, d.outbox_records),"
     " coalesce(r.outbox_bytes, d.outbox_bytes),"
-    " coalesce(r.quarantined_total, d.quarantined_total),"
+    " coalesce(r.quarantined_total, d.quarantined_total), coalesce(r.elsewhere, d.elsewhere),"
     " CASE WHEN d.last_seen IS NULL OR r.peer_no IS NOT NULL"
     " THEN (SELECT p.peer FROM peers p WHERE p.peer_no = d.peer_no) END"
     " FROM devices d LEFT JOIN peer_devices r ON r.tenant_no = d.tenant_no"
@@ -49,14 +49,15 @@ DeviceRow device_row(const sql::Row& row, std::string_view tenant) {
   d.ledger.stored = row.count(11);
   d.ledger.lost = {row.count(12), row.count(13), row.count(14), row.count(15)};
   d.ledger.outstanding = static_cast<std::uint64_t>(std::max<std::int64_t>(0, row.integer(16)));
-  d.ledger.produced = d.ledger.stored + d.ledger.lost.total() + d.ledger.outstanding;
+  d.ledger.elsewhere = row.count(23);
+  d.ledger.produced = d.ledger.sum();
   d.streams = row.count(17);
   d.anomalies_open = row.count(18);
   d.readings_total = row.count(19);
   d.outbox_records = row.count(20);
   d.outbox_bytes = row.count(21);
   d.quarantined_total = row.count(22);
-  d.region = row.text(23);
+  d.region = row.text(24);
   return d;
 }
 
@@ -176,7 +177,8 @@ Result<StoreTotals> totals(sql::Connection& db) {
       " CAST(coalesce(sum(lost_vanished), 0) AS BIGINT),"
       " CAST(coalesce(sum(lost_poison), 0) AS BIGINT),"
       " CAST(coalesce(sum(epoch_produced - epoch_base - epoch_accounted)"
-      " FILTER (WHERE epoch_produced - epoch_base > epoch_accounted), 0) AS BIGINT) FROM devices",
+      " FILTER (WHERE epoch_produced - epoch_base > epoch_accounted), 0) AS BIGINT),"
+      " CAST(coalesce(sum(elsewhere), 0) AS BIGINT) FROM devices",
       [&](const sql::Row& row) {
         totals.devices = row.count(0);
         totals.devices_online = row.count(1);
@@ -185,8 +187,8 @@ Result<StoreTotals> totals(sql::Connection& db) {
         totals.ledger.stored = row.count(4);
         totals.ledger.lost = {row.count(5), row.count(6), row.count(7), row.count(8)};
         totals.ledger.outstanding = row.count(9);
-        totals.ledger.produced =
-            totals.ledger.stored + totals.ledger.lost.total() + totals.ledger.outstanding;
+        totals.ledger.elsewhere = row.count(10);
+        totals.ledger.produced = totals.ledger.sum();
       });
   if (db.failed()) return db.failure();
   return totals;

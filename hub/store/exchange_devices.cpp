@@ -117,17 +117,19 @@ Result<Merged> take_ledgers(const Taking& t, std::span<const ExchangedRow> rows)
         "INSERT INTO peer_devices(tenant_no, device_no, peer_no, online, quarantined, last_seen,"
         " agent_version, epoch, watermark, stored, lost_quota, lost_corrupt, lost_vanished,"
         " lost_poison, outstanding, streams, readings_total, outbox_records, outbox_bytes,"
-        " quarantined_total)"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)"
+        " quarantined_total, elsewhere)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21)"
         " ON CONFLICT(tenant_no, device_no, peer_no) DO UPDATE SET online=?4, quarantined=?5,"
         " last_seen=?6, agent_version=?7, epoch=?8, watermark=?9, stored=?10, lost_quota=?11,"
         " lost_corrupt=?12, lost_vanished=?13, lost_poison=?14, outstanding=?15, streams=?16,"
-        " readings_total=?17, outbox_records=?18, outbox_bytes=?19, quarantined_total=?20",
+        " readings_total=?17, outbox_records=?18, outbox_bytes=?19, quarantined_total=?20,"
+        " elsewhere=?21",
         t.tenant_no, device_no, t.peer_no, l.status == DeviceStatus::online,
         l.status == DeviceStatus::quarantined, micros(l.last_seen), l.agent_version, l.epoch,
         l.watermark, l.ledger.stored, l.ledger.lost.quota, l.ledger.lost.corrupt,
         l.ledger.lost.vanished, l.ledger.lost.poison, l.ledger.outstanding, l.streams,
-        l.readings_total, l.outbox_records, l.outbox_bytes, l.quarantined_total);
+        l.readings_total, l.outbox_records, l.outbox_bytes, l.quarantined_total,
+        l.ledger.elsewhere);
     t.db.post(
         "UPDATE devices SET peer_no=?1 WHERE tenant_no=?2 AND device_no=?3 AND peer_no <> ?1"
         " AND coalesce((SELECT r.last_seen FROM peer_devices r WHERE r.tenant_no=?2"

@@ -54,7 +54,7 @@ ExchangedRow device_row(const sql::Row& row) {
 constexpr std::string_view kLedgerColumns =
     ".online, x.quarantined, x.last_seen, x.agent_version, x.epoch, x.watermark, x.stored,"
     " x.lost_quota, x.lost_corrupt, x.lost_vanished, x.lost_poison, x.streams, x.readings_total,"
-    " x.outbox_records, x.outbox_bytes, x.quarantined_total, ";
+    " x.outbox_records, x.outbox_bytes, x.quarantined_total, x.elsewhere, ";
 
 /// The columns above behind `x`, with the device's name before and what is outstanding after them.
 ExchangedLedger ledger_row(const sql::Row& row) {
@@ -74,8 +74,9 @@ ExchangedLedger ledger_row(const sql::Row& row) {
   l.outbox_records = row.count(14);
   l.outbox_bytes = row.count(15);
   l.quarantined_total = row.count(16);
-  l.ledger.outstanding = static_cast<std::uint64_t>(std::max<std::int64_t>(0, row.integer(17)));
-  l.ledger.produced = l.ledger.stored + l.ledger.lost.total() + l.ledger.outstanding;
+  l.ledger.elsewhere = row.count(17);
+  l.ledger.outstanding = static_cast<std::uint64_t>(std::max<std::int64_t>(0, row.integer(18)));
+  l.ledger.produced = l.ledger.sum();
   return l;
 }
 
@@ -125,7 +126,7 @@ Result<std::vector<std::pair<std::string, ExchangedLedger>>> region_ledgers(sql:
           .append("x.outstanding, p.peer FROM peer_devices x JOIN peers p USING(peer_no)"
                   " WHERE x.tenant_no=? AND x.device_no=? ORDER BY p.peer"),
       [&](const sql::Row& row) {
-        out.emplace_back(row.text(18), ledger_row(row));
+        out.emplace_back(row.text(19), ledger_row(row));
         out.back().second.device = key.device;
       },
       numbers->tenant_no, numbers->device_no);

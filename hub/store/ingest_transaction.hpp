@@ -95,6 +95,11 @@ class IngestTransaction {
   /// Remembers what the sync protocol decided: epoch, watermark, histories. Moves the ledger's
   /// `produced` up to the watermark at least.
   virtual Result<void> save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) = 0;
+  /// Accounts for those numbers `first`..`last` of the current epoch that are not here: other
+  /// regions have them (sync::HelloDecision). Before save_sync moves the watermark to `last`. How
+  /// many they were.
+  virtual Result<std::uint64_t> keep_elsewhere(const DeviceKey& key, std::uint64_t first,
+                                               std::uint64_t last) = 0;
   virtual Result<void> save_presence(const DeviceKey& key, const Presence& presence) = 0;
 
   /// The sync state that is saved before the end lies, by its watermark or as the newest live copy,

@@ -170,8 +170,14 @@ CREATE INDEX anomalies_by_reason ON anomalies(tenant_no, reason, onset, anomaly_
 ANALYZE anomalies;
 )sql";
 
+/// Numbers of devices that other regions hold, in records over all epochs.
+inline constexpr std::string_view kPostgresElsewhere = R"sql(
+ALTER TABLE devices ADD COLUMN elsewhere bigint NOT NULL DEFAULT 0;
+ALTER TABLE peer_devices ADD COLUMN elsewhere bigint NOT NULL DEFAULT 0;
+)sql";
+
 /// In order; the table `schema_version` counts those applied.
 inline constexpr std::array kPostgresMigrations{kPostgresSchema1, kPostgresExchange, kPostgresSpool,
-                                                kPostgresLists};
+                                                kPostgresLists, kPostgresElsewhere};
 
 }  // namespace lapwing::hub

@@ -67,7 +67,7 @@ void SqlIngest::read_device(const DeviceKey& key) {
   static constexpr std::string_view kSelect =
       "SELECT tenant_no, device_no, revoked_at IS NOT NULL, sync, online, connection_id, stored,"
       " lost_quota, lost_corrupt, lost_vanished, lost_poison, epoch_base, epoch_produced,"
-      " epoch_accounted, streams, anomalies_open, record_us, open_loss_us FROM devices"
+      " epoch_accounted, streams, anomalies_open, record_us, open_loss_us, elsewhere FROM devices"
       " WHERE tenant_no = (SELECT tenant_no FROM tenants WHERE tenant = ?) AND device = ?";
   db_.later(
       std::string(kSelect).append(writer_.locking()),
@@ -94,6 +94,7 @@ void SqlIngest::read_device(const DeviceKey& key) {
         device.frontier = device.session.sync.watermark;
         if (!row.is_null(16)) device.newest_us = row.integer(16);
         if (!row.is_null(17)) device.open_loss_us = row.integer(17);
+        device.elsewhere = row.count(18);
       },
       key.tenant, key.device);
 }
@@ -210,11 +211,11 @@ void SqlIngest::write_device(DeviceWork& device) {
   db_.post(
       "UPDATE devices SET stored=?, lost_quota=?, lost_corrupt=?, lost_vanished=?, lost_poison=?,"
       " epoch_base=?, epoch_produced=?, epoch_accounted=?, streams=?, anomalies_open=?,"
-      " record_us=?, open_loss_us=? WHERE tenant_no=? AND device_no=?",
+      " record_us=?, open_loss_us=?, elsewhere=? WHERE tenant_no=? AND device_no=?",
       device.stored, device.lost.quota, device.lost.corrupt, device.lost.vanished,
       device.lost.poison, device.epoch_base, device.epoch_produced, device.epoch_accounted,
       device.streams, device.anomalies_open, device.newest_us, device.open_loss_us,
-      device.numbers.tenant_no, device.numbers.device_no);
+      device.elsewhere, device.numbers.tenant_no, device.numbers.device_no);
   if (device.sync_changed) {
     const auto& sync = device.session.sync;
     db_.post(

@@ -38,6 +38,8 @@ class SqlIngest final : public IngestTransaction {
   Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> online_devices(
       std::size_t limit) override;
   Result<void> save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) override;
+  Result<std::uint64_t> keep_elsewhere(const DeviceKey& key, std::uint64_t first,
+                                       std::uint64_t last) override;
   Result<void> save_presence(const DeviceKey& key, const Presence& presence) override;
   Result<StoredCounts> store(const DeviceKey& key, std::uint64_t epoch, Time received_at,
                              std::span<const IncomingRecord> records) override;
@@ -58,6 +60,7 @@ class SqlIngest final : public IngestTransaction {
     bool changed = false;
     std::uint64_t stored = 0;
     Losses lost;
+    std::uint64_t elsewhere = 0;
     std::uint64_t epoch_base = 0;
     std::uint64_t epoch_produced = 0;
     std::uint64_t epoch_accounted = 0;

@@ -131,4 +131,23 @@ void SqlIngest::store_loss(Storing& s, const IncomingRecord& record, const wire:
   }
 }
 
+Result<std::uint64_t> SqlIngest::keep_elsewhere(const DeviceKey& key, std::uint64_t first,
+                                                std::uint64_t last) {
+  auto& device = work(key);
+  if (first == 0 || first > last || last > kSeqMax) {
+    return Error{Errc::bad_input, "numbers kept elsewhere: beyond 2^62 or turned round"};
+  }
+  const auto here = writer_.keys_through({device.numbers, device.session.sync.epoch, first}, last);
+  if (db_.failed()) return db_.failure();
+  device.epoch_produced = std::max(device.epoch_produced, last);
+  // Of live copies so old that their keys are no longer kept the account knows still.
+  const auto open = device.epoch_produced - device.epoch_base;
+  const auto records =
+      std::min(last - first + 1 - here, open - std::min(open, device.epoch_accounted));
+  device.elsewhere += records;
+  device.epoch_accounted += records;
+  device.changed = true;
+  return records;
+}
+
 }  // namespace lapwing::hub

@@ -159,8 +159,14 @@ CREATE TABLE spool_leases(
   sink TEXT PRIMARY KEY, holder TEXT NOT NULL, until_us INTEGER NOT NULL) WITHOUT ROWID, STRICT;
 )sql";
 
+/// Numbers of devices that other regions hold, in records over all epochs.
+inline constexpr std::string_view kSqliteElsewhere = R"sql(
+ALTER TABLE devices ADD COLUMN elsewhere INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE peer_devices ADD COLUMN elsewhere INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 /// In order; the database's user_version counts those applied.
 inline constexpr std::array kSqliteMigrations{kSqliteSchema1, kSqliteSchema2, kSqliteExchange,
-                                              kSqliteSpool};
+                                              kSqliteSpool, kSqliteElsewhere};
 
 }  // namespace lapwing::hub

@@ -69,13 +69,19 @@ struct Losses {
 };
 
 /// The account of one device over all its epochs, in records. Always: produced = stored + lost +
-/// outstanding. A live copy that overtook a backlog counts as stored once, whatever a later loss
-/// range covers.
+/// elsewhere + outstanding. A live copy that overtook a backlog counts as stored once, whatever a
+/// later loss range covers.
 struct Ledger {
   std::uint64_t produced = 0;
   std::uint64_t stored = 0;
   Losses lost;
   std::uint64_t outstanding = 0;  ///< produced as far as the hub was told, not yet here
+  /// Acknowledged by other regions while the device was with them, and not here.
+  std::uint64_t elsewhere = 0;
+  /// What `produced` is, of the others.
+  [[nodiscard]] std::uint64_t sum() const noexcept {
+    return stored + lost.total() + elsewhere + outstanding;
+  }
 };
 
 /// A range of numbers of which records were lost, and when: after the device's newest record below

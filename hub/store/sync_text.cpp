@@ -12,6 +12,8 @@ std::string sync_text(const sync::DeviceSyncState& state) {
                   {"base", state.base},
                   {"watermark", state.watermark},
                   {"live_through", state.live_through},
+                  {"granted", state.granted},
+                  {"before_grant", state.before_grant},
                   {"database", state.database_id},
                   {"connection", state.connection_id},
                   {"instance", state.instance_id},
@@ -33,6 +35,8 @@ Result<sync::DeviceSyncState> sync_from(std::string_view text) {
     state.base = json.at("base");
     state.watermark = json.at("watermark");
     state.live_through = json.value("live_through", std::uint64_t{0});
+    state.granted = json.value("granted", std::uint64_t{0});
+    state.before_grant = json.value("before_grant", std::uint64_t{0});
     state.database_id = json.at("database");
     state.connection_id = json.at("connection");
     state.instance_id = json.at("instance");

@@ -20,7 +20,7 @@ function span(from, to) {
   return from ? `${clock(from)} – ${clock(to)}` : `until ${clock(to)}`;
 }
 
-/** produced = stored + lost + outstanding, in records; what was lost by reason below it. */
+/** produced = stored + lost (+ elsewhere, where other regions have some) + outstanding, in records; what was lost by reason below it. */
 export function equation(state) {
   const term = (sign, title, value) => el("div", { class: "term" },
     sign ? el("span", { class: "sign" }, sign) : null,
@@ -30,7 +30,7 @@ export function equation(state) {
     .map(([reason, records]) => `${reason} ${count(records)}`);
   return el("div", { class: "figures equation", id: "ledger", role: "group", "aria-label": "Account in records" },
     term(null, "Produced", state.produced), term("=", "Stored", state.stored), term("+", "Lost", state.lost),
-    term("+", "Outstanding", state.outstanding),
+    state.elsewhere > 0 ? term("+", "Elsewhere", state.elsewhere) : null, term("+", "Outstanding", state.outstanding),
     lost.length ? el("span", { class: "muted by-reason" }, `lost: ${lost.join(", ")}`) : null);
 }
 

@@ -45,6 +45,10 @@ class FailingStore final : public Store {
     Result<void> save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) override {
       return inner_->save_sync(key, state);
     }
+    Result<std::uint64_t> keep_elsewhere(const DeviceKey& key, std::uint64_t first,
+                                         std::uint64_t last) override {
+      return inner_->keep_elsewhere(key, first, last);
+    }
     Result<void> save_presence(const DeviceKey& key, const Presence& presence) override {
       return inner_->save_presence(key, presence);
     }
@@ -292,6 +296,65 @@ TEST_F(BatchStoreTest, StoresLiveCopiesWithoutAcknowledgingThem) {
   EXPECT_EQ(said.acks.at(0).watermark, 10U);
   EXPECT_EQ(store_->ledger(key_)->stored, 10U);
   EXPECT_EQ(store_->ledger(key_)->outstanding, 0U);
+}
+
+// Region 1 has 1..5 and two live copies, 8 and 12; the device comes back from region 2 with 10.
+TEST_F(BatchStoreTest, AccountsForWhatOtherRegionsTook) {
+  config_.region = {1, "north"};
+  batches_ = std::make_unique<BatchStore>(*failing_, config_, metrics_);
+  const auto first = take({message(Channel::hello, wire::encode(hello("1-a")))}).welcomes.at(0);
+  EXPECT_EQ(first.epoch, 257U);
+  EXPECT_EQ(first.region, 1U);
+  EXPECT_EQ(first.region_name, "north");
+  take({message(Channel::records, wire::encode(batch(1, 5, 257, "1-a"))),
+        message(Channel::report, wire::encode(batch(8, 8, 257, "1-a"))),
+        message(Channel::report, wire::encode(batch(12, 12, 257, "1-a")))});
+  auto back = hello("3-b");
+  back.epoch = 257;
+  back.acked_seq = 10;
+  back.next_seq = 15;
+  back.regions = {{1, 4}, {2, 10}};
+  const auto said = take(
+      {message(Channel::hello, wire::encode(back)), message(Channel::hello, wire::encode(back))});
+  ASSERT_EQ(said.welcomes.size(), 2U);
+  for (const auto& welcome : said.welcomes) {
+    EXPECT_EQ(welcome.outcome, wire::HelloOutcome::resume);
+    EXPECT_EQ(welcome.watermark, 10U);
+    EXPECT_EQ(welcome.known_seq, 12U);
+    EXPECT_NE(welcome.known_hash, 0U);
+  }
+  auto ledger = store_->ledger(key_);
+  EXPECT_EQ(ledger->stored, 7U);
+  EXPECT_EQ(ledger->elsewhere, 4U) << "6, 7, 9 and 10, once";
+  EXPECT_EQ(ledger->outstanding, 3U);
+  EXPECT_EQ(ledger->produced, 14U);
+  take({message(Channel::records, wire::encode(batch(9, 14, 257, "3-b")))});
+  ledger = store_->ledger(key_);
+  EXPECT_EQ(ledger->stored, 10U);
+  EXPECT_EQ(ledger->elsewhere, 4U);
+  EXPECT_EQ(ledger->outstanding, 0U);
+  EXPECT_EQ(ledger->produced, 14U);
+  EXPECT_EQ(store_->totals()->ledger.elsewhere, 4U);
+  EXPECT_EQ(store_->totals()->ledger.produced, 14U);
+}
+
+TEST_F(BatchStoreTest, TakesUpAnEpochOfAnotherRegion) {
+  config_.region = {2, "south"};
+  batches_ = std::make_unique<BatchStore>(*failing_, config_, metrics_);
+  auto comes = hello("2-a");
+  comes.epoch = 257;
+  comes.acked_seq = 100;
+  comes.next_seq = 120;
+  comes.regions = {{1, 100}};
+  const auto welcome = take({message(Channel::hello, wire::encode(comes))}).welcomes.at(0);
+  EXPECT_EQ(welcome.outcome, wire::HelloOutcome::resume);
+  EXPECT_EQ(welcome.epoch, 257U);
+  EXPECT_EQ(welcome.watermark, 100U);
+  take({message(Channel::records, wire::encode(batch(101, 119, 257, "2-a")))});
+  const auto ledger = store_->ledger(key_);
+  EXPECT_EQ(ledger->stored, 19U);
+  EXPECT_EQ(ledger->elsewhere, 0U) << "its account begins where the device came";
+  EXPECT_EQ(ledger->produced, 19U);
 }
 
 TEST_F(BatchStoreTest, SetsAPoisonRecordAsideAndGoesOn) {

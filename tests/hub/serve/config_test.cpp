@@ -37,6 +37,17 @@ TEST(HubConfig, NeedsNothingButAFolder) {
   EXPECT_TRUE(loaded.config.http.tls);
 }
 
+TEST(HubConfig, HasARegionAndAName) {
+  EXPECT_EQ(load("").config.ingest.region.number, 0U);
+  EXPECT_EQ(load("").config.ingest.region.name, "");
+  EXPECT_EQ(load("[hub]\nregion = 7\n").config.ingest.region.number, 7U);
+  EXPECT_EQ(load("[hub]\nregion = 7\n").config.ingest.region.name, "region-7");
+  EXPECT_EQ(load("[hub]\nregion = 7\nregion_name = \"north\"\n").config.ingest.region.name,
+            "north");
+  EXPECT_EQ(load("[hub]\nregion = 256\n").problems.size(), 1U);
+  EXPECT_EQ(load("[hub]\nregion_name = \"" + std::string(65, 'x') + "\"\n").problems.size(), 1U);
+}
+
 TEST(HubConfig, ReadsAddressesOfBothFamilies) {
   auto loaded = load("[http]\nlisten = \"0.0.0.0:80\"\n");
   EXPECT_EQ(loaded.config.http.address, "0.0.0.0");

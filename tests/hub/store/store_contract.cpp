@@ -119,7 +119,7 @@ void StoreContract::expect_ledger(const DeviceKey& key, std::uint64_t produced,
   EXPECT_EQ(l.stored, stored);
   EXPECT_EQ(l.lost.total(), lost);
   EXPECT_EQ(l.outstanding, outstanding);
-  EXPECT_EQ(l.produced, l.stored + l.lost.total() + l.outstanding);
+  EXPECT_EQ(l.produced, l.stored + l.lost.total() + l.elsewhere + l.outstanding);
   if (key != key_) return;
   std::uint64_t listed = 0;
   for (const auto& one : losses()) listed += one.records;
