@@ -99,6 +99,7 @@ HubConfig HubConfig::read(config::Section& root) {
   c.ingest = IngestConfig::read(ingest);
   c.ingest.region = std::move(region);
   c.peers = read_peers(root);
+  c.sinks = read_sinks(root);
   return c;
 }
 

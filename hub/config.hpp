@@ -4,6 +4,7 @@
 
 #include "hub/exchange/peer_config.hpp"
 #include "hub/ingest/config.hpp"
+#include "hub/sink/config.hpp"
 #include "hub/store/config.hpp"
 
 #include <cstdint>
@@ -50,6 +51,7 @@ struct HubConfig {
   StoreConfig store;
   IngestConfig ingest;
   std::vector<PeerConfig> peers;  ///< `[[peer]]`
+  std::vector<SinkConfig> sinks;  ///< `[[sink]]`
 
   static HubConfig read(config::Section& root);
 };

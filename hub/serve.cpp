@@ -7,6 +7,7 @@
 #include "hub/exchange/puller.hpp"
 #include "hub/fleet/enrolment.hpp"
 #include "hub/ingest/ingest.hpp"
+#include "hub/sink/sinks.hpp"
 #include "hub/store/feed.hpp"
 #include "hub/store/store.hpp"
 #include "hub/web/web.hpp"
@@ -67,6 +68,7 @@ struct Parts {
       lock;  ///< two hubs on one SQLite store would both number the feed; keys too are one's own
   std::unique_ptr<Store> store;
   std::unique_ptr<FeedWatch> feed_watch;
+  std::unique_ptr<Sinks> sinks;
   std::unique_ptr<Ingest> ingest;
   std::unique_ptr<Puller> puller;  ///< null: no rows of other regions are taken
   std::unique_ptr<Enrolment> enrolment;
@@ -94,9 +96,18 @@ Result<void> start_store(Parts& parts) {
   return {};
 }
 
+Result<void> start_sinks(Parts& parts) {
+  if (parts.config.sinks.empty()) return {};
+  auto sinks = Sinks::start(parts.config.sinks, *parts.store, parts.metrics);
+  if (!sinks) return sinks.error();
+  parts.sinks = *std::move(sinks);
+  return {};
+}
+
 Result<void> start_ingest(Parts& parts) {
-  parts.ingest = std::make_unique<Ingest>(parts.config.ingest, broker_options(parts.config.mqtt),
-                                          *parts.store, parts.feed, parts.metrics);
+  parts.ingest =
+      std::make_unique<Ingest>(parts.config.ingest, broker_options(parts.config.mqtt), *parts.store,
+                               parts.feed, parts.metrics, parts.sinks.get());
   auto started = parts.ingest->start();
   if (!started) parts.ingest.reset();
   return started;
@@ -129,7 +140,11 @@ Result<void> start_http(Parts& parts) {
                .enrolment = *parts.enrolment,
                .metrics = parts.metrics,
                .ingest_ready = [&ingest = *parts.ingest] { return ingest.ready(); },
-               .peers = peer_states(parts)},
+               .peers = peer_states(parts),
+               .notes =
+                   [&sinks = parts.sinks] {
+                     return sinks ? sinks->notes() : std::vector<std::string>();
+                   }},
       ApiOptions{.mqtt_host = config.mqtt.public_host, .mqtt_port = config.mqtt.public_port});
   http::Router router;
   parts.api->add_routes(router);
@@ -198,6 +213,9 @@ RunEnd<HubConfig> run(const ServeOptions& options, const HubConfig& config,
                  parts.store.reset();
                  parts.lock.reset();
                }},
+      Step{.name = "sinks",
+           .start = [&] { return start_sinks(parts); },
+           .stop = [&] { parts.sinks.reset(); }},
       Step{.name = "ingest",
            .start = [&] { return start_ingest(parts); },
            .stop = [&] { parts.ingest.reset(); }},

@@ -8,7 +8,7 @@ declare -A sets=(
   [build]="g++ cmake ninja-build pkg-config ca-certificates libboost1.81-dev libpaho-mqtt-dev libpaho-mqttpp-dev
     libsqlite3-dev libpq-dev flatbuffers-compiler libflatbuffers-dev libssl-dev libspdlog-dev libtomlplusplus-dev libcli11-dev
     libsimdjson-dev nlohmann-json3-dev libzstd-dev prometheus-cpp-dev libsystemd-dev libgtest-dev libgmock-dev
-    libhwy-dev libeigen3-dev"
+    libhwy-dev libeigen3-dev librdkafka-dev"
   [run]="mosquitto openssl curl"
   [test]="mosquitto mosquitto-clients openssl curl python3 procps postgresql
     haproxy nginx libnginx-mod-stream"

@@ -6,6 +6,8 @@
 #include "hub/api/rows_json.hpp"
 #include "shared/base/metrics.hpp"
 
+#include <nlohmann/json.hpp>
+
 namespace lapwing::hub {
 
 std::string_view openapi_text();  // embedded
@@ -61,6 +63,10 @@ const std::vector<Entry>& entries() {
   return kEntries;
 }
 
+std::string texts(const std::vector<std::string>& list) {
+  return nlohmann::json(list).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
 Response health(std::string_view status, const std::vector<std::string_view>& reasons,
                 const std::string& more = {}) {
   std::string body = "{\"status\":\"" + std::string(status) + "\",\"reasons\":[";
@@ -90,7 +96,8 @@ Response health_ready(const Desk& desk, const Call&) {
     reasons.emplace_back("ingest is not connected to the broker, or the store refuses records");
   }
   return health(reasons.empty() ? "ready" : "not ready", reasons,
-                desk.parts.peers ? ",\"regions\":" + to_json(desk.parts.peers()) : "");
+                (desk.parts.peers ? ",\"regions\":" + to_json(desk.parts.peers()) : "") +
+                    (desk.parts.notes ? ",\"notes\":" + texts(desk.parts.notes()) : ""));
 }
 
 Response metrics(const Desk& desk, const Call&) {

@@ -39,6 +39,8 @@ struct ApiParts {
   std::function<bool()> ingest_ready;
   /// The regions whose rows are taken; may be empty.
   std::function<std::vector<PeerState>()> peers = nullptr;
+  /// What is wrong and stops no device, for people who ask for the health. May be empty.
+  std::function<std::vector<std::string>()> notes = nullptr;
 };
 
 /// One operation of the API, as the router and the OpenAPI document know it.

@@ -68,9 +68,11 @@ struct BatchStore::Round {
   std::uint64_t dead_letters = 0;
 };
 
-BatchStore::BatchStore(Store& store, const IngestConfig& config, Metrics& metrics, std::size_t lane)
+BatchStore::BatchStore(Store& store, const IngestConfig& config, Metrics& metrics, std::size_t lane,
+                       RecordTaps* taps)
     : store_(store),
       lane_(lane),
+      taps_(taps),
       config_(config),
       counters_{
           metrics.counter("hub_records_total", "Records stored", {{"class", "anomaly"}}),
@@ -106,11 +108,15 @@ Result<Taken> BatchStore::take(std::span<const UpMessage> messages) {
   auto transaction = store_.begin_ingest(lane_);
   if (!transaction) return transaction.error();
   round.transaction = *std::move(transaction);
+  const auto tap = taps_ == nullptr ? nullptr : taps_->follow(*round.transaction);
   if (auto locked = round.transaction->lock(devices_of(messages)); !locked) return locked.error();
   Taken taken;
   while (taken.messages < messages.size() && round.records < config_.commit_records_max) {
     if (auto done = take_one(round, messages[taken.messages]); !done) return done.error();
     ++taken.messages;
+  }
+  if (tap) {
+    if (auto followed = tap->before_commit(); !followed) return followed.error();
   }
   auto newest = round.transaction->commit();
   if (!newest) return newest.error();

@@ -4,6 +4,7 @@
 
 #include "hub/ingest/config.hpp"
 #include "hub/ingest/queue.hpp"
+#include "hub/ingest/tap.hpp"
 #include "hub/store/ingest_transaction.hpp"
 #include "hub/store/store.hpp"
 #include "shared/base/metrics.hpp"
@@ -48,7 +49,9 @@ class BatchStore {
  public:
   /// Borrows `store` and `metrics`, which must outlive it. `lane`: of the store; who takes in
   /// another lane counts in the same metrics.
-  BatchStore(Store& store, const IngestConfig& config, Metrics& metrics, std::size_t lane = 0);
+  /// `taps`, which must outlive it too, follow every transaction; null: nobody does.
+  BatchStore(Store& store, const IngestConfig& config, Metrics& metrics, std::size_t lane = 0,
+             RecordTaps* taps = nullptr);
 
   /// Takes messages from the front until `commit_records_max` records are in the transaction.
   /// Errors: io, corrupt: nothing was stored and no answer may be given; the messages can be
@@ -100,6 +103,7 @@ class BatchStore {
 
   Store& store_;
   std::size_t lane_;
+  RecordTaps* taps_;
   IngestConfig config_;
   Counters counters_;
   wire::FrameReader reader_;

@@ -33,7 +33,7 @@ mqtt::Options hub_options(mqtt::Options options) {
 }  // namespace
 
 Ingest::Ingest(const IngestConfig& config, mqtt::Options broker, Store& store, Feed& feed,
-               Metrics& metrics)
+               Metrics& metrics, RecordTaps* taps)
     : config_(config),
       store_(store),
       feed_(feed),
@@ -68,7 +68,7 @@ Ingest::Ingest(const IngestConfig& config, mqtt::Options broker, Store& store, F
       store_bytes_(metrics.gauge("hub_store_bytes", "Size of the database")),
       broker_connected_(metrics.gauge("hub_broker_connected", "1 while ingest hears the broker")) {
   for (std::size_t i = 0; i < store.lanes(); ++i) {
-    lanes_.push_back(std::make_unique<Lane>(i, store, config, metrics));
+    lanes_.push_back(std::make_unique<Lane>(i, store, config, metrics, taps));
   }
   client_.subscribe({{std::string(wire::kUpFilter), 1}});
 }

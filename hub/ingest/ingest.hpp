@@ -33,8 +33,9 @@ class Ingest {
  public:
   /// Borrows store, feed and metrics, which must outlive it. `broker` names host, port and
   /// certificates; the rest of it is set here.
+  /// `taps` as BatchStore's.
   Ingest(const IngestConfig& config, mqtt::Options broker, Store& store, Feed& feed,
-         Metrics& metrics);
+         Metrics& metrics, RecordTaps* taps = nullptr);
   ~Ingest();
   Ingest(const Ingest&) = delete;
   Ingest& operator=(const Ingest&) = delete;
@@ -49,8 +50,9 @@ class Ingest {
 
  private:
   struct Lane {
-    Lane(std::size_t its_number, Store& store, const IngestConfig& config, Metrics& metrics)
-        : number(its_number), batches(store, config, metrics, its_number) {}
+    Lane(std::size_t its_number, Store& store, const IngestConfig& config, Metrics& metrics,
+         RecordTaps* taps)
+        : number(its_number), batches(store, config, metrics, its_number, taps) {}
     const std::size_t number;
     BatchStore batches;
     std::vector<UpMessage> in_hand;  ///< out of the queue, not yet stored

@@ -251,6 +251,48 @@ TEST_F(BatchStoreTest, SaysNothingThatIsNotCommitted) {
   EXPECT_EQ(store_->ledger(key_)->stored, 5U);
 }
 
+/// Follows, and lets pass or not.
+class TestTaps final : public RecordTaps {
+ public:
+  std::vector<std::uint64_t> seqs;
+  bool pass = true;
+
+  std::unique_ptr<RecordTap> follow(IngestTransaction& transaction) override {
+    transaction.watch([this](const DeviceKey&, std::uint64_t, Time, const IncomingRecord& one) {
+      seqs.push_back(one.seq);
+    });
+    return std::make_unique<Tap>(*this);
+  }
+
+ private:
+  class Tap final : public RecordTap {
+   public:
+    explicit Tap(const TestTaps& taps) : taps_(taps) {}
+    Result<void> before_commit() override {
+      if (!taps_.pass) return Error{Errc::io, "the sink does not take records"};
+      return {};
+    }
+
+   private:
+    const TestTaps& taps_;
+  };
+};
+
+TEST_F(BatchStoreTest, WhatATapDoesNotLetPassIsNeitherStoredNorAnswered) {
+  TestTaps taps;
+  batches_ = std::make_unique<BatchStore>(*failing_, config_, metrics_, 0, &taps);
+  greet();
+  const std::vector messages{message(Channel::records, wire::encode(batch(1, 5)))};
+  taps.pass = false;
+  EXPECT_FALSE(batches_->take(messages));
+  EXPECT_EQ(store_->ledger(key_)->stored, 0U);
+  taps.pass = true;
+  taps.seqs.clear();
+  EXPECT_EQ(take(messages).acks.at(0).watermark, 5U);
+  EXPECT_EQ(take(messages).acks.at(0).watermark, 5U);
+  EXPECT_EQ(taps.seqs, (std::vector<std::uint64_t>{1, 2, 3, 4, 5})) << "each once";
+}
+
 TEST_F(BatchStoreTest, AnswersManyBatchesOfADeviceOnce) {
   greet();
   const auto said = take({message(Channel::records, wire::encode(batch(1, 5))),
