@@ -78,7 +78,7 @@ void SqlIngest::write_anomalies() {
     const bool was_open = known.phase != 0 && known.phase < kClosed;
     const int opened = (phase < kClosed ? 1 : 0) - (was_open ? 1 : 0);
     step.device->anomalies_open += opened;
-    if (step.stream_no != 0) step.device->stream_work[step.stream_no].open_change += opened;
+    if (step.stream_no != 0) stream_change(*step.device, step.stream_no).open_change += opened;
     known.phase = phase;
     known.epoch = change.epoch = step.epoch;
     known.seq = change.seq = step.seq;

@@ -12,7 +12,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -73,8 +72,11 @@ class SqlIngest final : public IngestTransaction {
     /// The earliest begin of a loss without an end (the least number: unknown); absent: there is
     /// none.
     std::optional<std::int64_t> open_loss_us;
-    /// What this transaction says about a stream, by number; written once at commit.
-    std::unordered_map<std::int64_t, StreamChange> stream_work;
+    /// What this transaction says about streams; written once at commit. Found by stream_work_at,
+    /// by the stream's number: the place in it, from 1 on.
+    std::vector<StreamChange> stream_work;
+    std::vector<std::uint32_t> stream_work_at;
+    Writer::Streams::value_type* last_stream = nullptr;  ///< in known_streams
     Writer::Streams* known_streams = nullptr;
   };
   /// What every step of storing one record needs.
@@ -117,6 +119,7 @@ class SqlIngest final : public IngestTransaction {
   void store_summary(Storing& s, const IncomingRecord& record, const wire::SummaryRecord& summary);
   std::int64_t stream_number(DeviceWork& device, const std::string& stream,
                              const std::string& watch, const std::vector<wire::Tag>& tags);
+  static StreamChange& stream_change(DeviceWork& device, std::int64_t stream_no);
   void load_streams(DeviceWork& device);
   void write_device(DeviceWork& device);
   void write_anomalies();

@@ -5,6 +5,8 @@
 #include "hub/store/sql_ingest.hpp"
 #include "shared/sync/hub.hpp"
 
+#include <algorithm>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -14,7 +16,14 @@ namespace {
 /// Streams changed by one statement, beyond the last device's.
 constexpr std::size_t kStreamsAtOnce = 10'000;
 
+/// Whether this is the key of these in Writer::Streams.
+bool is_key(std::string_view key, std::string_view stream, std::string_view watch) {
+  return key.size() == stream.size() + 1 + watch.size() && key.starts_with(stream) &&
+         key[stream.size()] == '\0' && key.ends_with(watch);
+}
+
 }  // namespace
+
 /// The newest record by number says what is latest, whatever its clock says; one that fills a gap
 /// behind a live copy only where it is later.
 void SqlIngest::store_summary(Storing& s, const IncomingRecord& record,
@@ -24,7 +33,7 @@ void SqlIngest::store_summary(Storing& s, const IncomingRecord& record,
   const auto stream = stream_number(device, summary.stream, summary.watch, summary.tags);
   if (stream == 0) return;
   writer_.add_point(device.numbers, stream, summary, s.received_at);
-  auto& latest = device.stream_work[stream];
+  auto& latest = stream_change(device, stream);
   const bool newest = record.seq > sync::newest_seq(device.session.sync);
   if (!newest && latest.seen && (latest.newest || to_micros(summary.end) < latest.last_time)) {
     return;
@@ -45,6 +54,7 @@ void SqlIngest::load_streams(DeviceWork& device) {
   }
   auto& streams = cache.of_device[device.numbers.device_no];
   device.known_streams = &streams;
+  device.last_stream = nullptr;
   if (std::ssize(streams) == device.streams) return;
   cache.streams -= streams.size();
   streams.clear();
@@ -65,19 +75,27 @@ std::int64_t SqlIngest::stream_number(DeviceWork& device, const std::string& str
                                       const std::string& watch,
                                       const std::vector<wire::Tag>& tags) {
   if (device.known_streams == nullptr) load_streams(device);
-  stream_key_.assign(stream);
-  stream_key_ += '\0';
-  stream_key_ += watch;
-  auto at = device.known_streams->find(stream_key_);
-  if (at == device.known_streams->end()) {
-    if (device.streams >= kStreamsPerDeviceMax) return 0;
-    ++device.streams;
-    at = device.known_streams->emplace(stream_key_, Writer::Stream{device.streams, {}}).first;
-    ++writer_.stream_cache.streams;
-    db_.post(
-        "INSERT INTO streams(tenant_no, device_no, stream_no, stream, watch) VALUES(?,?,?,?,?)",
-        device.numbers.tenant_no, device.numbers.device_no, at->second.stream_no, stream, watch);
+  auto* const last = device.last_stream;
+  auto* at = last == nullptr ? nullptr : last->second.next;
+  if (at == nullptr || !is_key(at->first, stream, watch)) {
+    stream_key_.assign(stream);
+    stream_key_ += '\0';
+    stream_key_ += watch;
+    auto found = device.known_streams->find(stream_key_);
+    if (found == device.known_streams->end()) {
+      if (device.streams >= kStreamsPerDeviceMax) return 0;
+      ++device.streams;
+      found = device.known_streams->emplace(stream_key_, Writer::Stream{device.streams, {}}).first;
+      ++writer_.stream_cache.streams;
+      db_.post(
+          "INSERT INTO streams(tenant_no, device_no, stream_no, stream, watch) VALUES(?,?,?,?,?)",
+          device.numbers.tenant_no, device.numbers.device_no, found->second.stream_no, stream,
+          watch);
+    }
+    at = &*found;
+    if (last != nullptr) last->second.next = at;
   }
+  device.last_stream = at;
   if (!tags.empty()) {
     auto text = tags_text(tags);
     if (text != at->second.tags) {
@@ -89,15 +107,23 @@ std::int64_t SqlIngest::stream_number(DeviceWork& device, const std::string& str
   return at->second.stream_no;
 }
 
+StreamChange& SqlIngest::stream_change(DeviceWork& device, std::int64_t stream_no) {
+  const auto number = static_cast<std::size_t>(stream_no);
+  if (number >= device.stream_work_at.size()) {
+    device.stream_work_at.resize(std::max(number, static_cast<std::size_t>(device.streams)) + 1);
+  }
+  auto& at = device.stream_work_at[number];
+  if (at == 0) {
+    device.stream_work.push_back({.device = device.numbers, .stream_no = stream_no});
+    at = static_cast<std::uint32_t>(device.stream_work.size());
+  }
+  return device.stream_work[at - 1];
+}
+
 void SqlIngest::write_streams() {
   std::vector<StreamChange> changes;
   for (auto& [key, device] : devices_) {
-    for (auto& [stream, change] : device.stream_work) {
-      change.device = device.numbers;
-      change.stream_no = stream;
-      changes.push_back(change);
-    }
-    device.stream_work.clear();
+    changes.insert(changes.end(), device.stream_work.begin(), device.stream_work.end());
     if (changes.size() < kStreamsAtOnce) continue;
     writer_.write_streams(changes);
     changes.clear();

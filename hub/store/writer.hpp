@@ -81,8 +81,11 @@ class Writer {
   struct Stream {
     std::int64_t stream_no = 0;
     std::string tags;  ///< as stored
+    /// The stream of the device that came after this one last time: devices tell of their streams
+    /// in turn, so that most need not be looked up. Null: not known.
+    std::pair<const std::string, Stream>* next = nullptr;
   };
-  /// By stream name, a zero byte, watch name.
+  /// By stream name, a zero byte, watch name. Never loses one but all.
   using Streams = std::unordered_map<std::string, Stream>;
 
   virtual ~Writer() = default;

@@ -322,13 +322,18 @@ class Copy {
     db_->begin(sql::Connection::Access::write);
     for (const auto& [table, rows] :
          {std::pair{"ledger", &ledger_}, std::pair{"history", &history_},
-          std::pair{"anomalies", &anomalies_}, std::pair{"feed", &feed_}}) {
+          std::pair{kAnomalies, &anomalies_}, std::pair{"feed", &feed_}}) {
       db_->copy("COPY " + std::string(table) + " FROM STDIN (FORMAT binary)", rows->finish());
       rows->clear();
     }
     db_->commit();
     if (db_->failed()) give_up(db_->failure().context);
   }
+
+  static constexpr const char* kAnomalies =
+      "anomalies(anomaly_no, tenant_no, device_no, id, phase, epoch, seq, severity, reason, stream,"
+      " watch, detector, onset, peak_time, end_us, peak_score, peak_value, expected, lower, upper,"
+      " text, contributions, tags, received_at, updated_at)";
 
   Setting setting_;
   std::unique_ptr<postgres::Connection> db_;
