@@ -116,7 +116,7 @@ class HubBench:
             def look():
                 seen.update(hub.memory_mb())
 
-            idle = hub.run_fleet("--connect-rate", 0, "--rate", 0, *self.timing(2 if self.quick else 60), on_phase={"draining": look})
+            idle = hub.run_fleet("--connect-rate", 0, "--connect-wait", 300, "--rate", 0, *self.timing(2 if self.quick else 60), on_phase={"draining": look})
             row(f"{devices} devices connect at once", "shown",
                 f"{devices / idle['connect_s']:.0f} handshakes/s; all welcomed after {idle['connect_s']:.1f} s, "
                 f"{idle['losses']} connections lost on the way")
