@@ -165,8 +165,14 @@ ALTER TABLE devices ADD COLUMN elsewhere INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE peer_devices ADD COLUMN elsewhere INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+/// Lists by severity and by reason: rare ones lie far apart among all by onset.
+inline constexpr std::string_view kSqliteRare = R"sql(
+CREATE INDEX anomalies_by_severity ON anomalies(tenant_no, severity, onset);
+CREATE INDEX anomalies_by_reason ON anomalies(tenant_no, reason, onset);
+)sql";
+
 /// In order; the database's user_version counts those applied.
-inline constexpr std::array kSqliteMigrations{kSqliteSchema1, kSqliteSchema2, kSqliteExchange,
-                                              kSqliteSpool, kSqliteElsewhere};
+inline constexpr std::array kSqliteMigrations{kSqliteSchema1, kSqliteSchema2,   kSqliteExchange,
+                                              kSqliteSpool,   kSqliteElsewhere, kSqliteRare};
 
 }  // namespace lapwing::hub

@@ -224,6 +224,34 @@ TEST_F(Replicas, HearOfWhatCameWhileTheWatchHadNoConnection) {
   }
 }
 
+TEST_F(Replicas, RareAnomaliesAreFoundByAnIndexOfTheirKind) {
+  auto db = postgres::Connection::open({.url = url_}).value();
+  db->script(
+      "INSERT INTO anomalies(tenant_no, device_no, id, phase, epoch, seq, severity, reason, stream,"
+      " watch, detector, onset, peak_time, text, contributions, tags, received_at, updated_at)"
+      " SELECT 1, 1, n, 3, 1, n, CASE WHEN n = 7 THEN 3 ELSE 1 END, CASE WHEN n = 9 THEN 7 ELSE 1"
+      " END, 's', 'w', 'auto', n, n, '', '', '', n, n FROM generate_series(1, 20000) AS n;"
+      " ANALYZE anomalies");
+  ASSERT_FALSE(db->failed()) << db->failure().context;
+  const auto critical = stores_[0]->anomalies("acme", {.severity = wire::Severity::critical}, {});
+  ASSERT_EQ(critical->items.size(), 1U);
+  EXPECT_EQ(critical->items[0].record.id, 7U);
+  const auto clock = stores_[0]->anomalies("acme", {.reason = wire::Reason::clock}, {});
+  ASSERT_EQ(clock->items.size(), 1U);
+  EXPECT_EQ(clock->items[0].record.id, 9U);
+  for (auto& store : stores_) store.reset();  // a server's process tells its counts when it ends
+  for (const auto* index : {"anomalies_by_severity", "anomalies_by_reason"}) {
+    const auto used = [&] {
+      std::int64_t scans = 0;
+      db->rows(
+          "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = ?",
+          [&](const sql::Row& row) { scans = row.integer(0); }, index);
+      return scans > 0;
+    };
+    EXPECT_TRUE(testing::eventually(used)) << index;
+  }
+}
+
 TEST_F(Replicas, ARetentionThatAReaderHoldsUpStopsNobodyAndIsMadeUpLater) {
   using std::chrono::hours;
   const Retention keep{.history = hours(48)};
