@@ -33,6 +33,9 @@ namespace {
 
 /// Threads that answer requests; each may hold one of the store's read connections.
 constexpr unsigned kHttpWorkers = 4;
+/// Of them some follow the live feed.
+constexpr std::size_t kConnectionsMax = 512;
+constexpr std::size_t kFollowersMax = 256;
 /// The hub's own broker has one such client.
 constexpr Micros kReconnectMax = std::chrono::seconds(2);
 
@@ -153,6 +156,8 @@ Result<void> start_http(Parts& parts) {
                               .port = config.http.port,
                               .workers = kHttpWorkers,
                               .metrics = &parts.metrics};
+  options.limits.connections = kConnectionsMax;
+  options.limits.event_streams = kFollowersMax;
   if (config.http.tls) {
     options.tls = http::TlsFiles{.certificate_file = config.http.certificate_file,
                                  .key_file = config.http.key_file};

@@ -72,9 +72,9 @@ def overload_ingest(trial):
         trial.recovered(since)
 
 
-# 128 followers hold 64 KiB and an event twice; 8 batches of 200 rows; 200 connections' buffers.
-SSE_MIB = BASE_MIB + 128 * 2 * 66 // 1024 + 2 + 8
-FOLLOWERS = 200
+# 256 followers hold 64 KiB and an event twice; 8 batches of 200 rows; 400 connections' buffers.
+SSE_MIB = BASE_MIB + 256 * 2 * 66 // 1024 + 2 + 8
+FOLLOWERS = 400
 
 
 def overload_sse(trial):
@@ -104,8 +104,8 @@ def out_of_range(n):
     return b"99" if n < 500 else b"5"
 
 
-# 256 connections with a head (16 KiB), a body (64 KiB) and what is read ahead (64 KiB) each.
-HTTP_MIB = BASE_MIB + 256 * 144 // 1024 + 8
+# 512 connections with a head (16 KiB), a body (64 KiB) and what is read ahead (64 KiB) each.
+HTTP_MIB = BASE_MIB + 512 * 144 // 1024 + 8
 
 
 def overload_http(trial):
@@ -114,7 +114,7 @@ def overload_http(trial):
                for reason in ("connections", "read_timeout", "header_bytes", "body_bytes")]
     half = head("POST", "/api/v1/enrol", "Content-Length: 65000")
     with hub_with(trial), watched(trial, HTTP_MIB, *reasons):
-        slow = [Client(stack.http_port, ("", half[:-4], half + "x" * 60000)[n % 3]) for n in range(400)]
+        slow = [Client(stack.http_port, ("", half[:-4], half + "x" * 60000)[n % 3]) for n in range(800)]
         took = []
         for _ in range(50):  # others are served meanwhile
             since = time.monotonic()
