@@ -116,7 +116,8 @@ class HubBench:
             def look():
                 seen.update(hub.memory_mb())
 
-            idle = hub.run_fleet("--connect-rate", 0, "--connect-wait", 300, "--rate", 0, *self.timing(2 if self.quick else 60), on_phase={"draining": look})
+            idle = hub.run_fleet("--connect-rate", 0, "--connecting-max", 0, "--connect-wait", 300, "--rate", 0,
+                                 *self.timing(2 if self.quick else 60), on_phase={"draining": look})
             row(f"{devices} devices connect at once", "shown",
                 f"{devices / idle['connect_s']:.0f} handshakes/s; all welcomed after {idle['connect_s']:.1f} s, "
                 f"{idle['losses']} connections lost on the way")
@@ -191,7 +192,7 @@ class HubBench:
         for devices in (10, 50) if self.quick else (10, 100, 1000, 5000):
             with self.hub("postgres", devices) as hub:
                 hub.start_hub()
-                connect = ["--connect-rate", 400, "--connect-wait", 300]
+                connect = ["--connect-wait", 300]
                 # Each device sends one round of its streams: what is kept of each stream is there before counting.
                 first = hub.run_fleet("--rate", 30_000, "--burst", 200, "--warmup", 0, "--seconds", max(1, devices * 200 / 30_000),
                                       "--drain", 300, *connect)

@@ -15,8 +15,12 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace lapwing::fleet {
+
+/// What devices say they run.
+inline constexpr std::string_view kFleetVersion = "fleet";
 
 /// What the devices of one loop use in turn, since they run on one thread.
 struct LoopTools {
@@ -31,11 +35,12 @@ class Device {
  public:
   enum class Kind : std::uint8_t { normal, slow, deaf };
 
-  Device(const Shared& shared, std::size_t index, LoopTools& tools, Meters& meters,
-         Ticks connect_at);
+  Device(const Shared& shared, std::size_t index, LoopTools& tools, Meters& meters);
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
+  /// Connects for the first time; before, it does nothing.
+  void begin(Ticks now) { connect_at_ = now; }
   /// The socket is ready for something.
   void ready(Ticks now);
   /// Does what is due.
@@ -112,7 +117,7 @@ class Device {
   /// Saturating: last record of each batch, and when it was first sent.
   std::deque<std::pair<std::uint64_t, Ticks>> sent_;
 
-  Ticks connect_at_;
+  Ticks connect_at_ = Ticks::max();
   Ticks linked_since_{};
   std::optional<Ticks> lost_at_;
   std::optional<Ticks> timer_;

@@ -6,6 +6,7 @@
 #include "shared/wire/topics.hpp"
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <thread>
 

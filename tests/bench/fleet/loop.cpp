@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/bench/fleet/loop.hpp"
 
+#include <algorithm>
 #include <array>
-#include <cmath>
 #include <random>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -15,7 +15,7 @@ constexpr Micros kLook = std::chrono::milliseconds(20);  // at what the main thr
 
 }  // namespace
 
-Loop::Loop(const Shared& shared, std::size_t first, std::size_t stride, Ticks begin)
+Loop::Loop(const Shared& shared, std::size_t first, std::size_t stride)
     : shared_(shared), first_(first), stride_(stride), poll_(epoll_create1(EPOLL_CLOEXEC)) {
   tools_.watch = [this](int socket, std::size_t device) {
     epoll_event event{};
@@ -23,10 +23,8 @@ Loop::Loop(const Shared& shared, std::size_t first, std::size_t stride, Ticks be
     event.data.u64 = (device - first_) / stride_;
     epoll_ctl(poll_, EPOLL_CTL_ADD, socket, &event);  // closing the socket takes it out
   };
-  const double pace = shared.plan.connects_per_second;
   for (std::size_t i = first; i < shared.members.all.size(); i += stride) {
-    const auto later = Micros(pace > 0 ? std::llround(static_cast<double>(i) / pace * 1e6) : 0);
-    devices_.push_back(std::make_unique<Device>(shared, i, tools_, *meters_, begin + later));
+    devices_.push_back(std::make_unique<Device>(shared, i, tools_, *meters_));
   }
   queued_.assign(devices_.size(), Ticks::max());
 }
@@ -58,10 +56,11 @@ void Loop::settle(std::size_t place) {
 }
 
 void Loop::run() {
-  for (std::size_t place = 0; place < devices_.size(); ++place) settle(place);
+  began_ = ticks_now();
   while (!shared_.control.finish) {
     const Ticks now = ticks_now();
     follow_control(now);
+    let_connect(now);
     hand_out(now);
     while (!wakes_.empty() && wakes_.top().first <= now) {
       const auto [at, place] = wakes_.top();
@@ -85,6 +84,24 @@ void Loop::wait(Ticks until) {
     const auto place = static_cast<std::size_t>(events[static_cast<std::size_t>(i)].data.u64);
     devices_[place]->ready(ticks_now());
     settle(place);
+  }
+}
+
+void Loop::let_connect(Ticks now) {
+  if (begun_ == devices_.size()) return;
+  const auto& plan = shared_.plan;
+  const double elapsed = std::chrono::duration<double>(now - began_).count();
+  const auto paced =
+      plan.connects_per_second > 0
+          ? static_cast<std::size_t>(elapsed * plan.connects_per_second) / stride_ + 1
+          : devices_.size();
+  const auto room = plan.connecting_max > 0
+                        ? static_cast<std::size_t>(std::max<std::int64_t>(meters_->welcomed, 0)) +
+                              plan.connecting_max / stride_ + 1
+                        : devices_.size();
+  for (const auto end = std::min({paced, room, devices_.size()}); begun_ < end; ++begun_) {
+    devices_[begun_]->begin(now);
+    settle(begun_);
   }
 }
 

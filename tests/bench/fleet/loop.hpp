@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <queue>
 #include <thread>
@@ -18,8 +19,8 @@ namespace lapwing::fleet {
 /// thread does the rest.
 class Loop {
  public:
-  /// Borrows `shared`. Devices begin to connect at `begin` plus their place in the plan's pace.
-  Loop(const Shared& shared, std::size_t first, std::size_t stride, Ticks begin);
+  /// Borrows `shared`.
+  Loop(const Shared& shared, std::size_t first, std::size_t stride);
   ~Loop();
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
@@ -36,6 +37,7 @@ class Loop {
   void follow_control(Ticks now);
   void settle(std::size_t place);
   void hand_out(Ticks now);
+  void let_connect(Ticks now);
 
   const Shared& shared_;
   const std::size_t first_;
@@ -50,7 +52,9 @@ class Loop {
   std::int64_t started_ = 0;
   std::int64_t ended_ = 0;
   std::uint32_t drops_ = 0;
-  std::size_t turn_ = 0;  ///< saturating: whose burst is next
+  Ticks began_{};
+  std::size_t begun_ = 0;  ///< devices that connect or have connected
+  std::size_t turn_ = 0;   ///< saturating: whose burst is next
   std::thread thread_;
 };
 

@@ -8,7 +8,7 @@
 
 #include <csignal>
 #include <cstdio>
-#include <iostream>
+#include <memory>
 #include <sys/resource.h>
 
 namespace lapwing::fleet {
@@ -110,6 +110,8 @@ void add_run(CLI::App& app, int& code) {
       ->capture_default_str()
       ->check(CLI::Range(1, 64));
   command->add_option("--connect-rate", options.plan.connects_per_second, "per s; 0: all at once")
+      ->capture_default_str();
+  command->add_option("--connecting-max", options.plan.connecting_max, "at once; 0: any number")
       ->capture_default_str();
   command->add_option("--connect-wait", words->connect_wait, "seconds")->capture_default_str();
   command->add_flag("--broker-only", options.plan.broker_only, "no hub: PUBACK acknowledges");

@@ -29,7 +29,10 @@ struct Plan {
   Micros keep_alive = std::chrono::seconds(20);
   Micros reconnect_max = std::chrono::seconds(30);
   Micros connect_timeout = std::chrono::seconds(30);
-  double connects_per_second = 500;  ///< at the start; 0: all at once
+  // At the start. A broker shakes hands with all who come at the same time side by side: of too
+  // many, none is done within its connect_timeout.
+  double connects_per_second = 500;  ///< 0: no pace
+  std::size_t connecting_max = 200;  ///< at once, over the fleet; 0: any number
 };
 
 /// Times that all loops follow; Ticks as microseconds, 0: not yet. Threads: one sets, any read.

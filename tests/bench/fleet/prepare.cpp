@@ -5,7 +5,10 @@
 #include "tests/bench/fleet/hub_store.hpp"
 #include "tests/bench/fleet/members.hpp"
 
+#include <array>
 #include <cstdio>
+#include <memory>
+#include <vector>
 
 namespace lapwing::fleet {
 namespace {

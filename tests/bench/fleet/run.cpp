@@ -5,9 +5,13 @@
 #include "tests/bench/fleet/loop.hpp"
 #include "tests/bench/fleet/report.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <thread>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 namespace lapwing::fleet {
 namespace {
@@ -33,7 +37,7 @@ class Course {
   Report go() {
     const Ticks begin = ticks_now();
     for (std::size_t i = 0; i < options_.threads; ++i) {
-      loops_.push_back(std::make_unique<Loop>(shared_, i, options_.threads, begin));
+      loops_.push_back(std::make_unique<Loop>(shared_, i, options_.threads));
     }
     for (const auto& loop : loops_) loop->start();
     line_from_ = read(loops_);
