@@ -31,7 +31,7 @@ def shares(usage):
 class HubBench:
     def __init__(self, build, quick, plot, anomalies):
         self.build, self.quick, self.plot, self.anomalies = build, quick, plot, anomalies
-        self.seconds = 1 if quick else 12
+        self.seconds = 0.5 if quick else 12
         self.rates = {}  # engine -> records/s at saturation
         self.server = None
 
@@ -53,7 +53,7 @@ class HubBench:
         return good or self.quick
 
     def timing(self, seconds=None):
-        return ["--seconds", seconds or self.seconds, "--warmup", 0.5 if self.quick else 3]
+        return ["--seconds", seconds or self.seconds, "--warmup", 0.3 if self.quick else 3]
 
     # --- one replica: how much, how soon -------------------------------------------------------------------------
     def one(self, engine):
@@ -168,7 +168,7 @@ class HubBench:
         without, followed, told = [], [], 0
 
         def load():
-            return hub.run_fleet("--saturate", "--burst", 500, *self.timing(1 if self.quick else 6), check=False)["acked_per_s"]
+            return hub.run_fleet("--saturate", "--burst", 500, *self.timing(0.5 if self.quick else 6), check=False)["acked_per_s"]
 
         load()
         for _ in range(turns):
@@ -182,7 +182,7 @@ class HubBench:
             told = int(last[1])
             if int(last[3]) != clients:
                 row("  live feeds still followed at the end", f"{clients}", last[3], self.judge(False))
-        slowed = 100 * (1 - statistics.median(followed) / statistics.median(without))
+        slowed = 100 * (1 - statistics.median(followed) / max(statistics.median(without), 1))
         row(f"{clients} live feeds followed: intake slowed by", "<= 5 %", f"{slowed:.1f} % ({statistics.median(followed):,.0f} of "
             f"{statistics.median(without):,.0f} records/s; {told:,} events told in the last turn)", self.judge(slowed <= 5))
 

@@ -24,7 +24,7 @@ BACK_S = 15
 class Herd:
     def __init__(self, cluster, options):
         self.cluster, self.options = cluster, options
-        self.bench = cluster.bin / "bench_fleet"
+        self.bench = cluster.bin.parent / "bench/bench_fleet"
         self.file, self.report = cluster.dir / "fleet.json", cluster.dir / "report.json"
         self.problems = []
 
