@@ -2,9 +2,13 @@
 #include "hub/config.hpp"
 
 #include "shared/base/config.hpp"
+#include "shared/base/hex.hpp"
+#include "shared/wire/topics.hpp"
 
+#include <array>
 #include <charconv>
 #include <string>
+#include <unistd.h>
 #include <utility>
 
 namespace lapwing::hub {
@@ -72,6 +76,56 @@ HubHttpConfig read_http(config::Section section, const std::filesystem::path& da
   return c;
 }
 
+std::string default_replica(const std::filesystem::path& data_dir) {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  std::string name;
+  for (const char c : std::string_view(host.data()).substr(0, 48)) {
+    name += wire::valid_name(std::string_view(&c, 1)) ? c : '-';
+  }
+  std::error_code failed;
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : std::filesystem::absolute(data_dir, failed).lexically_normal().string()) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  }
+  std::string digits;
+  for (int shift = 28; shift >= 0; shift -= 4) {
+    digits += kHexDigits[(hash >> static_cast<unsigned>(shift)) & 15U];
+  }
+  return (name.empty() ? "hub" : name) + "-" + digits;
+}
+
+void read_hub(config::Section hub, HubConfig& c) {
+  auto roles = parse_roles(
+      hub.texts({"roles",
+                 "what this process does: any of sync (devices), api (people, programs), worker "
+                 "(upkeep, jobs)"},
+                {"sync", "api", "worker"}));
+  if (roles) {
+    c.roles = *roles;
+  } else {
+    hub.problem("roles", roles.error().context);
+  }
+  c.replica = hub.text({"replica",
+                        "this process among those of one store; empty: the machine's name and a "
+                        "hash of data_dir"},
+                       "");
+  if (c.replica.empty()) c.replica = default_replica(c.data_dir);
+  if (!wire::valid_name(c.replica)) {
+    hub.problem("replica", "1 to 64 of A-Z a-z 0-9 . _ - are allowed");
+  }
+  const Micros standard = c.store.url.empty() ? Micros(0) : Micros(std::chrono::seconds(5));
+  const Micros most = std::chrono::minutes(10);
+  c.drain = hub.duration({"drain",
+                          "after SIGTERM: how long it goes on while /health/ready says no; 5s with "
+                          "PostgreSQL, else 0"},
+                         standard, Micros(0), most);
+  c.handoff = hub.duration({"handoff",
+                            "then: the time within which its devices leave, each at a random "
+                            "moment; 0: they are not told; 5s with PostgreSQL, else 0"},
+                           standard, Micros(0), most);
+}
+
 }  // namespace
 
 HubConfig HubConfig::read(config::Section& root) {
@@ -100,6 +154,12 @@ HubConfig HubConfig::read(config::Section& root) {
   c.ingest.region = std::move(region);
   c.peers = read_peers(root);
   c.sinks = read_sinks(root);
+  read_hub(hub, c);
+  auto jobs = root.table({"jobs", "work that takes long, of the role worker"});
+  c.job_threads = static_cast<std::size_t>(
+      jobs.integer({"threads", "jobs at once; 0: other replicas do them", "jobs"}, 1, 0, 16));
+  c.keep_jobs = jobs.duration({"keep", "how long jobs that ended, and their results, are kept"},
+                              c.keep_jobs, std::chrono::hours(1), std::chrono::hours(24 * 3650));
   return c;
 }
 

@@ -4,6 +4,7 @@
 
 #include "hub/exchange/peer_config.hpp"
 #include "hub/ingest/config.hpp"
+#include "hub/roles.hpp"
 #include "hub/sink/config.hpp"
 #include "hub/store/config.hpp"
 
@@ -44,14 +45,26 @@ struct HubHttpConfig {
 /// All of hub.toml. Plain data.
 struct HubConfig {
   std::filesystem::path data_dir;  ///< `[hub] data_dir`; relative to hub.toml
+  Roles roles;                     ///< `[hub] roles`
+  /// `[hub] replica`: this process among those of one store. Default: the machine's name and a hash
+  /// of data_dir, which stay the same over a restart.
+  std::string replica;
+  /// `[hub] drain`, [0, 10 min]: how long it goes on after SIGTERM as not ready. Default 5 s, with
+  /// SQLite 0: there nobody else could be asked.
+  Micros drain{};
+  /// `[hub] handoff`, [0, 10 min]: within which time devices leave then; 0: they are not told.
+  /// Default likewise.
+  Micros handoff{};
   std::string log_level = "info";
   std::string log_format = "logfmt";
   HubMqttConfig mqtt;
   HubHttpConfig http;
   StoreConfig store;
   IngestConfig ingest;
-  std::vector<PeerConfig> peers;  ///< `[[peer]]`
-  std::vector<SinkConfig> sinks;  ///< `[[sink]]`
+  std::vector<PeerConfig> peers;                  ///< `[[peer]]`
+  std::vector<SinkConfig> sinks;                  ///< `[[sink]]`
+  std::size_t job_threads = 1;                    ///< `[jobs] threads`, [0, 16]
+  Micros keep_jobs = std::chrono::hours(24 * 7);  ///< `[jobs] keep`, [1 h, 10 y]
 
   static HubConfig read(config::Section& root);
 };

@@ -38,6 +38,16 @@ const std::vector<Entry>& entries() {
         "read",
         {"stream", "watch", "from", "to", "limit"}},
        &get_history},
+      {{Method::get, "/api/v1/devices/{device}/commands", "read", {"limit", "cursor"}},
+       &list_commands},
+      {{Method::post, "/api/v1/devices/{device}/commands", "admin", {}}, &make_command},
+      {{Method::get, "/api/v1/devices/{device}/desired", "read", {}}, &get_desired},
+      {{Method::put, "/api/v1/devices/{device}/desired", "admin", {}}, &put_desired},
+      {{Method::get, "/api/v1/jobs", "read", {"limit", "cursor"}}, &list_jobs},
+      {{Method::post, "/api/v1/jobs", "admin", {}}, &make_job},
+      {{Method::get, "/api/v1/jobs/{id}", "read", {}}, &get_job},
+      {{Method::del, "/api/v1/jobs/{id}", "admin", {}}, &cancel_job},
+      {{Method::get, "/api/v1/jobs/{id}/result", "read", {"part"}}, &get_job_result},
       {{Method::get,
         "/api/v1/anomalies",
         "read",
@@ -79,6 +89,21 @@ Response health(std::string_view status, const std::vector<std::string_view>& re
   return response;
 }
 
+Response ready(Store& store, const std::function<bool()>& ingest_ready,
+               const std::function<bool()>& draining, const std::string& more = {}) {
+  std::vector<std::string_view> reasons;
+  if (draining && draining()) reasons.emplace_back("draining");
+  if (!store.check()) reasons.emplace_back("the store does not answer");
+  if (ingest_ready && !ingest_ready()) {
+    reasons.emplace_back("ingest is not connected to the broker, or the store refuses records");
+  }
+  return health(reasons.empty() ? "ready" : "not ready", reasons, more);
+}
+
+Response metrics_text(const Metrics& metrics) {
+  return {.content_type = "text/plain; version=0.0.4; charset=utf-8", .body = metrics.text()};
+}
+
 }  // namespace
 
 Response get_openapi(const Desk&, const Call& call) {
@@ -90,19 +115,27 @@ Response get_openapi(const Desk&, const Call& call) {
 Response health_live(const Desk&, const Call&) { return health("live", {}); }
 
 Response health_ready(const Desk& desk, const Call&) {
-  std::vector<std::string_view> reasons;
-  if (!desk.parts.store.check()) reasons.emplace_back("the store does not answer");
-  if (desk.parts.ingest_ready && !desk.parts.ingest_ready()) {
-    reasons.emplace_back("ingest is not connected to the broker, or the store refuses records");
-  }
-  return health(reasons.empty() ? "ready" : "not ready", reasons,
-                (desk.parts.peers ? ",\"regions\":" + to_json(desk.parts.peers()) : "") +
-                    (desk.parts.notes ? ",\"notes\":" + texts(desk.parts.notes()) : ""));
+  return ready(desk.parts.store, desk.parts.ingest_ready, desk.parts.draining,
+               (desk.parts.peers ? ",\"regions\":" + to_json(desk.parts.peers()) : "") +
+                   (desk.parts.notes ? ",\"notes\":" + texts(desk.parts.notes()) : ""));
 }
 
-Response metrics(const Desk& desk, const Call&) {
-  return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
-          .body = desk.parts.metrics.text()};
+Response metrics(const Desk& desk, const Call&) { return metrics_text(desk.parts.metrics); }
+
+void add_service_routes(http::Router& router, Store& store, Metrics& metrics,
+                        std::function<bool()> ingest_ready, std::function<bool()> draining) {
+  router.add(Method::get, "/health/live", [](const http::Request&) { return health("live", {}); });
+  router.add(Method::get, "/health/ready",
+             [&store, ingest_ready = std::move(ingest_ready), draining = std::move(draining)](
+                 const http::Request&) { return ready(store, ingest_ready, draining); });
+  router.add(Method::get, "/metrics",
+             [&metrics](const http::Request&) { return metrics_text(metrics); });
+  router.otherwise([](const http::Request& request) {
+    return http::problem(404,
+                         "this process serves health and metrics only: it runs without the role "
+                         "\"api\"; ask a hub that has it",
+                         request.path);
+  });
 }
 
 const std::vector<Operation>& operations() {
@@ -138,6 +171,8 @@ class Api::Impl {
     return entry.operate(desk, {request, token});
   }
 
+  void end_feeds() { pump_.end(); }
+
  private:
   const ApiParts parts_;
   const ApiOptions options_;
@@ -148,6 +183,7 @@ class Api::Impl {
 Api::Api(const ApiParts& parts, const ApiOptions& options)
     : impl_(std::make_unique<Impl>(parts, options)) {}
 Api::~Api() = default;
+void Api::end_feeds() { impl_->end_feeds(); }
 
 void Api::add_routes(http::Router& router) {
   for (const auto& entry : entries()) {

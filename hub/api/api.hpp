@@ -41,7 +41,14 @@ struct ApiParts {
   std::function<std::vector<PeerState>()> peers = nullptr;
   /// What is wrong and stops no device, for people who ask for the health. May be empty.
   std::function<std::vector<std::string>()> notes = nullptr;
+  /// Whether the hub is about to end and others should be asked.
+  std::function<bool()> draining = nullptr;
 };
+
+/// For a process that serves no API: health and metrics, and on every other path word of that.
+/// Everything borrowed must outlive the router.
+void add_service_routes(http::Router& router, Store& store, Metrics& metrics,
+                        std::function<bool()> ingest_ready, std::function<bool()> draining);
 
 /// One operation of the API, as the router and the OpenAPI document know it.
 struct Operation {
@@ -66,6 +73,9 @@ class Api {
   Api& operator=(const Api&) = delete;
 
   void add_routes(http::Router& router);
+  /// Ends the live feeds: each follower gets what was pushed and word to connect again soon, which
+  /// a balancer leads elsewhere. New ones are refused from now on.
+  void end_feeds();
 
  private:
   class Impl;

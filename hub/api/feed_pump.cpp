@@ -2,6 +2,7 @@
 #include "hub/api/feed_pump.hpp"
 
 #include "hub/api/rows_json.hpp"
+#include "shared/base/ids.hpp"
 #include "shared/base/log.hpp"
 
 #include <algorithm>
@@ -39,7 +40,18 @@ FeedPump::~FeedPump() {
   thread_.join();
 }
 
+void FeedPump::end() {
+  const MutexLock lock(signal_->mutex);
+  signal_->ending = true;
+  signal_->raised = true;
+  signal_->changed.notify_one();
+}
+
 Result<std::shared_ptr<http::EventStream>> FeedPump::subscribe(const Wanted& wanted) {
+  {
+    const MutexLock lock(signal_->mutex);
+    if (signal_->ending) return Error{Errc::shutting_down, "this hub ends; connect again"};
+  }
   const auto bounds = store_.feed_bounds(wanted.tenant);
   if (!bounds) return bounds.error();
   const auto raise = [weak = std::weak_ptr(signal_)] {
@@ -73,6 +85,7 @@ void FeedPump::run() {
   bool store_works = true;
   for (;;) {
     std::uint64_t newest = 0;
+    bool ending = false;
     {
       auto& signal = *signal_;
       const MutexLock lock(signal.mutex);
@@ -85,10 +98,12 @@ void FeedPump::run() {
       if (signal.stopping) break;
       signal.raised = false;
       newest = signal.newest;
+      ending = signal.ending;
       std::ranges::move(signal.arrived, std::back_inserter(followers));
       signal.arrived.clear();
     }
     std::erase_if(followers, [](const Follower& one) { return one.stream->closed(); });
+    if (ending) dismiss(followers);
     followers_gauge_.set(static_cast<double>(followers.size()));
     Batches batches;
     store_works = true;
@@ -97,6 +112,15 @@ void FeedPump::run() {
     }
   }
   for (auto& follower : followers) follower.stream->close();
+}
+
+void FeedPump::dismiss(std::vector<Follower>& followers) {
+  for (auto& follower : followers) {
+    const auto retry = kRetryMs / 2 + static_cast<std::uint32_t>(random_u64() % kRetryMs);
+    follower.stream->push({.id = "", .name = "", .data = "", .retry_ms = retry});
+    follower.stream->close();
+  }
+  followers.clear();
 }
 
 bool FeedPump::serve(Follower& follower, std::uint64_t newest, Batches& batches) {

@@ -33,6 +33,7 @@ class FeedPump {
  public:
   static constexpr std::size_t kBatchRows = 200;
   static constexpr std::size_t kWaitingBytes = std::size_t{64} << 10U;
+  static constexpr std::uint32_t kRetryMs = 1'000;
 
   /// Borrows all, which must outlive it.
   FeedPump(Store& store, Feed& feed, Metrics& metrics);
@@ -48,6 +49,10 @@ class FeedPump {
   /// A stream that first tells its position (an id without data), then, when rows between `after`
   /// and the oldest kept are gone, an event `gap` without data. Errors: the store's.
   Result<std::shared_ptr<http::EventStream>> subscribe(const Wanted& wanted);
+  /// Ends every stream after what was pushed, with word to come again: each after a time of its
+  /// own, 0.5 to 1.5 times kRetryMs, so that not all come at once. Later subscribers get
+  /// shutting_down.
+  void end();
 
  private:
   struct Follower {
@@ -61,6 +66,7 @@ class FeedPump {
   using Batches = std::map<Key, std::vector<std::pair<std::uint64_t, http::Event>>>;
 
   void run();
+  static void dismiss(std::vector<Follower>& followers);
   /// False: the store failed.
   bool serve(Follower& follower, std::uint64_t newest, Batches& batches);
 
@@ -74,6 +80,7 @@ class FeedPump {
     std::condition_variable_any changed;
     bool raised = false;
     bool stopping = false;
+    bool ending = false;
     std::uint64_t newest = 0;
     std::vector<Follower> arrived;
   };

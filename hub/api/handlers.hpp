@@ -33,6 +33,11 @@ inline http::Response refuse(const Call& call, const Error& error) {
 /// Browsers and proxies keep nothing without asking; asking costs a 304.
 http::Response fresh(const Call& call, std::string body);
 
+/// The device that the address names.
+inline DeviceKey device_of(const Call& call) {
+  return {call.token.tenant, call.request.parameter("device")};
+}
+
 using Operate = http::Response (*)(const Desk&, const Call&);
 
 http::Response list_devices(const Desk& desk, const Call& call);
@@ -49,6 +54,17 @@ http::Response follow_feed(const Desk& desk, const Call& call);
 
 http::Response list_regions(const Desk& desk, const Call& call);
 http::Response export_rows(const Desk& desk, const Call& call);
+
+http::Response list_commands(const Desk& desk, const Call& call);
+http::Response make_command(const Desk& desk, const Call& call);
+http::Response get_desired(const Desk& desk, const Call& call);
+http::Response put_desired(const Desk& desk, const Call& call);
+
+http::Response list_jobs(const Desk& desk, const Call& call);
+http::Response make_job(const Desk& desk, const Call& call);
+http::Response get_job(const Desk& desk, const Call& call);
+http::Response cancel_job(const Desk& desk, const Call& call);
+http::Response get_job_result(const Desk& desk, const Call& call);
 
 http::Response list_audit(const Desk& desk, const Call& call);
 http::Response list_dead_letters(const Desk& desk, const Call& call);

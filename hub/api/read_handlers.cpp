@@ -35,10 +35,6 @@ std::optional<std::string> region_of(Query& query) {
   return region;
 }
 
-DeviceKey device_of(const Call& call) {
-  return {call.token.tenant, call.request.parameter("device")};
-}
-
 Response change_device(const Desk& desk, const Call& call, const char* action,
                        const Result<void>& done) {
   if (!done) return refuse(call, done.error());
@@ -159,7 +155,11 @@ Response follow_feed(const Desk& desk, const Call& call) {
     }
   }
   auto stream = desk.pump.subscribe(wanted);
-  if (!stream) return refuse(call, stream.error());
+  if (!stream) {
+    auto response = refuse(call, stream.error());
+    if (response.status == 503) response.headers.emplace_back("Retry-After", "1");
+    return response;
+  }
   return {.stream = *std::move(stream)};
 }
 

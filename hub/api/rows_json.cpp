@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/api/rows_json.hpp"
 
+#include "hub/api/body.hpp"
 #include "shared/base/hex.hpp"
-
-#include <nlohmann/json.hpp>
 
 #include <cmath>
 
 namespace lapwing::hub {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-/// Texts from devices were checked, but a page must not fail for one odd byte.
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
 
 Json number(double value) { return std::isfinite(value) ? Json(value) : Json(nullptr); }
 Json time(const std::optional<Time>& value) {

@@ -50,6 +50,7 @@ std::vector<DeviceKey> devices_of(std::span<const UpMessage> messages) {
 struct BatchStore::Round {
   std::unique_ptr<IngestTransaction> transaction;
   std::vector<Answer> welcomes;
+  std::vector<std::pair<DeviceKey, wire::CommandResult>> results;
   std::map<DeviceKey, wire::Ack> acks;  ///< cumulative: a device's last one says it all
   /// One that asks for a hello, maybe of a connection that has ended, does not stand in the way of
   /// one that tells what is committed.
@@ -123,6 +124,8 @@ Result<Taken> BatchStore::take(std::span<const UpMessage> messages) {
   count(round, std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count());
   taken.feed_newest = *newest;
   taken.feed_grew = round.counts.anomalies > 0;
+  taken.hellos = !round.welcomes.empty();
+  taken.results = std::move(round.results);
   taken.answers = std::move(round.welcomes);
   for (const auto& [key, ack] : round.acks) {
     taken.answers.push_back(seal(identity(key), wire::Channel::ack, wire::encode(ack)));
@@ -172,6 +175,8 @@ Result<void> BatchStore::take_one(Round& round, const UpMessage& message) {
       return live(round, key, *body, message.received_at);
     case wire::Channel::status:
       return status(round, key, *body, message.received_at);
+    case wire::Channel::result:
+      return result(round, key, *body, message.received_at);
     default:
       counters_.refused_channel.add();  // models are not served by this version
       return {};
@@ -224,12 +229,14 @@ Result<void> BatchStore::hello(Round& round, const DeviceKey& key, std::string_v
   if (auto saved = round.transaction->save_sync(key, decision.state); !saved) return saved;
   if (!decision.answer) return {};
   const bool welcome = decision.state.quarantine.empty();
-  auto present =
-      round.transaction->save_presence(key, {.online = welcome,
-                                             .connection_id = hello->connection_id,
-                                             .seen = at,
-                                             .agent_version = hello->agent_version,
-                                             .produced_seq = welcome ? hello->next_seq - 1 : 0});
+  auto present = round.transaction->save_presence(
+      key, {.online = welcome,
+            .connection_id = hello->connection_id,
+            .seen = at,
+            .agent_version = hello->agent_version,
+            .produced_seq = welcome ? hello->next_seq - 1 : 0,
+            .replica = config_.replica,
+            .reported = ReportedSettings{hello->desired_version, {}}});
   if (!present) return present;
   counters_.hellos.add();
   if (!decision.alert.empty()) {
@@ -264,8 +271,10 @@ Result<void> BatchStore::records(Round& round, const DeviceKey& key, std::string
   }
   if (decision.verdict != sync::BatchVerdict::silent &&
       decision.verdict != sync::BatchVerdict::ask_hello) {
-    auto present = round.transaction->save_presence(
-        key, {.online = true, .connection_id = batch->connection_id, .seen = at});
+    auto present = round.transaction->save_presence(key, {.online = true,
+                                                          .connection_id = batch->connection_id,
+                                                          .seen = at,
+                                                          .replica = config_.replica});
     if (!present) return present;
   }
   if (decision.ack) round.answer(key, *decision.ack);
@@ -337,6 +346,15 @@ Result<void> BatchStore::store_entries(Round& round, const DeviceKey& key,
   return store_incoming();
 }
 
+/// Whoever asks for it stores it, after COMMIT: one that is lost is asked for again.
+Result<void> BatchStore::result(Round& round, const DeviceKey& key, std::string_view body,
+                                Time at) {
+  auto result = wire::decode_command_result(body);
+  if (!result) return unreadable(round, key, result.error(), body, at);
+  round.results.emplace_back(key, *std::move(result));
+  return {};
+}
+
 Result<void> BatchStore::status(Round& round, const DeviceKey& key, std::string_view body,
                                 Time at) {
   auto status = wire::decode_status(body);
@@ -350,11 +368,15 @@ Result<void> BatchStore::status(Round& round, const DeviceKey& key, std::string_
     return {};
   }
   counters_.statuses.add();
-  Presence presence{.online = status->online, .connection_id = status->connection_id, .seen = at};
+  Presence presence{.online = status->online,
+                    .connection_id = status->connection_id,
+                    .seen = at,
+                    .replica = config_.replica};
   if (status->online) {  // a will carries no figures worth keeping
     presence.agent_version = status->agent_version;
     presence.produced_seq = status->produced_seq < kSeqMax ? status->produced_seq : 0;
     presence.status = *status;
+    presence.reported = ReportedSettings{status->desired_version, status->desired_problem};
   }
   return round.transaction->save_presence(key, presence);
 }
@@ -362,7 +384,7 @@ Result<void> BatchStore::status(Round& round, const DeviceKey& key, std::string_
 Result<std::vector<Answer>> BatchStore::standing_acks() {
   auto transaction = store_.begin_ingest(lane_);
   if (!transaction) return transaction.error();
-  const auto devices = (*transaction)->online_devices(kStandingAcksMax);
+  const auto devices = (*transaction)->online_devices(config_.replica, kStandingAcksMax);
   if (!devices) return devices.error();
   std::vector<Answer> answers;
   for (const auto& [key, state] : *devices) {

@@ -35,6 +35,8 @@ struct Taken {
   std::vector<Answer> answers;  ///< to be published now: everything they say is committed
   std::uint64_t feed_newest = 0;
   bool feed_grew = false;
+  bool hellos = false;  ///< a device said hello: there may be something for it
+  std::vector<std::pair<DeviceKey, wire::CommandResult>> results;  ///< answers to commands
 };
 
 /// Opens frames, decides with shared/sync, stores many devices' batches in one transaction.
@@ -59,8 +61,9 @@ class BatchStore {
   ///   devices send again.
   Result<Taken> take(std::span<const UpMessage> messages);
 
-  /// The standing acknowledgement of every device of the lane that is online: told when the hub
-  /// comes back, so that agents go on at once instead of waiting for a timeout.
+  /// The standing acknowledgement of every device of the lane that is online through this replica's
+  /// broker: told when the hub comes back, so that agents go on at once instead of waiting for a
+  /// timeout.
   Result<std::vector<Answer>> standing_acks();
 
  private:
@@ -91,6 +94,7 @@ class BatchStore {
   Result<void> hello(Round& round, const DeviceKey& key, std::string_view body, Time at);
   Result<void> records(Round& round, const DeviceKey& key, std::string_view body, Time at);
   Result<void> live(Round& round, const DeviceKey& key, std::string_view body, Time at);
+  Result<void> result(Round& round, const DeviceKey& key, std::string_view body, Time at);
   Result<void> status(Round& round, const DeviceKey& key, std::string_view body, Time at);
   Result<void> store_entries(Round& round, const DeviceKey& key, const wire::RecordBatch& batch,
                              std::span<const std::size_t> wanted, Time at);

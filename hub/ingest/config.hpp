@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace lapwing::config {
 class Section;
@@ -30,6 +31,9 @@ struct IngestConfig {
   sync::Region region;  ///< `[hub] region`, `region_name`
   /// How often retention is applied, [1 s, 1 d].
   Micros trim_every = std::chrono::minutes(1);
+
+  /// Not a key of `[ingest]`: this process's name among the store's replicas.
+  std::string replica = "hub";
 
   static IngestConfig read(config::Section& section);
 };

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/ingest/ingest.hpp"
 
+#include "hub/store/replicas.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/base/log.hpp"
 #include "shared/base/systemd.hpp"
+#include "shared/wire/codec.hpp"
+#include "shared/wire/frame.hpp"
 #include "shared/wire/topics.hpp"
 
 #include <algorithm>
@@ -19,6 +22,7 @@ constexpr Micros kStoreRetry = std::chrono::seconds(1);
 constexpr Micros kUpkeepEvery = std::chrono::seconds(2);
 /// Taken from the queue at once; bounds what one transaction's messages hold in memory.
 constexpr std::uint64_t kTakeBytes = 8U << 20U;
+constexpr std::size_t kHandOffMax = 100'000;
 
 mqtt::Options hub_options(mqtt::Options options) {
   options.client_id = "lapwing-hub-" + random_id().substr(0, 12);
@@ -37,6 +41,7 @@ Ingest::Ingest(const IngestConfig& config, mqtt::Options broker, Store& store, F
     : config_(config),
       store_(store),
       feed_(feed),
+      hearing_(store, config.replica),
       queue_(config.queue_messages_max, config.queue_bytes_max, store.lanes()),
       client_(hub_options(std::move(broker)),
               {.on_connected =
@@ -77,7 +82,6 @@ Ingest::~Ingest() { stop(); }
 
 Result<void> Ingest::start() {
   if (auto started = client_.start(); !started) return started;
-  next_trim_ = ticks_now() + config_.trim_every;
   for (auto& lane : lanes_) {
     lane->thread = std::thread([this, &lane = *lane] { run(lane); });
   }
@@ -153,6 +157,10 @@ void Ingest::take_waiting(Lane& lane) {
     lane.store_works = true;
     publish(taken->answers, 0);
     if (taken->feed_grew) feed_.grew(taken->feed_newest);
+    if (taken->hellos && listener_.on_hello) listener_.on_hello();
+    if (!taken->results.empty() && listener_.on_results) {
+      listener_.on_results(std::move(taken->results));
+    }
     rest = rest.subspan(taken->messages);
   }
   lane.in_hand.clear();
@@ -177,6 +185,27 @@ void Ingest::greet(Lane& lane) {
   publish(*answers, 0);
 }
 
+bool Ingest::send(const std::string& topic, const std::string& frame) {
+  return client_.publish(topic, frame, 1).has_value();
+}
+
+Result<std::size_t> Ingest::hand_off(Micros window) {
+  const auto devices = store_.replicas().devices_of(config_.replica, kHandOffMax);
+  if (!devices) return devices.error();
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(window).count();
+  const auto body = wire::encode(wire::Command{
+      .kind = "reconnect", .arguments = "{\"within_ms\":" + std::to_string(ms) + "}"});
+  wire::FrameWriter writer;
+  const auto frame = writer.seal(body);
+  for (const auto& key : *devices) {
+    const wire::Identity who{key.tenant, key.device};
+    if (!client_.publish(wire::topic(who, wire::Channel::command), frame, 0)) {
+      answers_dropped_.add();
+    }
+  }
+  return devices->size();
+}
+
 /// Whether the store takes changes again, when no device asks.
 bool Ingest::probe(Lane& lane) {
   auto transaction = store_.begin_ingest(lane.number);
@@ -189,15 +218,7 @@ void Ingest::upkeep() {
   queue_messages_.set(static_cast<double>(queue_.messages()));
   queue_bytes_.set(static_cast<double>(queue_.bytes()));
   broker_connected_.set(connected_ ? 1 : 0);
-  // A hub that hears nothing cannot tell who is silent.
-  if (connected_) {
-    const auto silent = store_.mark_silent_offline(now() - config_.silence);
-    if (!silent) {
-      log::warn("cannot mark silent devices", {silent.error()});
-    } else if (*silent > 0) {
-      log::info("devices fell silent", {{"devices", *silent}});
-    }
-  }
+  hearing_.look(connected_ && store_works(), now());
   if (const auto totals = store_.totals()) {
     devices_.set(static_cast<double>(totals->devices));
     devices_online_.set(static_cast<double>(totals->devices_online));
@@ -206,11 +227,6 @@ void Ingest::upkeep() {
     ledger_.show(totals->ledger);
     store_bytes_.set(static_cast<double>(totals->bytes));
   }
-  if (ticks_now() < next_trim_) return;
-  const auto trimmed = store_.trim(now());
-  if (!trimmed) log::warn("retention was not applied", {trimmed.error()});
-  // More to do: after the next look at the queue.
-  next_trim_ = ticks_now() + (trimmed && trimmed->more ? Micros(0) : config_.trim_every);
 }
 
 }  // namespace lapwing::hub

@@ -4,6 +4,7 @@
 
 #include "hub/ingest/batch_store.hpp"
 #include "hub/ingest/config.hpp"
+#include "hub/ingest/hearing.hpp"
 #include "hub/ingest/ledger_gauges.hpp"
 #include "hub/ingest/queue.hpp"
 #include "hub/store/feed.hpp"
@@ -14,16 +15,18 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace lapwing::hub {
 
-/// Receives `lapwing/v1/+/+/up/#`, stores in group commits, answers after COMMIT, wakes the feed;
-/// reports silent devices offline and applies retention. The store's lanes work side by side, each
-/// a thread: a device's messages go by one of them, so that its order stays. The first also looks
-/// after the rest.
+/// Receives `lapwing/v1/+/+/up/#`, stores in group commits, answers after COMMIT, wakes the feed.
+/// The store's lanes work side by side, each a thread: a device's messages go by one of them, so
+/// that its order stays. The first also looks after the rest.
 ///
 /// A store that fails (disk full, locked) stops acknowledgements, not the process: it is tried
 ///   again every second, ready() is false meanwhile, and devices keep their records. What is in
@@ -31,6 +34,12 @@ namespace lapwing::hub {
 /// Threads: start and stop from one thread; ready() from any.
 class Ingest {
  public:
+  /// Who else is told what devices said, after COMMIT, on the lanes' threads: only to notify.
+  struct Listener {
+    std::function<void()> on_hello;
+    std::function<void(std::vector<std::pair<DeviceKey, wire::CommandResult>>)> on_results;
+  };
+
   /// Borrows store, feed and metrics, which must outlive it. `broker` names host, port and
   /// certificates; the rest of it is set here.
   /// `taps` as BatchStore's.
@@ -44,6 +53,15 @@ class Ingest {
   Result<void> start();
   /// Takes what waits in the queue, in every lane, answers, ends. Repeatable.
   void stop();
+
+  /// Before start().
+  void tell(Listener listener) { listener_ = std::move(listener); }
+  /// Hands a frame to the broker at QoS 1; false: it was not taken. Threads: any.
+  bool send(const std::string& topic, const std::string& frame);
+  /// Tells every device that is online through this replica's broker to leave within `window`, each
+  /// after a random time of its own, and to connect again. How many there were. Errors: the
+  /// store's.
+  Result<std::size_t> hand_off(Micros window);
 
   /// Connected to the broker, and the store took what came last.
   [[nodiscard]] bool ready() const noexcept { return connected_ && store_works(); }
@@ -78,11 +96,12 @@ class Ingest {
   Store& store_;
   Feed& feed_;
   std::vector<std::unique_ptr<Lane>> lanes_;  ///< as many as the store has
+  Hearing hearing_;
+  Listener listener_;
   IngestQueue queue_;
   mqtt::Client client_;
   std::atomic<bool> connected_{false};
   Ticks next_upkeep_{};
-  Ticks next_trim_{};
   Counter& queue_full_;
   Counter& answers_dropped_;
   Counter& store_errors_;

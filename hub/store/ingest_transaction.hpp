@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -47,6 +48,12 @@ struct StoredCounts {
   std::uint64_t summaries = 0;
 };
 
+/// The settings a device runs with (see Commands::desire).
+struct ReportedSettings {
+  std::uint64_t version = 0;
+  std::string problem;
+};
+
 /// Whether the device is connected, and what it says of itself.
 struct Presence {
   bool online = true;
@@ -55,6 +62,8 @@ struct Presence {
   std::string agent_version;           ///< empty: keep the old one
   std::uint64_t produced_seq = 0;      ///< highest seq committed at the device, as far as it told
   std::optional<wire::Status> status;  ///< figures to remember; absent: keep the old ones
+  std::string replica;                 ///< whose broker it is connected to; empty: keep the old one
+  std::optional<ReportedSettings> reported;  ///< absent: keep what is known
 };
 
 /// A record or frame that could not be read.
@@ -124,9 +133,10 @@ class IngestTransaction {
   /// Lets a record wait for a sink, from commit() on. A failure shows at commit().
   virtual void spool(const SpoolRow& row) = 0;
 
-  /// Every device said to be online, of all tenants, with its sync state, at most `limit`.
+  /// Every device said to be online through this replica's broker, or through one that was not
+  /// told, of all tenants, with its sync state, at most `limit`.
   virtual Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> online_devices(
-      std::size_t limit) = 0;
+      std::string_view replica, std::size_t limit) = 0;
 
   /// Durable when it returns. Afterwards only destruction is allowed. The newest feed seq.
   virtual Result<std::uint64_t> commit() = 0;

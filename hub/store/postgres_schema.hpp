@@ -176,8 +176,51 @@ ALTER TABLE devices ADD COLUMN elsewhere bigint NOT NULL DEFAULT 0;
 ALTER TABLE peer_devices ADD COLUMN elsewhere bigint NOT NULL DEFAULT 0;
 )sql";
 
+/// Through which replica a device is connected, when each replica was last heard of, and who does
+/// what only one may do.
+inline constexpr std::string_view kPostgresReplicas = R"sql(
+ALTER TABLE devices ADD COLUMN replica text COLLATE "C" NOT NULL DEFAULT '';
+CREATE TABLE replicas(
+  replica text COLLATE "C" PRIMARY KEY, hearing_since bigint NOT NULL, heard_at bigint NOT NULL);
+CREATE TABLE leases(
+  name text COLLATE "C" PRIMARY KEY, holder text COLLATE "C" NOT NULL, until bigint NOT NULL);
+)sql";
+
+/// What operators want of devices, and work that takes long.
+inline constexpr std::string_view kPostgresCommandsAndJobs = R"sql(
+ALTER TABLE devices ADD COLUMN commands bigint NOT NULL DEFAULT 0;  -- numbers given out
+ALTER TABLE devices ADD COLUMN reported_version bigint NOT NULL DEFAULT 0;
+ALTER TABLE devices ADD COLUMN reported_problem text NOT NULL DEFAULT '';
+CREATE TABLE commands(
+  tenant_no bigint NOT NULL, device_no bigint NOT NULL, id bigint NOT NULL, kind text NOT NULL,
+  arguments text NOT NULL, status smallint NOT NULL, actor text NOT NULL,
+  created_at bigint NOT NULL, expires_at bigint NOT NULL, sent_at bigint,
+  sent_connection text NOT NULL DEFAULT '', ended_at bigint, result text NOT NULL DEFAULT '',
+  PRIMARY KEY(tenant_no, device_no, id));
+CREATE INDEX commands_open ON commands(expires_at) WHERE status < 3;
+CREATE TABLE desired(
+  tenant_no bigint NOT NULL, device_no bigint NOT NULL, version bigint NOT NULL,
+  document text NOT NULL, changed_at bigint NOT NULL, actor text NOT NULL,
+  PRIMARY KEY(tenant_no, device_no));
+CREATE TABLE jobs(
+  id bigint PRIMARY KEY, tenant_no bigint NOT NULL, kind text COLLATE "C" NOT NULL,
+  arguments text NOT NULL, state smallint NOT NULL, actor text NOT NULL,
+  created_at bigint NOT NULL, started_at bigint, ended_at bigint,
+  attempts bigint NOT NULL DEFAULT 0, taken_by text NOT NULL DEFAULT '', heartbeat_at bigint,
+  cancel smallint NOT NULL DEFAULT 0, done bigint NOT NULL DEFAULT 0,
+  total bigint NOT NULL DEFAULT 0, text text NOT NULL DEFAULT '',
+  content_type text NOT NULL DEFAULT '', result_bytes bigint NOT NULL DEFAULT 0,
+  result_parts bigint NOT NULL DEFAULT 0);
+CREATE INDEX jobs_by_tenant ON jobs(tenant_no, id);
+CREATE INDEX jobs_open ON jobs(id) WHERE state < 3;
+CREATE INDEX jobs_ended ON jobs(ended_at) WHERE state >= 3;
+CREATE TABLE job_parts(
+  job bigint NOT NULL, part bigint NOT NULL, bytes bytea NOT NULL, PRIMARY KEY(job, part));
+)sql";
+
 /// In order; the table `schema_version` counts those applied.
-inline constexpr std::array kPostgresMigrations{kPostgresSchema1, kPostgresExchange, kPostgresSpool,
-                                                kPostgresLists, kPostgresElsewhere};
+inline constexpr std::array kPostgresMigrations{
+    kPostgresSchema1,   kPostgresExchange, kPostgresSpool,          kPostgresLists,
+    kPostgresElsewhere, kPostgresReplicas, kPostgresCommandsAndJobs};
 
 }  // namespace lapwing::hub

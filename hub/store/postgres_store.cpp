@@ -3,6 +3,7 @@
 
 #include "hub/store/postgres_feed.hpp"
 #include "hub/store/postgres_history.hpp"
+#include "hub/store/postgres_listener.hpp"
 #include "hub/store/postgres_partitions.hpp"
 #include "hub/store/postgres_schema.hpp"
 #include "hub/store/postgres_trim.hpp"
@@ -33,6 +34,25 @@ void one_change_at_a_time(sql::Connection& db) {
       "SELECT pg_advisory_xact_lock(?)", [](const sql::Row&) {}, kChangesLock);
 }
 
+/// Wakes when any replica added a command, and every two seconds besides.
+class PostgresCommandWatch final : public CommandWatch {
+ public:
+  static Result<std::unique_ptr<CommandWatch>> start(const postgres::Options& options,
+                                                     std::function<void()> wake) {
+    auto listener =
+        PostgresListener::start(options, "lapwing_commands", "commands of other replicas",
+                                [wake = std::move(wake)](sql::Connection&) { wake(); });
+    if (!listener) return listener.error();
+    return std::unique_ptr<CommandWatch>(
+        std::make_unique<PostgresCommandWatch>(*std::move(listener)));
+  }
+  explicit PostgresCommandWatch(std::unique_ptr<PostgresListener> listener)
+      : listener_(std::move(listener)) {}
+
+ private:
+  std::unique_ptr<PostgresListener> listener_;
+};
+
 class PostgresStore final : public SqlStore {
  public:
   static Result<std::unique_ptr<Store>> open(const PostgresStoreOptions& options);
@@ -55,7 +75,13 @@ class PostgresStore final : public SqlStore {
   PostgresStore(Connections connections, std::unique_ptr<Partitions> partitions,
                 const PostgresStoreOptions& options)
       : SqlStore(std::make_unique<PostgresWriter>(std::move(connections.writer), *partitions),
-                 std::move(connections.changes), one_change_at_a_time, postgres_points),
+                 std::move(connections.changes), one_change_at_a_time, postgres_points,
+                 {.notify_commands = "NOTIFY lapwing_commands",
+                  .listen =
+                      [at = options.connection](std::function<void()> wake) {
+                        return PostgresCommandWatch::start(at, std::move(wake));
+                      },
+                  .skip_locked = " FOR UPDATE SKIP LOCKED"}),
         partitions_(std::move(partitions)),
         upkeep_(std::move(connections.upkeep)),
         connection_(options.connection),

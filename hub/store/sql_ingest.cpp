@@ -127,17 +127,17 @@ Result<std::optional<std::uint64_t>> SqlIngest::record_hash(const DeviceKey& key
 }
 
 Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> SqlIngest::online_devices(
-    std::size_t limit) {
+    std::string_view replica, std::size_t limit) {
   std::vector<std::pair<DeviceKey, sync::DeviceSyncState>> devices;
   db_.rows(
       "SELECT t.tenant, d.device, d.sync FROM devices d JOIN tenants t USING(tenant_no)"
-      " WHERE d.online = 1 LIMIT ?",
+      " WHERE d.online = 1 AND d.replica IN (?, '') LIMIT ?",
       [&](const sql::Row& row) {
         if (auto state = sync_from(row.view(2))) {
           devices.emplace_back(DeviceKey{row.text(0), row.text(1)}, *std::move(state));
         }
       },
-      limit);
+      replica, limit);
   if (db_.failed()) return db_.failure();
   return devices;
 }
@@ -148,7 +148,11 @@ Result<void> SqlIngest::save_presence(const DeviceKey& key, const Presence& pres
   auto status = presence.status ? presence.status : std::move(known.status);
   auto version =
       presence.agent_version.empty() ? std::move(known.agent_version) : presence.agent_version;
+  auto replica = presence.replica.empty() ? std::move(known.replica) : presence.replica;
+  auto reported = std::move(known.reported);
   known = presence;
+  known.replica = std::move(replica);
+  if (!known.reported) known.reported = std::move(reported);
   known.status = std::move(status);
   known.agent_version = std::move(version);
   device.presence_changed = true;
@@ -227,13 +231,20 @@ void SqlIngest::write_device(DeviceWork& device) {
   if (device.presence_changed) {
     const auto& p = device.presence;
     db_.post(
-        "UPDATE devices SET online=?, connection_id=?, last_seen=?"
-        " WHERE tenant_no=? AND device_no=?",
-        p.online, p.connection_id, to_micros(p.seen), device.numbers.tenant_no,
+        "UPDATE devices SET online=?, connection_id=?, last_seen=?,"
+        " replica=coalesce(nullif(?, ''), replica) WHERE tenant_no=? AND device_no=?",
+        p.online, p.connection_id, to_micros(p.seen), p.replica, device.numbers.tenant_no,
         device.numbers.device_no);
     if (!p.agent_version.empty()) {
       db_.post("UPDATE devices SET agent_version=? WHERE tenant_no=? AND device_no=?",
                p.agent_version, device.numbers.tenant_no, device.numbers.device_no);
+    }
+    if (p.reported) {
+      db_.post(
+          "UPDATE devices SET reported_version=?, reported_problem=?"
+          " WHERE tenant_no=? AND device_no=?",
+          std::min(p.reported->version, kSeqMax), p.reported->problem, device.numbers.tenant_no,
+          device.numbers.device_no);
     }
     if (p.status) {
       db_.post(

@@ -35,7 +35,7 @@ class SqlIngest final : public IngestTransaction {
   Result<std::optional<std::uint64_t>> record_hash(const DeviceKey& key, std::uint64_t epoch,
                                                    std::uint64_t seq) override;
   Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> online_devices(
-      std::size_t limit) override;
+      std::string_view replica, std::size_t limit) override;
   Result<void> save_sync(const DeviceKey& key, const sync::DeviceSyncState& state) override;
   Result<std::uint64_t> keep_elsewhere(const DeviceKey& key, std::uint64_t first,
                                        std::uint64_t last) override;

@@ -29,7 +29,8 @@ Result<std::uint64_t> SqlStore::mark_silent_offline(Time silent_since) {
   // A device that a transaction of records holds is not silent; to wait for it would stop upkeep.
   auto sql = std::string(
       "UPDATE devices SET online = 0 WHERE (tenant_no, device_no) IN (SELECT tenant_no, device_no"
-      " FROM devices WHERE online = 1 AND last_seen < ?");
+      " FROM devices WHERE online = 1 AND last_seen < ?1 AND NOT EXISTS (SELECT 1 FROM replicas r"
+      " WHERE r.replica = devices.replica AND r.hearing_since > ?1)");
   const auto locking = access_.writer().locking();
   if (!locking.empty()) sql.append(locking).append(" SKIP LOCKED");
   sql += ')';

@@ -5,13 +5,17 @@
 #include "hub/store/reads.hpp"
 #include "hub/store/retention.hpp"
 #include "hub/store/sql_access.hpp"
+#include "hub/store/sql_commands.hpp"
 #include "hub/store/sql_exchange.hpp"
+#include "hub/store/sql_jobs.hpp"
+#include "hub/store/sql_replicas.hpp"
 #include "hub/store/sql_spool.hpp"
 #include "hub/store/store.hpp"
 #include "hub/store/writer.hpp"
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 namespace lapwing::hub {
@@ -94,12 +98,23 @@ class SqlStore : public Store {
   }
   Result<void> check() override;
   Exchange& exchange() override { return exchange_; }
+  Commands& commands() override { return commands_; }
+  Jobs& jobs() override { return jobs_; }
+  Replicas& replicas() override { return replicas_; }
 
  protected:
+  /// What an engine needs on which several processes write to one store.
+  struct Shared {
+    std::string notify_commands;  ///< see SqlCommands
+    SqlCommands::Listen listen;   ///< likewise
+    std::string skip_locked;      ///< see SqlJobs
+  };
   SqlStore(std::unique_ptr<Writer> writer, std::unique_ptr<sql::Connection> changes,
-           SqlAccess::Serialize serialize, reads::OpenStream open_stream)
+           SqlAccess::Serialize serialize, reads::OpenStream open_stream, Shared shared = {})
       : access_(std::move(writer), std::move(changes), std::move(serialize)),
-        open_stream_(std::move(open_stream)) {}
+        open_stream_(std::move(open_stream)),
+        commands_(access_, std::move(shared.notify_commands), std::move(shared.listen)),
+        jobs_(access_, std::move(shared.skip_locked)) {}
 
   [[nodiscard]] SqlAccess& access() { return access_; }
   virtual std::uint64_t bytes_on_disk(sql::Connection& db) = 0;
@@ -109,6 +124,9 @@ class SqlStore : public Store {
   SqlSpool spool_{access_};
   reads::OpenStream open_stream_;
   SqlExchange exchange_{access_};
+  SqlCommands commands_;
+  SqlJobs jobs_;
+  SqlReplicas replicas_{access_};
 };
 
 }  // namespace lapwing::hub

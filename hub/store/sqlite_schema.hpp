@@ -171,8 +171,51 @@ CREATE INDEX anomalies_by_severity ON anomalies(tenant_no, severity, onset);
 CREATE INDEX anomalies_by_reason ON anomalies(tenant_no, reason, onset);
 )sql";
 
+/// Through which replica a device is connected, when each replica was last heard of, and who does
+/// what only one may do.
+inline constexpr std::string_view kSqliteReplicas = R"sql(
+ALTER TABLE devices ADD COLUMN replica TEXT NOT NULL DEFAULT '';
+CREATE TABLE replicas(
+  replica TEXT PRIMARY KEY, hearing_since INTEGER NOT NULL, heard_at INTEGER NOT NULL)
+  WITHOUT ROWID, STRICT;
+CREATE TABLE leases(name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL)
+  WITHOUT ROWID, STRICT;
+)sql";
+
+/// What operators want of devices, and work that takes long.
+inline constexpr std::string_view kSqliteCommandsAndJobs = R"sql(
+ALTER TABLE devices ADD COLUMN commands INTEGER NOT NULL DEFAULT 0;  -- numbers given out
+ALTER TABLE devices ADD COLUMN reported_version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE devices ADD COLUMN reported_problem TEXT NOT NULL DEFAULT '';
+CREATE TABLE commands(
+  tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL, id INTEGER NOT NULL, kind TEXT NOT NULL,
+  arguments TEXT NOT NULL, status INTEGER NOT NULL, actor TEXT NOT NULL,
+  created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, sent_at INTEGER,
+  sent_connection TEXT NOT NULL DEFAULT '', ended_at INTEGER, result TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY(tenant_no, device_no, id)) WITHOUT ROWID, STRICT;
+CREATE INDEX commands_open ON commands(expires_at) WHERE status < 3;
+CREATE TABLE desired(
+  tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL, version INTEGER NOT NULL,
+  document TEXT NOT NULL, changed_at INTEGER NOT NULL, actor TEXT NOT NULL,
+  PRIMARY KEY(tenant_no, device_no)) WITHOUT ROWID, STRICT;
+CREATE TABLE jobs(
+  id INTEGER PRIMARY KEY, tenant_no INTEGER NOT NULL, kind TEXT NOT NULL, arguments TEXT NOT NULL,
+  state INTEGER NOT NULL, actor TEXT NOT NULL, created_at INTEGER NOT NULL, started_at INTEGER,
+  ended_at INTEGER, attempts INTEGER NOT NULL DEFAULT 0, taken_by TEXT NOT NULL DEFAULT '',
+  heartbeat_at INTEGER, cancel INTEGER NOT NULL DEFAULT 0, done INTEGER NOT NULL DEFAULT 0,
+  total INTEGER NOT NULL DEFAULT 0, text TEXT NOT NULL DEFAULT '',
+  content_type TEXT NOT NULL DEFAULT '', result_bytes INTEGER NOT NULL DEFAULT 0,
+  result_parts INTEGER NOT NULL DEFAULT 0) STRICT;
+CREATE INDEX jobs_by_tenant ON jobs(tenant_no, id);
+CREATE INDEX jobs_open ON jobs(id) WHERE state < 3;
+CREATE INDEX jobs_ended ON jobs(ended_at) WHERE state >= 3;
+CREATE TABLE job_parts(
+  job INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(job, part)) STRICT;
+)sql";
+
 /// In order; the database's user_version counts those applied.
-inline constexpr std::array kSqliteMigrations{kSqliteSchema1, kSqliteSchema2,   kSqliteExchange,
-                                              kSqliteSpool,   kSqliteElsewhere, kSqliteRare};
+inline constexpr std::array kSqliteMigrations{
+    kSqliteSchema1,   kSqliteSchema2, kSqliteExchange, kSqliteSpool,
+    kSqliteElsewhere, kSqliteRare,    kSqliteReplicas, kSqliteCommandsAndJobs};
 
 }  // namespace lapwing::hub

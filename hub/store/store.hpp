@@ -31,10 +31,13 @@
 
 namespace lapwing::hub {
 
+class Commands;           // hub/store/commands.hpp
 class Exchange;           // hub/store/exchange.hpp
 class Feed;               // hub/store/feed.hpp
 class FeedWatch;          // likewise
 class IngestTransaction;  // hub/store/ingest_transaction.hpp
+class Jobs;               // hub/store/jobs.hpp
+class Replicas;           // hub/store/replicas.hpp
 class Spool;              // hub/store/spool.hpp
 
 /// A device: the name is unique within its tenant only.
@@ -316,7 +319,8 @@ class Store {
   virtual Result<std::unique_ptr<IngestTransaction>> begin_ingest(std::size_t lane) = 0;
   Result<std::unique_ptr<IngestTransaction>> begin_ingest();
 
-  /// Devices said to be online that were last seen before `silent_since` become offline. The count.
+  /// Devices said to be online that were last seen before `silent_since` become offline, but for
+  /// those whose replica did not hear all the time since (see Replicas::beat). The count.
   virtual Result<std::uint64_t> mark_silent_offline(Time silent_since) = 0;
 
   /// What waits for sinks.
@@ -390,6 +394,9 @@ class Store {
 
   // --- further abilities, each with a header of its own ------------------------------------------
   virtual Exchange& exchange() = 0;
+  virtual Commands& commands() = 0;
+  virtual Jobs& jobs() = 0;
+  virtual Replicas& replicas() = 0;
 
  protected:
   Store() = default;

@@ -226,6 +226,32 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
   for (int i = 0; i < 2; ++i) {  // the second is refused
     expect_described(Method::post, "/api/v1/enrol", post("/api/v1/enrol", "", wanted.dump()));
   }
+  const auto put = [&](const std::string& target, const std::string& body) {
+    return client(admin_).request(Method::put, target, body).value();
+  };
+  for (const auto* body :
+       {R"({"kind":"reconnect","arguments":{"within_ms":10}})", R"({"kind":"x"})"}) {
+    expect_described(Method::post, "/api/v1/devices/{device}/commands",
+                     post("/api/v1/devices/edge-1/commands", admin_, body));
+  }
+  expect_get("/api/v1/devices/{device}/commands", "/api/v1/devices/edge-1/commands");
+  expect_get("/api/v1/devices/{device}/desired", "/api/v1/devices/edge-1/desired");
+  for (const auto* body : {R"({"status_interval":"5s"})", R"({"colour":"red"})"}) {
+    expect_described(Method::put, "/api/v1/devices/{device}/desired",
+                     put("/api/v1/devices/edge-1/desired", body));
+  }
+  expect_get("/api/v1/devices/{device}/desired", "/api/v1/devices/edge-1/desired");
+  const auto job =
+      post("/api/v1/jobs", admin_, R"({"kind":"export","arguments":{"what":"anomalies"}})");
+  expect_described(Method::post, "/api/v1/jobs", job);
+  expect_described(Method::post, "/api/v1/jobs", post("/api/v1/jobs", admin_, "{}"));
+  expect_get("/api/v1/jobs", "/api/v1/jobs");
+  const auto at = "/api/v1/jobs/" + std::to_string(json::parse(job.body)["id"].get<int>());
+  expect_get("/api/v1/jobs/{id}", at);
+  expect_get("/api/v1/jobs/{id}", "/api/v1/jobs/x");
+  expect_get("/api/v1/jobs/{id}/result", at + "/result");
+  expect_described(Method::del, "/api/v1/jobs/{id}",
+                   client(admin_).request(Method::del, at).value());
   for (const auto* action : {"release", "revoke"}) {
     expect_described(Method::post, std::string("/api/v1/devices/{device}/") + action,
                      post(std::string("/api/v1/devices/edge-1/") + action, admin_, ""));

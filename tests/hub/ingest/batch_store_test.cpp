@@ -60,8 +60,8 @@ class FailingStore final : public Store {
       return inner_->dead_letter(key, letter);
     }
     Result<std::vector<std::pair<DeviceKey, sync::DeviceSyncState>>> online_devices(
-        std::size_t limit) override {
-      return inner_->online_devices(limit);
+        std::string_view replica, std::size_t limit) override {
+      return inner_->online_devices(replica, limit);
     }
     void watch(Watch watch) override { inner_->watch(std::move(watch)); }
     void spool(const SpoolRow& row) override { inner_->spool(row); }
@@ -118,6 +118,9 @@ class FailingStore final : public Store {
   Result<StoreTotals> totals() override { return unused(); }
   Result<Trimmed> trim(Time) override { return unused(); }
   Result<void> check() override { return unused(); }
+  Replicas& replicas() override { return inner_.replicas(); }
+  Commands& commands() override { return inner_.commands(); }
+  Jobs& jobs() override { return inner_.jobs(); }
 
   Store& inner_;
 };

@@ -5,6 +5,7 @@
 #include "hub/fleet/init.hpp"
 #include "hub/ingest/ingest.hpp"
 #include "hub/store/config.hpp"
+#include "hub/store/replicas.hpp"
 #include "hub/store/sqlite_store.hpp"
 #include "shared/base/files.hpp"
 #include "shared/wire/codec.hpp"
@@ -50,6 +51,10 @@ class Device {
   std::optional<wire::Welcome> wait_welcome() {
     const auto body = wait(Channel::welcome);
     return body ? std::optional(wire::decode_welcome(*body).value()) : std::nullopt;
+  }
+  std::optional<wire::Command> wait_command() {
+    const auto body = wait(Channel::command);
+    return body ? std::optional(wire::decode_command(*body).value()) : std::nullopt;
   }
   std::optional<wire::Ack> wait_ack() {
     const auto body = wait(Channel::ack);
@@ -147,13 +152,14 @@ class IngestOnABroker : public ::testing::Test {
         "mosquitto", "-c", (options_.directory / "mosquitto.conf").string()});
     ASSERT_TRUE(eventually([&] { return accepts(options_.mqtt_port); })) << broker_->err();
   }
-  void start_ingest() {
+  void start_ingest(Ingest::Listener listener = {}) {
     mqtt::Options broker;
     broker.host = "localhost";
     broker.port = options_.mqtt_port;
     broker.tls = mqtt::Tls{options_.directory / "ca.pem", options_.directory / "hub.pem",
                            options_.directory / "hub.key", true};
     ingest_ = std::make_unique<Ingest>(IngestConfig{}, broker, *store_, feed_, metrics_);
+    ingest_->tell(std::move(listener));
     ASSERT_TRUE(ingest_->start());
     ASSERT_TRUE(eventually([&] { return ingest_->ready(); }));
   }
@@ -268,6 +274,37 @@ TEST_F(IngestOnABroker, ToldWhereItStandsTheDeviceGoesOnWhenTheHubComesBack) {
   ASSERT_TRUE(ack);
   EXPECT_EQ(ack->watermark, 5U);
   EXPECT_EQ(ack->connection_id, "c1");
+}
+
+TEST_F(IngestOnABroker, HandsOffItsDevicesAndTellsWhatTheyAnswered) {
+  Device device(options_.mqtt_port, identity_, who_);
+  ASSERT_TRUE(device.wait_connected());
+  EXPECT_EQ(ingest_->hand_off(seconds(5)).value(), 0U) << "nobody said hello";
+  device.send(Channel::hello, hello("c1"));
+  ASSERT_TRUE(device.wait_welcome());
+  EXPECT_EQ(store_->replicas().devices_of("hub", 10).value(), std::vector{key_});
+  EXPECT_EQ(ingest_->hand_off(seconds(5)).value(), 1U);
+  const auto command = device.wait_command();
+  ASSERT_TRUE(command);
+  EXPECT_EQ(command->id, 0U);
+  EXPECT_EQ(command->kind, "reconnect");
+  EXPECT_EQ(command->arguments, R"({"within_ms":5000})");
+
+  ingest_.reset();
+  std::mutex mutex;
+  std::vector<std::pair<DeviceKey, wire::CommandResult>> answers;
+  start_ingest({.on_hello = {}, .on_results = [&](auto results) {
+                  const std::scoped_lock lock(mutex);
+                  answers = std::move(results);
+                }});
+  device.send(Channel::result, "not a result");
+  device.send(Channel::result,
+              wire::encode(wire::CommandResult{"c1", 7, wire::CommandState::done, "fine"}));
+  EXPECT_TRUE(eventually([&] {
+    const std::scoped_lock lock(mutex);
+    return answers.size() == 1 && answers[0].first == key_ && answers[0].second.id == 7;
+  }));
+  EXPECT_EQ(store_->dead_letters("acme", {})->items.size(), 1U);
 }
 
 TEST_F(IngestOnABroker, NamesTheCertificateItCannotUse) {

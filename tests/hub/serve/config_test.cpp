@@ -48,6 +48,30 @@ TEST(HubConfig, HasARegionAndAName) {
   EXPECT_EQ(load("[hub]\nregion_name = \"" + std::string(65, 'x') + "\"\n").problems.size(), 1U);
 }
 
+TEST(HubConfig, HasEveryRoleUnlessToldOtherwise) {
+  auto loaded = load("[hub]\ndata_dir = \"/srv/hub\"\n");
+  EXPECT_EQ(loaded.config.roles, Roles{});
+  EXPECT_EQ(loaded.config.drain, Micros(0)) << "with SQLite there is nobody else";
+  EXPECT_FALSE(loaded.config.replica.empty());
+  EXPECT_EQ(load("[hub]\ndata_dir = \"/srv/hub\"\n").config.replica, loaded.config.replica);
+  EXPECT_NE(load("[hub]\ndata_dir = \"/srv/hub2\"\n").config.replica, loaded.config.replica);
+  loaded = load(
+      "[hub]\nroles = [\"worker\", \"api\"]\nreplica = \"r-1\"\n"
+      "[store]\nurl = \"postgresql://db/lapwing\"\n");
+  EXPECT_TRUE(loaded.problems.empty());
+  EXPECT_EQ(loaded.config.roles.text(), "api,worker");
+  EXPECT_EQ(loaded.config.replica, "r-1");
+  EXPECT_EQ(loaded.config.drain, std::chrono::seconds(5));
+  EXPECT_EQ(loaded.config.handoff, std::chrono::seconds(5));
+  EXPECT_EQ(load("[hub]\ndrain = \"0\"\n").problems.size(), 0U);
+  for (const auto* bad : {"roles = []", "roles = [\"sink\"]", "replica = \"a b\"",
+                          "drain = \"11m\"", "handoff = \"-1s\""}) {
+    EXPECT_EQ(load(std::string("[hub]\n") + bad + "\n").problems.size(), 1U) << bad;
+  }
+  EXPECT_THAT(load("[hub]\nroles = [\"sink\"]\n").problems[0].text(),
+              HasSubstr("sync, api and worker are known"));
+}
+
 TEST(HubConfig, ReadsAddressesOfBothFamilies) {
   auto loaded = load("[http]\nlisten = \"0.0.0.0:80\"\n");
   EXPECT_EQ(loaded.config.http.address, "0.0.0.0");
@@ -83,7 +107,8 @@ TEST(HubConfig, RefusesPlainHttpBeyondLoopback) {
 
 TEST(HubConfig, ReportsEveryProblemAtOnce) {
   const auto loaded = load(
-      "[store]\nreaders = 0\nhistry = \"7d\"\n[ingest]\nsilence = \"1s\"\nbatch_bytes = \"1GiB\"\n"
+      "[store]\nreaders = 0\nhistry = \"7d\"\n[ingest]\nsilence = \"1s\"\nbatch_bytes = "
+      "\"1GiB\"\n"
       "[log]\nlevel = \"loud\"\n[mqtt]\nport = \"x\"\n[nonsense]\n");
   EXPECT_EQ(loaded.problems.size(), 7U);
   std::string all;

@@ -2,6 +2,7 @@
 /// The program `lapwing-hub`: starts, refuses what it must, ends cleanly.
 #include "hub/fleet/init.hpp"
 #include "shared/base/files.hpp"
+#include "shared/http/client.hpp"
 #include "tests/support/broker.hpp"
 #include "tests/support/process.hpp"
 
@@ -33,6 +34,15 @@ class HubProgram : public ::testing::Test {
   std::string toml() const { return (options_.directory / "hub.toml").string(); }
   static Process serve(const std::string& config) {
     return Process({LAPWING_HUB_PROGRAM, "serve", "--config", config});
+  }
+
+  http::Response get(const std::string& path) const {
+    const http::Client client(
+        {.origin =
+             http::parse_origin("https://127.0.0.1:" + std::to_string(options_.http_port)).value(),
+         .ca_file = options_.directory / "ca.pem"});
+    auto response = client.get(path);
+    return response ? *std::move(response) : http::Response{.status = 0};
   }
 
   TempDir folder_;
@@ -125,6 +135,42 @@ TEST_F(HubProgram, NamesADatabaseItCannotUse) {
   auto hub = serve(toml());
   EXPECT_EQ(hub.wait(), 1);
   EXPECT_THAT(hub.err(), HasSubstr("hub.db"));
+}
+
+TEST_F(HubProgram, WithoutTheRoleApiServesHealthAndMetricsOnly) {
+  std::filesystem::remove(options_.directory / "ca.key");  // who signs nothing needs no key
+  std::filesystem::remove(options_.directory / "hub.pem");
+  Process hub({LAPWING_HUB_PROGRAM, "serve", "--config", toml(), "--roles", "worker"});
+  ASSERT_TRUE(hub.wait_for("hub serves")) << hub.err();
+  EXPECT_THAT(hub.err(), HasSubstr("roles=worker"));
+  EXPECT_EQ(get("/health/ready").status, 200U) << "no broker is asked for";
+  EXPECT_EQ(get("/metrics").status, 200U);
+  const auto refused = get("/api/v1/devices");
+  EXPECT_EQ(refused.status, 404U);
+  EXPECT_THAT(refused.body, HasSubstr("without the role"));
+  EXPECT_EQ(hub.stop(), 0) << hub.err();
+}
+
+TEST_F(HubProgram, DrainsBeforeItEndsAndAtOnceWhenToldTwice) {
+  Process hub({LAPWING_HUB_PROGRAM, "serve", "--config", toml(), "--roles", "api"},
+              {{"LAPWING__HUB__DRAIN", "10m"}});
+  ASSERT_TRUE(hub.wait_for("hub serves")) << hub.err();
+  EXPECT_EQ(get("/health/ready").status, 200U);
+  hub.signal(SIGTERM);
+  ASSERT_TRUE(eventually([&] { return get("/health/ready").status == 503U; })) << hub.err();
+  EXPECT_THAT(get("/health/ready").body, HasSubstr("draining"));
+  EXPECT_EQ(get("/health/live").status, 200U);
+  hub.signal(SIGHUP);
+  EXPECT_EQ(get("/api/v1/devices").status, 401U) << "it goes on";
+  hub.signal(SIGTERM);
+  EXPECT_EQ(hub.wait(), 0) << hub.err();
+  EXPECT_THAT(hub.err(), HasSubstr("hub stops at once"));
+}
+
+TEST(HubCommandLine, NamesTheRolesThereAre) {
+  Process hub({LAPWING_HUB_PROGRAM, "serve", "--roles", "sync,sink"});
+  EXPECT_EQ(hub.wait(), 2);
+  EXPECT_THAT(hub.err(), HasSubstr("sync, api and worker are known"));
 }
 
 TEST(HubCommandLine, ExitsWith2OnWrongUsage) {

@@ -114,7 +114,7 @@ TEST_P(StoreContract, RemembersTheWholeSyncState) {
   EXPECT_EQ(store_->begin_ingest().value()->device(key_)->sync, state);
   EXPECT_EQ(store_->device(key_)->status, DeviceStatus::quarantined);
   EXPECT_EQ(store_->totals()->devices_quarantined, 1U);
-  const auto online = store_->begin_ingest().value()->online_devices(10);
+  const auto online = store_->begin_ingest().value()->online_devices("hub", 10);
   ASSERT_EQ(online->size(), 1U);
   EXPECT_EQ(online->front().first, key_);
   EXPECT_EQ(online->front().second, state);

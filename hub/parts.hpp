@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+/// Everything one process of the hub is made of, by its roles.
+#pragma once
+
+#include "hub/api/api.hpp"
+#include "hub/config.hpp"
+#include "hub/exchange/puller.hpp"
+#include "hub/fleet/dispatcher.hpp"
+#include "hub/fleet/enrolment.hpp"
+#include "hub/ingest/ingest.hpp"
+#include "hub/jobs/upkeep.hpp"
+#include "hub/jobs/worker.hpp"
+#include "hub/sink/sinks.hpp"
+#include "hub/store/feed.hpp"
+#include "hub/store/store.hpp"
+#include "shared/base/files.hpp"
+#include "shared/base/metrics.hpp"
+#include "shared/base/result.hpp"
+#include "shared/http/server.hpp"
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace lapwing::hub {
+
+/// Made and ended by run_steps, in order. A part whose role is not wanted stays null.
+struct Parts {
+  HubConfig config;
+  Metrics metrics = {};
+  Feed feed = {};
+  /// Two hubs on one SQLite store would both number the feed; keys too are one's own.
+  std::optional<FileLock> lock = std::nullopt;
+  std::unique_ptr<Store> store = nullptr;
+  std::unique_ptr<FeedWatch> feed_watch = nullptr;
+  std::unique_ptr<Sinks> sinks = nullptr;  ///< ingest hands records to them, so they end later
+  std::unique_ptr<Ingest> ingest = nullptr;
+  std::unique_ptr<Dispatcher> dispatcher = nullptr;  ///< ingest tells it, so it ends later
+  std::unique_ptr<Upkeep> upkeep = nullptr;
+  std::unique_ptr<Worker> worker = nullptr;
+  std::unique_ptr<Puller> puller = nullptr;  ///< null: no rows of other regions are taken here
+  std::unique_ptr<Enrolment> enrolment = nullptr;
+  std::unique_ptr<Api> api = nullptr;
+  std::unique_ptr<http::Server> server = nullptr;
+  std::atomic<bool> draining = false;
+
+  Result<void> start_store();
+  void stop_store();
+  Result<void> start_sinks();
+  void stop_sinks() { sinks.reset(); }
+  Result<void> start_ingest();
+  void stop_ingest();
+  Result<void> start_worker();
+  void stop_worker();
+  Result<void> start_http();
+  void stop_http();
+
+  /// `https://127.0.0.1:8443`.
+  [[nodiscard]] std::string address() const;
+  /// Tells programs on this machine which port was taken.
+  [[nodiscard]] std::filesystem::path port_file() const { return config.data_dir / "http.port"; }
+
+ private:
+  Result<http::Router> routes();
+  void start_puller();
+};
+
+}  // namespace lapwing::hub
