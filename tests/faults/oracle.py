@@ -170,6 +170,15 @@ class Cover:
         return seq in self.numbers
 
 
+def reordered(hub):
+    """Streams whose newest summary is not what the hub shows. Its history is kept by minute before stream: one way through it for all."""
+    return hub.one(
+        "WITH newest AS (SELECT stream_no, max(end_us) AS told FROM history JOIN devices USING (tenant_no, device_no)"
+        " WHERE device = ? AND end_us <= ? GROUP BY stream_no)"
+        " SELECT count(*) FROM newest JOIN streams USING (stream_no) JOIN devices USING (tenant_no, device_no)"
+        " WHERE device = ? AND last_time <> told", hub.device, int(time.time() * 1e6), hub.device)[0]
+
+
 def compare(oracle, next_seq, hub):
     """Everything below next_seq was promised, by the newest history; what was seen of others as well."""
     account = Account(records=next_seq - 1)
@@ -194,12 +203,7 @@ def compare(oracle, next_seq, hub):
         account.problems.append(f"the hub counts {stored} records stored, its ledger has {len(rows)}")
     summaries = len({row[3] for row in rows if row[2] == 2})
     points = hub.one("SELECT count(*) FROM history JOIN devices USING (tenant_no, device_no) WHERE device = ?", hub.device)[0]
-    # The hub's history is kept by minute before stream: one way through it for all streams.
-    account.reordered = hub.one(
-        "WITH newest AS (SELECT stream_no, max(end_us) AS told FROM history JOIN devices USING (tenant_no, device_no)"
-        " WHERE device = ? AND end_us <= ? GROUP BY stream_no)"
-        " SELECT count(*) FROM newest JOIN streams USING (stream_no) JOIN devices USING (tenant_no, device_no)"
-        " WHERE device = ? AND last_time <> told", hub.device, int(time.time() * 1e6), hub.device)[0]
+    account.reordered = reordered(hub)
     if points != summaries:
         account.problems.append(f"{summaries} summaries arrived, but the history has {points} points")
     if account.checked + account.told < account.records / 4:

@@ -4,6 +4,7 @@
 #   tests/faults/run.sh [CASE...] [--runs N] [--seed S]   see --help for the cases
 #   tests/faults/run.sh replicas [--runs N] [--rate N]    three replicas behind haproxy, one PostgreSQL: each part killed in turn
 #   tests/faults/run.sh herd [--devices N] [--rate N]      thousands of devices lose a replica, then the balancer
+#   tests/faults/run.sh regions [--runs N]                two regions, one cut off or killed and back, in turn
 #   tests/faults/run.sh soak [--minutes N] [--rate N]     hours under load, meant for programs built with the asan preset
 # LAPWING_BIN names a folder with built programs; without it the release preset is built first.
 set -euo pipefail
@@ -14,7 +15,7 @@ if [ -z "${LAPWING_BIN:-}" ]; then
 fi
 export PYTHONDONTWRITEBYTECODE=1
 case "${1:-}" in
-  soak | replicas | herd)
+  soak | replicas | herd | regions)
     program=$1
     shift
     exec python3 "tests/faults/$program.py" "$@"
