@@ -203,15 +203,25 @@ class Trial:
         self.fleet.stop_load()
         total = collections.Counter()
         for edge in self.edges:
-            edge.drain()
-            next_seq = edge.next_seq()
-            edge.oracle.pause()
-            figures, problems = account_of(edge, next_seq)
+            figures, problems = self.account(edge)
             total.update({name: value for name, value in figures.items() if name != "epochs"})
             total["epochs"] = max(total["epochs"], figures["epochs"])
             self.problems += [f"{edge.name}: {text}" for text in problems]
         print(", ".join(f"{name} {value:,}" for name, value in total.items()), flush=True)
         self.compare_views()
+
+    @staticmethod
+    def account(edge):
+        """Once agent and hubs are quiet; an agent may notice late that its sensors fell silent."""
+        for _ in range(10):
+            edge.drain()
+            next_seq = edge.next_seq()
+            edge.oracle.pause()
+            found = account_of(edge, next_seq)
+            if edge.next_seq() == next_seq:
+                return found
+            edge.oracle.resume()
+        raise TimeoutError(f"{edge.name}: it does not come to rest")
 
     def compare_views(self):
         """Each anomaly is in both, as its newest record says."""
