@@ -109,6 +109,7 @@ class Client::Impl {
       hurried_ = false;
     }
     Options options = options_;
+    if (handlers_.identify) options.tls = handlers_.identify();
     if (!handlers_.choose) return options;
     Target target = handlers_.choose();
     options.host = std::move(target.host);

@@ -90,6 +90,9 @@ struct Handlers {
   std::function<Target()> choose;
   /// Called before every attempt to connect; the will of that connection.
   std::function<std::optional<Will>()> make_will;
+  /// Called before every attempt to connect, on the client's own thread: its certificates, instead
+  /// of the options'. For an owner whose certificate is renewed.
+  std::function<Tls()> identify;
 };
 
 /// Totals since the client was made.

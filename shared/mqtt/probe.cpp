@@ -3,92 +3,19 @@
 
 #include "shared/base/time.hpp"
 #include "shared/mqtt/resolve.hpp"
+#include "shared/mqtt/tls_socket.hpp"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
-#include <arpa/inet.h>
-#include <array>
-#include <cerrno>
-#include <cstring>
-#include <memory>
 #include <poll.h>
-#include <unistd.h>
 
 namespace lapwing::mqtt {
 namespace {
 
-constexpr int kLookMs = 50;
 /// How long a broker may take to refuse our certificate after TLS 1.3's handshake is over for us.
 constexpr Micros kAlertWait = std::chrono::milliseconds(500);
-
-struct FreeContext {
-  void operator()(SSL_CTX* context) const noexcept { SSL_CTX_free(context); }
-};
-struct FreeSsl {
-  void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
-};
-using Context = std::unique_ptr<SSL_CTX, FreeContext>;
-using Ssl = std::unique_ptr<SSL, FreeSsl>;
-
-class Socket {
- public:
-  explicit Socket(int family)
-      : fd_(::socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {}
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  [[nodiscard]] int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-class Deadline {
- public:
-  Deadline(Micros time, const std::function<bool()>& stopping)
-      : until_(std::chrono::steady_clock::now() + time), stopping_(stopping) {}
-  /// Waits for the socket. Errors: timeout, shutting_down.
-  Result<void> wait(int fd, short events) const {
-    for (;;) {
-      if (stopping_()) return Error{Errc::shutting_down, "stopping"};
-      pollfd one{fd, events, 0};
-      if (::poll(&one, 1, kLookMs) > 0) return {};
-      if (std::chrono::steady_clock::now() >= until_) {
-        return Error{Errc::timeout, "no answer; check address, firewall and route"};
-      }
-    }
-  }
-
- private:
-  std::chrono::steady_clock::time_point until_;
-  const std::function<bool()>& stopping_;
-};
-
-Result<void> connect_tcp(const Socket& socket, const Address& address, const Deadline& deadline) {
-  const auto* where = reinterpret_cast<const sockaddr*>(&address.storage);
-  if (::connect(socket.fd(), where, address.size) != 0) {
-    if (errno != EINPROGRESS) return Error{Errc::io, std::strerror(errno)};
-    if (auto ready = deadline.wait(socket.fd(), POLLOUT); !ready) return ready;
-    int failed = 0;
-    socklen_t size = sizeof failed;
-    ::getsockopt(socket.fd(), SOL_SOCKET, SO_ERROR, &failed, &size);
-    if (failed == ECONNREFUSED) {
-      return Error{Errc::io, "nothing listens there (connection refused); is the broker running?"};
-    }
-    if (failed != 0) return Error{Errc::io, std::strerror(failed)};
-  }
-  return {};
-}
-
-std::string last_reason() {
-  const auto number = ERR_peek_last_error();
-  const char* reason = ERR_reason_error_string(number);
-  return reason == nullptr ? "" : reason;
-}
 
 Error file_problem(const std::filesystem::path& file, const char* what) {
   Error error{Errc::bad_config, file.string() + ": " + what + " (" + last_reason() + ")"};
@@ -201,17 +128,6 @@ Result<void> handle(int outcome, const Ssl& ssl, const Deadline& deadline, const
   ERR_clear_error();
   if (options.tls->verify && verified != X509_V_OK) return server_problem(verified, options);
   return alert_problem(reason, options, shaken);
-}
-
-void expect_host(SSL* ssl, const std::string& host) {
-  std::array<unsigned char, 16> bytes{};
-  if (inet_pton(AF_INET, host.c_str(), bytes.data()) == 1 ||
-      inet_pton(AF_INET6, host.c_str(), bytes.data()) == 1) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.c_str());
-    return;
-  }
-  SSL_set1_host(ssl, host.c_str());
-  SSL_set_tlsext_host_name(ssl, host.c_str());
 }
 
 Result<void> try_tls(int fd, const Options& options, const Deadline& deadline,

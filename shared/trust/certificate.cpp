@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
 #include <ctime>
@@ -80,6 +81,26 @@ Result<Certificate> Certificate::from_pem(std::string_view pem) {
   return Certificate(std::move(handle));
 }
 
+Result<std::vector<Certificate>> Certificate::all_from_pem(std::string_view pem) {
+  auto bio = pem_reader(pem, "certificates");
+  if (!bio) return std::move(bio).error();
+  std::vector<Certificate> all;
+  for (;;) {
+    CertificateHandle handle(PEM_read_bio_X509(bio->get(), nullptr, nullptr, nullptr));
+    if (!handle) break;
+    if (all.size() == kBundleMax) {
+      forget_openssl_errors();
+      return Error{Errc::limit, "more than " + std::to_string(kBundleMax) + " certificates"};
+    }
+    all.emplace_back(std::move(handle));
+  }
+  if (all.empty()) {
+    return openssl_error(Errc::bad_input, "certificates: no PEM certificate inside");
+  }
+  forget_openssl_errors();
+  return all;
+}
+
 Result<Certificate> Certificate::load(const std::filesystem::path& file) {
   auto text = read_pem_file(file, "certificate");
   if (!text) return std::move(text).error();
@@ -113,6 +134,16 @@ std::string Certificate::pem() const {
   return written(bio.get());
 }
 
+std::string Certificate::fingerprint() const {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (X509_digest(handle_.get(), EVP_sha256(), digest.data(), &size) != 1) {
+    forget_openssl_errors();
+    return {};
+  }
+  return hex(digest.data(), size);
+}
+
 bool Certificate::matches(const PrivateKey& key) const {
   const bool same = X509_check_private_key(handle_.get(), key.handle()) == 1;
   forget_openssl_errors();
@@ -121,9 +152,17 @@ bool Certificate::matches(const PrivateKey& key) const {
 
 Result<void> verify(const Certificate& certificate, const Certificate& authority, Time at,
                     Purpose purpose) {
+  return verify(certificate, std::span(&authority, 1), at, purpose);
+}
+
+Result<void> verify(const Certificate& certificate, std::span<const Certificate> authorities,
+                    Time at, Purpose purpose) {
   const std::unique_ptr<X509_STORE, Free<&X509_STORE_free>> store(X509_STORE_new());
   const std::unique_ptr<X509_STORE_CTX, Free<&X509_STORE_CTX_free>> context(X509_STORE_CTX_new());
-  if (!store || !context || X509_STORE_add_cert(store.get(), authority.handle()) != 1 ||
+  const bool added = store && std::all_of(authorities.begin(), authorities.end(), [&](auto& one) {
+                       return X509_STORE_add_cert(store.get(), one.handle()) == 1;
+                     });
+  if (!added || !context ||
       X509_STORE_CTX_init(context.get(), store.get(), certificate.handle(), nullptr) != 1) {
     return openssl_error(Errc::corrupt, "cannot check a certificate");
   }

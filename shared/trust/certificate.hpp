@@ -8,6 +8,7 @@
 #include "shared/trust/openssl_fwd.hpp"
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,11 +34,15 @@ class Certificate {
  public:
   /// The first certificate of the text.
   static Result<Certificate> from_pem(std::string_view pem);
+  /// Every certificate of the text, in order: one at least, kBundleMax at most (more: limit).
+  static Result<std::vector<Certificate>> all_from_pem(std::string_view pem);
   static Result<Certificate> load(const std::filesystem::path& file);
   explicit Certificate(CertificateHandle handle) : handle_(std::move(handle)) {}
 
   [[nodiscard]] CertificateInfo info() const;
   [[nodiscard]] std::string pem() const;
+  /// SHA-256 of the certificate, 64 hex digits: tells one authority from another of its name.
+  [[nodiscard]] std::string fingerprint() const;
   /// Whether `key` is the private key of this certificate.
   [[nodiscard]] bool matches(const PrivateKey& key) const;
 
@@ -47,11 +52,17 @@ class Certificate {
   CertificateHandle handle_;
 };
 
+/// Authorities in one file; during a rotation there are two.
+inline constexpr std::size_t kBundleMax = 16;
+
 enum class Purpose { any, server, client };
 
 /// Whether `authority` signed `certificate` and it is valid at `at` for this use.
 /// Errors: denied, with the reason (expired, not yet valid, another authority, not for this use).
 Result<void> verify(const Certificate& certificate, const Certificate& authority, Time at,
                     Purpose purpose);
+/// Likewise, by any one of these authorities.
+Result<void> verify(const Certificate& certificate, std::span<const Certificate> authorities,
+                    Time at, Purpose purpose);
 
 }  // namespace lapwing::trust
