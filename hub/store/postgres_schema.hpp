@@ -218,9 +218,25 @@ CREATE TABLE job_parts(
   job bigint NOT NULL, part bigint NOT NULL, bytes bytea NOT NULL, PRIMARY KEY(job, part));
 )sql";
 
+inline constexpr std::string_view kPostgresCertificates = R"sql(
+-- Certificates given to devices. Those of before: one a device, of the hub's first authority.
+CREATE TABLE certificates(
+  tenant_no bigint NOT NULL, device text COLLATE "C" NOT NULL, serial text COLLATE "C" NOT NULL,
+  authority text NOT NULL DEFAULT '', key_hash text NOT NULL DEFAULT '', pem text NOT NULL DEFAULT '',
+  issued_at bigint NOT NULL, expires_at bigint NOT NULL, revoked_at bigint,
+  reason text NOT NULL DEFAULT '', PRIMARY KEY(tenant_no, device, serial));
+CREATE INDEX certificates_revoked ON certificates(serial) WHERE revoked_at IS NOT NULL;
+CREATE INDEX certificates_expire ON certificates(expires_at);
+INSERT INTO certificates(tenant_no, device, serial, issued_at, expires_at, revoked_at, reason)
+  SELECT tenant_no, device, certificate_serial, enrolled_at,
+    coalesce(certificate_expires, 9223372036854775807), revoked_at,
+    CASE WHEN revoked_at IS NULL THEN '' ELSE 'revoked' END
+  FROM devices WHERE certificate_serial <> '';
+)sql";
+
 /// In order; the table `schema_version` counts those applied.
 inline constexpr std::array kPostgresMigrations{
-    kPostgresSchema1,   kPostgresExchange, kPostgresSpool,          kPostgresLists,
-    kPostgresElsewhere, kPostgresReplicas, kPostgresCommandsAndJobs};
+    kPostgresSchema1,   kPostgresExchange, kPostgresSpool,           kPostgresLists,
+    kPostgresElsewhere, kPostgresReplicas, kPostgresCommandsAndJobs, kPostgresCertificates};
 
 }  // namespace lapwing::hub

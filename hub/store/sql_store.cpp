@@ -59,6 +59,7 @@ Result<void> SqlStore::register_devices(std::span<const DeviceRegistration> regi
           " ON CONFLICT(tenant_no, device) DO UPDATE SET enrolled_at=?3, certificate_serial=?4,"
           " certificate_expires=?5, revoked_at=NULL",
           tenant_no, r.key.device, to_micros(r.enrolled_at), r.certificate_serial, expires);
+      if (tenant_no) replace_certificates(db, *tenant_no, r);
     }
     return {};
   });
@@ -72,6 +73,7 @@ Result<void> SqlStore::revoke_device(const DeviceKey& key, Time at) {
         "UPDATE devices SET revoked_at = coalesce(revoked_at, ?), online = 0"
         " WHERE tenant_no=? AND device_no=?",
         to_micros(at), numbers->tenant_no, numbers->device_no);
+    revoke_certificates(db, numbers->tenant_no, key.device, at, "revoked");
     return {};
   });
 }

@@ -5,6 +5,7 @@
 #include "hub/store/reads.hpp"
 #include "hub/store/retention.hpp"
 #include "hub/store/sql_access.hpp"
+#include "hub/store/sql_certificates.hpp"
 #include "hub/store/sql_commands.hpp"
 #include "hub/store/sql_exchange.hpp"
 #include "hub/store/sql_jobs.hpp"
@@ -83,6 +84,7 @@ class SqlStore : public Store {
   Result<void> revoke_token(std::string_view tenant, std::string_view id, Time at) override;
   Result<void> add_enrolment(const EnrolmentRow& enrolment) override;
   Result<EnrolmentRow> consume_enrolment(std::string_view hash, Time at) override;
+  Certificates& certificates() override { return certificates_; }
 
   Result<void> add_audit(const AuditRow& row) override;
   Result<Page<AuditRow>> audit(std::string_view tenant, const PageRequest& page) override {
@@ -122,6 +124,7 @@ class SqlStore : public Store {
  private:
   SqlAccess access_;
   SqlSpool spool_{access_};
+  SqlCertificates certificates_{access_};
   reads::OpenStream open_stream_;
   SqlExchange exchange_{access_};
   SqlCommands commands_;

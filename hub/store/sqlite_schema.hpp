@@ -213,9 +213,25 @@ CREATE TABLE job_parts(
   job INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY(job, part)) STRICT;
 )sql";
 
+inline constexpr std::string_view kSqliteCertificates = R"sql(
+-- Certificates given to devices. Those of before: one a device, of the hub's first authority.
+CREATE TABLE certificates(
+  tenant_no INTEGER NOT NULL, device TEXT NOT NULL, serial TEXT NOT NULL,
+  authority TEXT NOT NULL DEFAULT '', key_hash TEXT NOT NULL DEFAULT '', pem TEXT NOT NULL DEFAULT '',
+  issued_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, revoked_at INTEGER,
+  reason TEXT NOT NULL DEFAULT '', PRIMARY KEY(tenant_no, device, serial)) WITHOUT ROWID, STRICT;
+CREATE INDEX certificates_revoked ON certificates(serial) WHERE revoked_at IS NOT NULL;
+CREATE INDEX certificates_expire ON certificates(expires_at);
+INSERT INTO certificates(tenant_no, device, serial, issued_at, expires_at, revoked_at, reason)
+  SELECT tenant_no, device, certificate_serial, enrolled_at,
+    coalesce(certificate_expires, 9223372036854775807), revoked_at,
+    CASE WHEN revoked_at IS NULL THEN '' ELSE 'revoked' END
+  FROM devices WHERE certificate_serial <> '';
+)sql";
+
 /// In order; the database's user_version counts those applied.
 inline constexpr std::array kSqliteMigrations{
-    kSqliteSchema1,   kSqliteSchema2, kSqliteExchange, kSqliteSpool,
-    kSqliteElsewhere, kSqliteRare,    kSqliteReplicas, kSqliteCommandsAndJobs};
+    kSqliteSchema1, kSqliteSchema2,  kSqliteExchange,        kSqliteSpool,       kSqliteElsewhere,
+    kSqliteRare,    kSqliteReplicas, kSqliteCommandsAndJobs, kSqliteCertificates};
 
 }  // namespace lapwing::hub

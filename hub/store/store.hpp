@@ -32,6 +32,7 @@
 namespace lapwing::hub {
 
 class Commands;           // hub/store/commands.hpp
+class Certificates;       // hub/store/certificates.hpp
 class Exchange;           // hub/store/exchange.hpp
 class Feed;               // hub/store/feed.hpp
 class FeedWatch;          // likewise
@@ -142,6 +143,7 @@ struct DeviceRegistration {
   Time enrolled_at{};
   std::string certificate_serial;  ///< hex
   std::optional<Time> certificate_expires;
+  std::string certificate_authority = {};  ///< its fingerprint; empty: not known
 };
 
 /// The latest of one stream under one watch.
@@ -327,12 +329,14 @@ class Store {
   virtual Spool& spool() = 0;
 
   // --- devices -----------------------------------------------------------------------------------
-  /// Adds the device, or renews its certificate; a revoked device becomes usable again.
+  /// Adds the device, or gives it a new certificate: those it had before are revoked. A revoked
+  /// device becomes usable again.
   virtual Result<void> register_device(const DeviceRegistration& registration) = 0;
   /// Likewise many, in one transaction: all or none. Cost: intake waits meanwhile, about a second
   /// for 20,000.
   virtual Result<void> register_devices(std::span<const DeviceRegistration> registrations) = 0;
-  /// Nothing the device sends is accepted from the next ingest transaction on. not_found.
+  /// Nothing the device sends is accepted from the next ingest transaction on, and its certificates
+  /// are revoked. not_found.
   virtual Result<void> revoke_device(const DeviceKey& key, Time at) = 0;
   /// Lets a quarantined device say hello again: an operator decided. not_found.
   virtual Result<void> release_quarantine(const DeviceKey& key) = 0;
@@ -379,6 +383,9 @@ class Store {
   /// Marks it used, atomically: of any number of callers with one hash, one succeeds.
   /// Errors: not_found; denied (expired at `at`, or used before).
   virtual Result<EnrolmentRow> consume_enrolment(std::string_view hash, Time at) = 0;
+
+  /// What the hub's authority issued, and what of it holds no more.
+  virtual Certificates& certificates() = 0;
 
   // --- audit, upkeep -----------------------------------------------------------------------------
   virtual Result<void> add_audit(const AuditRow& row) = 0;

@@ -78,6 +78,7 @@ class FailingStore final : public Store {
   static Error unused() { return {Errc::unsupported, "not used here"}; }
   Spool& spool() override { return inner_.spool(); }
   Exchange& exchange() override { return inner_.exchange(); }
+  Certificates& certificates() override { return inner_.certificates(); }
   Result<std::unique_ptr<FeedWatch>> watch_feed(Feed&) override { return unused(); }
   Result<std::uint64_t> mark_silent_offline(Time) override { return unused(); }
   Result<void> register_device(const DeviceRegistration&) override { return unused(); }
