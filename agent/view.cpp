@@ -114,7 +114,10 @@ AgentStatus AgentView::status() {
                      .hub = uplink.hub,
                      .region = uplink.region,
                      .why = uplink.why,
-                     .hub_changes = uplink.hub_changes};
+                     .hub_changes = uplink.hub_changes,
+                     .certificate_expires = uplink.certificate.expires.value_or(Time{}),
+                     .certificate_renewal = uplink.certificate.renewal_due.value_or(Time{}),
+                     .certificate_problem = uplink.certificate.problem};
   }
   return status;
 }

@@ -27,6 +27,15 @@ HubMqttConfig read_mqtt(config::Section section, const std::filesystem::path& da
   c.certificate_file = section.path({"certificate_file", "the hub's own client certificate (PEM)"},
                                     data_dir / "hub.pem");
   c.key_file = section.path({"key_file", "its key (PEM)"}, data_dir / "hub.key");
+  const auto reload = section.text(
+      {"reload",
+       "how the broker is made to read its files anew: pid:FILE (SIGHUP), command:LINE, or none"},
+      "pid:" + (data_dir / "mosquitto.pid").string());
+  if (auto parsed = BrokerReload::parse(reload)) {
+    c.reload = *std::move(parsed);
+  } else {
+    section.problem("reload", "is " + parsed.error().context);
+  }
   c.public_host =
       section.text({"public_host", "where devices reach the broker; told at enrolment"}, c.host);
   c.public_port = port(section, {"public_port", "likewise the port"}, c.port, 1);
@@ -147,6 +156,8 @@ HubConfig HubConfig::read(config::Section& root) {
   c.log_format = log.choice({"format", "one line per event"}, c.log_format, {"logfmt", "json"});
   c.mqtt = read_mqtt(root.table({"mqtt", "the hub's own broker"}), c.data_dir);
   c.http = read_http(root.table({"http", "API, page, health and metrics"}), c.data_dir);
+  auto certificates = root.table({"certificates", "how long certificates hold"});
+  c.certificates = CertificatesConfig::read(certificates);
   auto store = root.table({"store", "where and how much is kept"});
   c.store = StoreConfig::read(store);
   auto ingest = root.table({"ingest", "taking in what devices send"});

@@ -3,6 +3,8 @@
 #pragma once
 
 #include "hub/exchange/peer_config.hpp"
+#include "hub/fleet/broker_reload.hpp"
+#include "hub/fleet/config.hpp"
 #include "hub/ingest/config.hpp"
 #include "hub/roles.hpp"
 #include "hub/sink/config.hpp"
@@ -27,6 +29,7 @@ struct HubMqttConfig {
   std::filesystem::path ca_file;           ///< PEM; default DATA_DIR/ca.pem
   std::filesystem::path certificate_file;  ///< PEM; default DATA_DIR/hub.pem
   std::filesystem::path key_file;          ///< PEM; default DATA_DIR/hub.key
+  BrokerReload reload;  ///< `reload = "pid:FILE"`; default: DATA_DIR/mosquitto.pid
   /// Where devices reach the broker; told to them at enrolment. Default: host and port.
   std::string public_host;
   std::uint16_t public_port = 8883;
@@ -59,6 +62,7 @@ struct HubConfig {
   std::string log_format = "logfmt";
   HubMqttConfig mqtt;
   HubHttpConfig http;
+  CertificatesConfig certificates;
   StoreConfig store;
   IngestConfig ingest;
   std::vector<PeerConfig> peers;                  ///< `[[peer]]`

@@ -7,7 +7,9 @@
 #include "shared/base/log.hpp"
 #include "shared/trust/authority.hpp"
 
+#include <csignal>
 #include <tuple>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -71,6 +73,30 @@ Result<void> Parts::start_sinks() {
   return {};
 }
 
+Result<void> Parts::start_certificates() {
+  auto loaded = Authorities::load(config.data_dir);
+  if (!loaded) return Error{Errc::bad_config, loaded.error().context};
+  authorities = *std::move(loaded);
+  if (!config.roles.sync) return {};  // there is no broker here
+  keeper = std::make_unique<CertificateKeeper>(
+      KeeperOptions{.folder = config.data_dir,
+                    .mqtt_host = config.mqtt.host,
+                    .mqtt_port = config.mqtt.port,
+                    .ca_file = config.mqtt.ca_file,
+                    .reload = config.mqtt.reload,
+                    .certificates = config.certificates,
+                    // The page's certificate is read when the hub's parts are made.
+                    .on_renewed = [] { ::kill(::getpid(), SIGHUP); }},
+      *store, *authorities, metrics);
+  keeper->start();
+  return {};
+}
+
+void Parts::stop_certificates() {
+  keeper.reset();
+  authorities.reset();
+}
+
 Result<void> Parts::start_ingest() {
   if (!config.roles.sync) return {};
   auto ingest_config = config.ingest;
@@ -85,8 +111,18 @@ Result<void> Parts::start_ingest() {
       metrics);
   ingest->tell({.on_hello = [this] { dispatcher->look_soon(); },
                 .on_results = [this](auto results) { dispatcher->answered(std::move(results)); }});
+  renewals = std::make_unique<Renewals>(
+      config.certificates, *store, *authorities, metrics,
+      [this](const wire::Identity& device, std::string_view frame) {
+        return ingest->send(wire::topic(device, wire::Channel::certificate_answer),
+                            std::string(frame));
+      });
+  ingest->on_certificate([this](const wire::Identity& device, std::string_view frame) {
+    renewals->ask(device, frame);
+  });
   auto started = ingest->start();
   if (started) started = dispatcher->start();
+  if (started) renewals->start();
   if (!started) stop_ingest();
   return started;
 }
@@ -94,7 +130,9 @@ Result<void> Parts::start_ingest() {
 void Parts::stop_ingest() {
   if (ingest) ingest->stop();  // the last answers reach the dispatcher
   if (dispatcher) dispatcher->stop();
+  if (renewals) renewals->stop();
   ingest.reset();
+  renewals.reset();
   dispatcher.reset();
 }
 
@@ -147,9 +185,12 @@ Result<http::Router> Parts::routes() {
     add_service_routes(router, *store, metrics, std::move(ingest_ready), drains);
     return router;
   }
-  auto authority = trust::Authority::load(config.data_dir / "ca.pem", config.data_dir / "ca.key");
+  auto authority = load_signer(config.data_dir);
   if (!authority) return Error{Errc::bad_config, authority.error().context};
-  enrolment = std::make_unique<Enrolment>(*store, *std::move(authority));
+  enrolment = std::make_unique<Enrolment>(
+      *store, *std::move(authority),
+      EnrolmentOptions{.certificate_lifetime = config.certificates.device_lifetime,
+                       .bundle_pem = authorities->bundle_pem()});
   std::function<std::vector<PeerState>()> peers;
   if (puller) peers = [this] { return puller->states(); };
   api = std::make_unique<Api>(

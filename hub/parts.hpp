@@ -5,8 +5,11 @@
 #include "hub/api/api.hpp"
 #include "hub/config.hpp"
 #include "hub/exchange/puller.hpp"
+#include "hub/fleet/authorities.hpp"
+#include "hub/fleet/certificate_keeper.hpp"
 #include "hub/fleet/dispatcher.hpp"
 #include "hub/fleet/enrolment.hpp"
+#include "hub/fleet/renewals.hpp"
 #include "hub/ingest/ingest.hpp"
 #include "hub/jobs/upkeep.hpp"
 #include "hub/jobs/worker.hpp"
@@ -36,8 +39,11 @@ struct Parts {
   std::unique_ptr<Store> store = nullptr;
   std::unique_ptr<FeedWatch> feed_watch = nullptr;
   std::unique_ptr<Sinks> sinks = nullptr;  ///< ingest hands records to them, so they end later
+  std::optional<Authorities> authorities = std::nullopt;
+  std::unique_ptr<CertificateKeeper> keeper = nullptr;  ///< of this replica's broker
   std::unique_ptr<Ingest> ingest = nullptr;
   std::unique_ptr<Dispatcher> dispatcher = nullptr;  ///< ingest tells it, so it ends later
+  std::unique_ptr<Renewals> renewals = nullptr;      ///< likewise
   std::unique_ptr<Upkeep> upkeep = nullptr;
   std::unique_ptr<Worker> worker = nullptr;
   std::unique_ptr<Puller> puller = nullptr;  ///< null: no rows of other regions are taken here
@@ -50,6 +56,8 @@ struct Parts {
   void stop_store();
   Result<void> start_sinks();
   void stop_sinks() { sinks.reset(); }
+  Result<void> start_certificates();
+  void stop_certificates();
   Result<void> start_ingest();
   void stop_ingest();
   Result<void> start_worker();

@@ -2,12 +2,14 @@
 #include "agent/cli/checks.hpp"
 
 #include "agent/outbox/database.hpp"
+#include "agent/uplink/identity_files.hpp"
 #include "shared/base/files.hpp"
 #include "shared/base/ids.hpp"
 #include "shared/trust/certificate.hpp"
 #include "shared/trust/key.hpp"
 #include "shared/wire/topics.hpp"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cerrno>
 #include <chrono>
@@ -56,8 +58,11 @@ Finding check_expiry(std::string_view subject, const trust::CertificateInfo& inf
   }
   const std::string left = name + " is valid for " + std::to_string(days(info.not_after - at)) +
                            " more days, until " + to_rfc3339(info.not_after);
-  if (info.not_after - at < kRenewAhead) {
-    return warn(subject, left, "renew it soon: lapwing-agent enrol --replace");
+  // A running agent renews its certificate long before.
+  if (info.not_after - at < std::min<Micros>(kRenewAhead, (info.not_after - info.not_before) / 5)) {
+    return warn(subject, left,
+                "an agent that runs renews it by itself: its status says why it did not; or "
+                "lapwing-agent enrol --replace");
   }
   return ok(subject, left);
 }
@@ -243,7 +248,8 @@ Findings check_hub(const UplinkConfig& uplink, Time at) {
     mqtt::Options options;
     options.host = hub.host;
     options.port = hub.port;
-    options.tls = mqtt::Tls{hub.ca_file, uplink.certificate_file, uplink.key_file};
+    const IdentityFiles files{hub.ca_file, uplink.certificate_file, uplink.key_file};
+    options.tls = mqtt::Tls{files.ca, files.certificate, files.key_in_use()};
     const bool first = &hub == &hubs.front();
     const std::string subject =
         hubs.size() == 1 ? "hub"

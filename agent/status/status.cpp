@@ -83,7 +83,11 @@ json to_json(const AgentStatus& status) {
             {"hub", uplink.hub},
             {"region", uplink.region},
             {"why", uplink.why},
-            {"hub_changes", uplink.hub_changes}}}};
+            {"hub_changes", uplink.hub_changes},
+            {"certificate",
+             {{"expires", time_of(uplink.certificate_expires)},
+              {"renewal", time_of(uplink.certificate_renewal)},
+              {"problem", uplink.certificate_problem}}}}}};
 }
 
 json to_json(const StreamStatus& stream) {

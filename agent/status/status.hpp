@@ -66,6 +66,9 @@ struct UplinkStatus {
   std::string region;  ///< that hub's, while it takes records; empty: it stands alone
   std::string why;     ///< this hub and no other
   std::uint64_t hub_changes = 0;
+  Time certificate_expires{};       ///< of this device's certificate
+  Time certificate_renewal{};       ///< when it is asked for, at the earliest
+  std::string certificate_problem;  ///< why it could not be renewed; empty when all is well
 };
 
 struct AgentStatus {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "shared/base/result.hpp"
+#include "shared/wire/certificates.hpp"
 #include "shared/wire/messages.hpp"
 
 #include <cstddef>
@@ -19,8 +20,8 @@ struct Connected {
 struct Lost {
   Error reason;
 };
-using UplinkEvent =
-    std::variant<Connected, Lost, wire::Welcome, wire::Ack, wire::Command, wire::Desired>;
+using UplinkEvent = std::variant<Connected, Lost, wire::Welcome, wire::Ack, wire::Command,
+                                 wire::Desired, wire::CertificateAnswer>;
 
 /// Bound: kAnswersMax messages of the hub, each of a few KiB at most (the codec's limits); further
 /// ones are refused: the hub is asked again. That a connection was made or lost is never refused:

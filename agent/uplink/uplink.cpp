@@ -31,6 +31,8 @@ namespace lapwing::agent {
 namespace {
 
 constexpr std::size_t kInflightMax = 64;
+/// How often the certificate's remaining life is told while there is no hub.
+constexpr Micros kCertificateLook = std::chrono::minutes(1);
 
 struct Instruments {
   explicit Instruments(Metrics& m)
@@ -137,12 +139,18 @@ class Uplink::Impl {
         instance_id_(random_id()),
         started_(now()),
         agent_(limits_of(config), position_of(outbox.position()), random_u64()),
+        renewer_({config.ca_file, config.certificate_file, config.key_file}, identity_, metrics),
         status_interval_(config.status_interval),
         chooser_(priorities_of(hubs_), {config.failover_after, config.failback_after}, random_u64(),
                  ticks_now()),
         client_(options(hubs_.front()), handlers()) {
     client_.subscribe({{wire::down_filter(identity_), 1}});
     desk_.on("reconnect", [this](std::string_view arguments) { return leave(arguments); });
+    desk_.on("renew_certificate", [this](std::string_view) -> Result<std::string> {
+      renewer_.want(Micros(0));
+      next_renewal_ = {};
+      return std::string("asks for a new certificate");
+    });
     desk_.on("report_status", [this](std::string_view) -> Result<std::string> {
       next_status_ = ticks_now();
       return std::string("reported");
@@ -194,8 +202,21 @@ class Uplink::Impl {
   }
 
   UplinkFigures figures() const {
-    const std::lock_guard lock(mutex_);
-    return figures_;
+    UplinkFigures figures;
+    {
+      const std::lock_guard lock(mutex_);
+      figures = figures_;
+    }
+    figures.certificate = renewer_.figures();
+    return figures;
+  }
+
+  void renew_certificate(Micros within) {
+    post(wire::CertificateAnswer{.outcome = wire::CertificateOutcome::wanted,
+                                 .certificate = {},
+                                 .authorities = {},
+                                 .reason = {},
+                                 .wait = within});
   }
 
   const wire::Identity& identity() const { return identity_; }
@@ -207,15 +228,21 @@ class Uplink::Impl {
     o.port = hub.port;
     o.client_id = wire::to_string(identity_);
     o.version = mqtt::Version::v5;  // 3.1.1 would answer success to a refused publish
-    o.tls = mqtt::Tls{.ca_file = hub.ca_file,
-                      .certificate_file = config_.certificate_file,
-                      .key_file = config_.key_file};
+    o.tls = tls();
+    o.tls->ca_file = hub.ca_file;
     o.keep_alive = config_.keep_alive;
     o.connect_timeout = std::chrono::seconds(30);  // TLS alone takes 12 s at 2.4 kbit/s
     o.inflight_max = kInflightMax;
     o.packet_bytes_max = 2U << 20;
     o.backoff_max = config_.reconnect_max;
     return o;
+  }
+
+  /// The key moves into the certificate's file with a renewal.
+  [[nodiscard]] mqtt::Tls tls() const {
+    const IdentityFiles files{config_.ca_file, config_.certificate_file, config_.key_file};
+    return {
+        .ca_file = files.ca, .certificate_file = files.certificate, .key_file = files.key_in_use()};
   }
 
   mqtt::Handlers handlers() {
@@ -242,6 +269,7 @@ class Uplink::Impl {
       return mqtt::Will{.topic = wire::topic(identity_, wire::Channel::status),
                         .payload = writer.seal(wire::encode(status))};
     };
+    h.identify = [this] { return tls(); };
     h.on_connected = [this](bool) { post(Connected{connection_id_}); };
     h.on_disconnected = [this](const Error& reason) {
       {
@@ -272,6 +300,8 @@ class Uplink::Impl {
         return post_read(wire::decode_command(*body), "command unreadable");
       case wire::Channel::desired:
         return post_read(wire::decode_desired(*body), "desired settings unreadable");
+      case wire::Channel::certificate_answer:
+        return post_read(wire::decode_certificate_answer(*body), "certificate unreadable");
       default:
         return;
     }
@@ -307,7 +337,7 @@ class Uplink::Impl {
     set_state("connecting", "");
     while (!stopping_) {
       const Ticks until = std::min({timer_.value_or(Ticks::max()), leave_at_.value_or(Ticks::max()),
-                                    next_status_, chooser_.wake_at()});
+                                    next_status_, chooser_.wake_at(), next_renewal_});
       const auto ready = [this] {
         return stopping_ || chosen_ || probed_ || !events_.empty() || committed_ > told_;
       };
@@ -336,6 +366,7 @@ class Uplink::Impl {
         leave_at_.reset();
         client_.reconnect("the hub asked for another connection");
       }
+      look_at_certificate();
       lock.lock();
       publish_figures();
     }
@@ -442,6 +473,23 @@ class Uplink::Impl {
                            .hash = at.hash,
                            .below_seq = at.below_seq,
                            .below_hash = at.below_hash};
+  }
+
+  void handle(wire::CertificateAnswer& answer) {
+    std::filesystem::path ca_file;
+    {
+      const std::lock_guard lock(mutex_);
+      ca_file = hubs_[chooser_.current()].ca_file;
+    }
+    if (renewer_.answered(answer, ca_file)) client_.reconnect("the certificate was renewed");
+  }
+
+  void look_at_certificate() {
+    if (const auto request = renewer_.due(agent_.streaming())) {
+      publish(wire::Channel::certificate, *request);
+    }
+    // Without a hub the next connection brings it up again.
+    next_renewal_ = agent_.streaming() ? renewer_.next() : ticks_now() + kCertificateLook;
   }
 
   void handle(wire::Ack& ack) { carry_out(agent_.acked(ack, ticks_now())); }
@@ -674,6 +722,8 @@ class Uplink::Impl {
   std::string region_;  ///< of the hub that said welcome last
   std::optional<Ticks> timer_;
   Ticks next_status_ = Ticks::max();
+  Renewer renewer_;
+  Ticks next_renewal_{};
   std::uint64_t told_ = 0;
   bool not_kept_ = false;  ///< an epoch could not be stored
   std::uint64_t acked_ = 0;
@@ -727,6 +777,7 @@ Result<std::unique_ptr<Uplink>> Uplink::make(const UplinkConfig& config, Outbox&
 
 Result<void> Uplink::start() { return impl_->start(); }
 void Uplink::stop() { impl_->stop(); }
+void Uplink::renew_certificate(Micros within) { impl_->renew_certificate(within); }
 UplinkFigures Uplink::figures() const { return impl_->figures(); }
 const wire::Identity& Uplink::identity() const { return impl_->identity(); }
 void Uplink::on_command(std::string kind, CommandDesk::Handler handler) {

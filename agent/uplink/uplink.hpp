@@ -6,6 +6,7 @@
 #include "agent/outbox/outbox.hpp"
 #include "agent/uplink/command_desk.hpp"
 #include "agent/uplink/config.hpp"
+#include "agent/uplink/renewer.hpp"
 #include "shared/base/result.hpp"
 #include "shared/wire/messages.hpp"
 #include "shared/wire/topics.hpp"
@@ -32,6 +33,7 @@ struct UplinkFigures {
   std::uint64_t epoch = 0;
   std::uint64_t watermark = 0;
   std::uint64_t backlog = 0;  ///< records committed, not acknowledged
+  CertificateFigures certificate;
 };
 
 /// Threads: start and stop from one thread, figures from any. One thread of its own decides; the
@@ -54,6 +56,9 @@ class Uplink {
   Result<void> start();
   /// Tells the hub, disconnects, ends the thread. Repeatable.
   void stop();
+  /// Asks the hub for a new certificate within this time, whatever the life of the one there is.
+  /// From any thread.
+  void renew_certificate(Micros within);
   [[nodiscard]] UplinkFigures figures() const;
   [[nodiscard]] const wire::Identity& identity() const;
 

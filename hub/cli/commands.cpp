@@ -99,12 +99,34 @@ void add_migrate(CLI::App& app, int& exit_code) {
       [options, &exit_code] { exit_code = run_migrate(*options, std::cout, std::cerr); });
 }
 
+void add_authority(CLI::App& app, int& exit_code) {
+  auto* authority = app.add_subcommand("authority", "The certificate authority: replace it");
+  authority->require_subcommand(1);
+  using Run = int (*)(const AuthorityCommand&, std::ostream&, std::ostream&);
+  const auto add = [&](CLI::App& to, const char* name, const char* help, Run run) {
+    const auto options = std::make_shared<AuthorityCommand>();
+    options->config = "hub.toml";
+    auto* command = to.add_subcommand(name, help);
+    command->add_option("--config", options->config, "The hub's hub.toml")->capture_default_str();
+    command->callback(
+        [options, run, &exit_code] { exit_code = run(*options, std::cout, std::cerr); });
+    return std::pair(command, options);
+  };
+  add(*authority, "rotate", "Make a new authority beside the old one", &run_authority_rotate);
+  add(*authority, "status", "How many devices hold certificates of each", &run_authority_status);
+  const auto [retire, wanted] =
+      add(*authority, "retire", "Drop the old one, once no device needs it", &run_authority_retire);
+  retire->add_flag("--force", wanted->force, "Even if devices are locked out by it");
+  add(app, "renew", "New certificates for the hub itself and its broker", &run_renew);
+}
+
 }  // namespace
 
 void add_commands(CLI::App& app, int& exit_code) {
   add_init(app, exit_code);
   add_token(app, exit_code);
   add_migrate(app, exit_code);
+  add_authority(app, exit_code);
   app.add_subcommand("version", "Print the version")->callback([&exit_code] {
     std::cout << "lapwing-hub " LAPWING_VERSION "\n";
     exit_code = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// The commands of `lapwing-hub` besides `serve`: init, token, migrate, version.
+/// The commands of `lapwing-hub` besides `serve`: init, token, authority, renew, migrate, version.
 #pragma once
 
 #include "hub/fleet/init.hpp"
@@ -41,8 +41,19 @@ struct MigrateCommand {
 /// Moves the store of a stopped hub to PostgreSQL (hub/migrate), and hub.toml with it.
 int run_migrate(const MigrateCommand& command, std::ostream& out, std::ostream& err);
 
-/// Adds `init`, `token create|list|revoke`, `migrate` and `version` to the program. Parsing runs
-/// the one that was given; `exit_code`, which must outlive the parsing, is its result.
+struct AuthorityCommand {
+  std::filesystem::path config;  ///< hub.toml; says where the folder and the store are
+  bool force = false;            ///< retire: devices may be locked out
+};
+int run_authority_rotate(const AuthorityCommand& command, std::ostream& out, std::ostream& err);
+int run_authority_status(const AuthorityCommand& command, std::ostream& out, std::ostream& err);
+int run_authority_retire(const AuthorityCommand& command, std::ostream& out, std::ostream& err);
+/// The hub's own certificates, whatever is left of their life.
+int run_renew(const AuthorityCommand& command, std::ostream& out, std::ostream& err);
+
+/// Adds `init`, `token create|list|revoke`, `authority rotate|status|retire`, `renew`,
+/// `migrate` and `version` to the program. Parsing runs the one that was given; `exit_code`, which
+/// must outlive the parsing, is its result.
 void add_commands(CLI::App& app, int& exit_code);
 
 }  // namespace lapwing::hub

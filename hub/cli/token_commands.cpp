@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/cli/commands.hpp"
+#include "hub/cli/configured.hpp"
 #include "hub/fleet/tokens.hpp"
-#include "hub/store/config.hpp"
 #include "shared/base/config.hpp"
 
 #include <algorithm>
 #include <ostream>
-#include <unistd.h>
 
 namespace lapwing::hub {
 namespace {
@@ -19,35 +18,6 @@ int exit_code(const Error& error) {
 int fail(const char* command, const Error& error, std::ostream& err) {
   err << "lapwing-hub token " << command << ": " << error.context << '\n';
   return exit_code(error);
-}
-
-/// The store of the hub that this file configures. It must exist: a token in a new, empty store by
-/// a mistyped path would be of no use.
-Result<std::unique_ptr<Store>> configured_store(const std::filesystem::path& path) {
-  if (::access(path.c_str(), R_OK) != 0) {
-    return Error{Errc::bad_config, path.string() +
-                                       ": cannot be read; name the hub's hub.toml with --config, "
-                                       "or make a hub with `lapwing-hub init`"};
-  }
-  auto document = config::Document::load(path, config::process_environment());
-  auto root = document.root();
-  const auto data_dir =
-      root.table({"hub", "the hub itself"})
-          .path({"data_dir", "folder of database, keys and certificates"}, "data");
-  auto section = root.table({"store", "where and how much is kept"});
-  const auto config = StoreConfig::read(section);
-  const auto file = data_dir / "hub.db";
-  if (config.url.empty() && ::access(file.c_str(), F_OK) != 0) {
-    return Error{Errc::bad_config,
-                 file.string() + ": there is no store; see [hub] data_dir in " + path.string()};
-  }
-  auto store = open_store(config, data_dir);
-  if (!store && store.error().code == Errc::exists) {
-    return Error{Errc::exists, file.string() +
-                                   ": the hub is running; use its API (POST /api/v1/tokens), or "
-                                   "stop the hub for the moment"};
-  }
-  return store;
 }
 
 std::string words(const std::vector<std::string>& list) {

@@ -43,6 +43,10 @@ std::string mosquitto_conf(const InitOptions& options) {
           file("ca.pem") + "\ncertfile " + file("server.pem") + "\nkeyfile " + file("server.key") +
           "\n"
           "tls_version tlsv1.2\n"
+          "# The hub writes this list and, by the number in pid_file, has it read anew.\n"
+          "crlfile " +
+          file("crl.pem") + "\npid_file " + file("mosquitto.pid") +
+          "\n"
           "\n"
           "# A certificate of our authority is needed, and is the name: `<tenant>/<device>`.\n"
           "# The client id is that name too, so that no device can take another's connection.\n"

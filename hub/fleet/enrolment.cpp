@@ -69,12 +69,15 @@ Result<Enrolled> Enrolment::enrol(std::string_view token, std::string_view csr_p
   const auto info = certificate->info();
   Enrolled enrolled{.key = {row->tenant, row->device},
                     .certificate_pem = certificate->pem(),
-                    .authority_pem = authority_.certificate().pem(),
+                    .authority_pem = options_.bundle_pem.empty() ? authority_.certificate().pem()
+                                                                 : options_.bundle_pem,
                     .certificate_expires = info.not_after};
-  auto registered = store_.register_device({.key = enrolled.key,
-                                            .enrolled_at = at,
-                                            .certificate_serial = info.serial,
-                                            .certificate_expires = info.not_after});
+  auto registered =
+      store_.register_device({.key = enrolled.key,
+                              .enrolled_at = at,
+                              .certificate_serial = info.serial,
+                              .certificate_expires = info.not_after,
+                              .certificate_authority = authority_.certificate().fingerprint()});
   if (!registered) {
     return within("register the device (its token is used up; ask for a new one)",
                   std::move(registered).error());

@@ -16,6 +16,7 @@ namespace lapwing::hub {
 
 struct EnrolmentOptions {
   Micros certificate_lifetime = std::chrono::hours(24 * 365);
+  std::string bundle_pem = {};  ///< what devices are to trust; empty: the authority alone
   Micros token_lifetime_max = std::chrono::hours(24 * 30);  ///< longer is refused
 };
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/fleet/init.hpp"
 
+#include "hub/fleet/authorities.hpp"
+#include "hub/fleet/crl_file.hpp"
 #include "hub/fleet/tokens.hpp"
 #include "hub/store/config.hpp"
 #include "shared/base/files.hpp"
@@ -21,8 +23,9 @@ namespace fs = std::filesystem;
 
 constexpr Micros kAuthorityLifetime = std::chrono::hours(24 * 365 * 10);
 constexpr Micros kServerLifetime = std::chrono::hours(24 * 365 * 5);
-constexpr std::array kFiles{"ca.pem",  "ca.key",         "server.pem", "server.key", "hub.pem",
-                            "hub.key", "mosquitto.conf", "acl",        "hub.db",     "hub.toml"};
+constexpr std::array kFiles{
+    "ca.pem",  "ca.key",  "ca.old.pem", "ca.old.key", "server.pem",     "server.key", "hub.pem",
+    "hub.key", "crl.pem", "acl",        "hub.db",     "mosquitto.conf", "hub.toml"};
 
 bool is_address(const std::string& text) {
   std::array<unsigned char, 16> bytes{};
@@ -120,14 +123,16 @@ std::vector<std::string> certificate_names(const InitOptions& options) {
 }
 
 /// Another hub's where one is named, else a new one.
-Result<trust::Authority> authority_for(const InitOptions& options, Time at) {
+Result<Authorities> authorities_for(const InitOptions& options, Time at) {
   if (options.authority.empty()) {
-    return trust::Authority::create("Lapwing authority of " + options.tenant.substr(0, 32),
-                                    {.now = at, .lifetime = kAuthorityLifetime});
+    auto made = trust::Authority::create("Lapwing authority of " + options.tenant.substr(0, 32),
+                                         {.now = at, .lifetime = kAuthorityLifetime});
+    if (!made) return std::move(made).error();
+    return Authorities::of(*std::move(made));
   }
-  auto taken = trust::Authority::load(options.authority / "ca.pem", options.authority / "ca.key");
+  auto taken = Authorities::load(options.authority);
   if (!taken) return within("--authority", std::move(taken).error());
-  const auto until = taken->certificate().info().not_after;
+  const auto until = taken->signer().certificate().info().not_after;
   if (until <= at) {
     return Error{Errc::bad_input, "--authority " + options.authority.string() +
                                       ": its certificate expired on " + to_rfc3339(until)};
@@ -135,21 +140,38 @@ Result<trust::Authority> authority_for(const InitOptions& options, Time at) {
   return taken;
 }
 
+Result<void> write_authorities(const Authorities& authorities, Time at, Made& made) {
+  if (auto done = made.write_key("ca.key", authorities.signer().key()); !done) return done;
+  if (authorities.all().size() > 1) {
+    const auto& old = authorities.all().back();
+    if (auto done = made.write_key("ca.old.key", old.key()); !done) return done;
+    if (auto done = made.write("ca.old.pem", old.certificate().pem()); !done) return done;
+  }
+  if (auto done = made.write("ca.pem", authorities.bundle_pem()); !done) return done;
+  std::string lists;
+  for (const auto& one : authorities.all()) {
+    const auto list = first_crl(one, at);
+    if (!list) return list.error();
+    lists += *list;
+  }
+  return made.write("crl.pem", lists);
+}
+
 Result<void> write_identities(const InitOptions& options, Time at, Made& made) {
-  auto authority = authority_for(options, at);
-  if (!authority) return std::move(authority).error();
+  auto authorities = authorities_for(options, at);
+  if (!authorities) return std::move(authorities).error();
+  const auto& authority = authorities->all().back();  // during a rotation every device trusts it
   auto server_key = trust::PrivateKey::generate();
   if (!server_key) return std::move(server_key).error();
   auto hub_key = trust::PrivateKey::generate();
   if (!hub_key) return std::move(hub_key).error();
-  auto server = authority->issue_server(*server_key, certificate_names(options),
-                                        {.now = at, .lifetime = kServerLifetime});
+  auto server = authority.issue_server(*server_key, certificate_names(options),
+                                       {.now = at, .lifetime = kServerLifetime});
   if (!server) return within("--host", std::move(server).error());
-  auto hub = authority->issue_client(*hub_key, kHubUser, {.now = at, .lifetime = kServerLifetime});
+  auto hub = authority.issue_client(*hub_key, kHubUser, {.now = at, .lifetime = kServerLifetime});
   if (!hub) return std::move(hub).error();
 
-  if (auto done = made.write_key("ca.key", authority->key()); !done) return done;
-  if (auto done = made.write("ca.pem", authority->certificate().pem()); !done) return done;
+  if (auto done = write_authorities(*authorities, at, made); !done) return done;
   if (auto done = made.write_key("server.key", *server_key); !done) return done;
   if (auto done = made.write("server.pem", server->pem()); !done) return done;
   if (auto done = made.write_key("hub.key", *hub_key); !done) return done;

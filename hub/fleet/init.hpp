@@ -45,10 +45,11 @@ struct Initialised {
 };
 
 /// Writes ca.pem, ca.key, server.pem, server.key (broker and HTTP), hub.pem, hub.key (the hub's own
-/// client), acl, mosquitto.conf, hub.db (without a store elsewhere) and, last, hub.toml. Keys have
-/// mode 0600. What exists is never overwritten, and a failure leaves nothing behind. Errors: exists
-/// (the folder holds a hub already), bad_input (tenant, host, address, path; an authority that has
-/// expired or whose key is another's), not_found (no authority there), denied, limit, io.
+/// client), crl.pem (nothing revoked), acl, mosquitto.conf, hub.db (without a store elsewhere) and,
+/// last, hub.toml. Keys have mode 0600. What exists is never overwritten, and a failure leaves
+/// nothing behind. Errors: exists (the folder holds a hub already), bad_input (tenant, host,
+/// address, path; an authority that has expired or whose key is another's), not_found (no authority
+/// there), denied, limit, io.
 Result<Initialised> init(const InitOptions& options, Time at);
 
 /// The broker's configuration: TLS with client certificates only, one identity per certificate,

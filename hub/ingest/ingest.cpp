@@ -56,7 +56,8 @@ Ingest::Ingest(const IngestConfig& config, mqtt::Options broker, Store& store, F
                      log::warn("ingest has no broker", {error});
                    },
                .on_message = [this](const mqtt::Message& message) { received(message); },
-               .make_will = {}}),
+               .make_will = {},
+               .identify = {}}),
       queue_full_(
           metrics.counter("hub_queue_full_total",
                           "Messages refused because the queue was full; devices send again")),
@@ -98,6 +99,13 @@ void Ingest::stop() {
 
 void Ingest::received(const mqtt::Message& message) {
   if (message.retained) return;  // nothing of the protocol is; someone else's leftovers
+  // Signing is nothing for the thread that stores.
+  if (on_certificate_ && message.topic.ends_with("/up/certificate")) {
+    if (const auto topic = wire::parse_topic(message.topic)) {
+      on_certificate_(topic->identity, message.payload);
+    }
+    return;
+  }
   if (!queue_.put(message.topic, message.payload, now())) queue_full_.add();
 }
 

@@ -12,12 +12,14 @@
 #include "shared/base/metrics.hpp"
 #include "shared/base/result.hpp"
 #include "shared/mqtt/client.hpp"
+#include "shared/wire/topics.hpp"
 
 #include <atomic>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -48,6 +50,12 @@ class Ingest {
   ~Ingest();
   Ingest(const Ingest&) = delete;
   Ingest& operator=(const Ingest&) = delete;
+
+  /// Called with what comes on `up/certificate`, on the library's thread: copy and return. Before
+  /// start().
+  void on_certificate(std::function<void(const wire::Identity&, std::string_view frame)> hook) {
+    on_certificate_ = std::move(hook);
+  }
 
   /// bad_config: a certificate cannot be read. A broker that is absent is waited for.
   Result<void> start();
@@ -92,6 +100,7 @@ class Ingest {
   void upkeep();
   void received(const mqtt::Message& message);
 
+  std::function<void(const wire::Identity&, std::string_view)> on_certificate_;
   IngestConfig config_;
   Store& store_;
   Feed& feed_;

@@ -46,6 +46,9 @@ class Texts {
   std::string sentence(const flatbuffers::String* text, const char* what) {
     return take(text, what, kTextBytesMax);
   }
+  std::string bounded(const flatbuffers::String* text, const char* what, std::size_t bytes_max) {
+    return take(text, what, bytes_max);
+  }
   [[nodiscard]] const std::string& problem() const { return problem_; }
 
  private:

@@ -31,12 +31,14 @@ enum class Channel : std::uint8_t {
   report,
   fetch,
   status,
-  result,  // up
+  result,
+  certificate,  // up
   welcome,
   ack,
   desired,
   chunk,
-  command,  // down
+  command,
+  certificate_answer,  // down: `certificate`
 };
 [[nodiscard]] std::string_view to_string(Channel channel) noexcept;
 [[nodiscard]] bool is_up(Channel channel) noexcept;

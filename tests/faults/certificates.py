@@ -198,6 +198,11 @@ def revoked(trial):
     edge.start()  # on a new connection it hears why
     wait_for(lambda: "revoked" in edge.status()["uplink"]["problem"], 10, f"{edge.name}: told that it is revoked")
     trial.count("revoked")
+    enrol_again(trial)
+
+
+def enrol_again(trial):
+    edge, stack = trial.edge, trial.fleet.stack
     edge.stop()
     token = stack.fetch("/api/v1/enrolments", {"device": edge.name, "expires_in_s": 600})["token"]
     made = subprocess.run([stack.bin / "lapwing-agent", "enrol", "--hub", stack.url, "--token", token, "--dir", edge.identity,
@@ -205,6 +210,30 @@ def revoked(trial):
     if made.returncode:
         raise RuntimeError(f"enrol --replace: {made.stderr}{made.stdout}")
     edge.start()
+
+
+def revoked_live(trial):
+    """The session of a running agent ends, and it may not come back until it is enrolled again; another notices nothing."""
+    edge, stack, beside = trial.edge, trial.fleet.stack, trial.beside
+    began = time.monotonic()
+    before = beside.status()["uplink"]
+    since = time.monotonic()
+    stack.fetch(f"/api/v1/devices/{edge.name}/revoke", {})
+    wait_for(lambda: not edge.status()["uplink"]["connected"], 10, f"{edge.name}: its session ends")
+    ended = time.monotonic() - since
+    wait_for(lambda: "revoked" in edge.status()["uplink"]["problem"], 40, f"{edge.name}: told that it is revoked")
+    stored = edge.hub.watermark()[1]
+    trial.sample("session ended s", ended)
+    if ended > 5:
+        trial.problem(f"{edge.name}: its session lived {ended:.1f} s after it was revoked")
+    if not (before["connected"] and beside.status()["uplink"]["connected"]):
+        trial.problem(f"{beside.name} lost its connection")
+    if (after := edge.hub.watermark()[1]) != stored:
+        trial.problem(f"{after - stored} records were stored after the device was revoked")
+    trial.count("sessions ended")
+    enrol_again(trial)
+    trial.recovered(began)
+    beside.wait_moved_on(10)
 
 
 def certificates(trial):
@@ -219,4 +248,5 @@ def certificates(trial):
 
 
 CASES = [Case("certificates", "19", 24, "expired, of another authority, of another host, revoked", certificates, prepare,
-              edges=3)]
+              edges=3),
+         Case("revoked-live", "19", 12, "revoked while connected", revoked_live, prepare)]

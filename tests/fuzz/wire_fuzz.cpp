@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames and every message of the protocol: what can be read is written and read again the same.
+#include "shared/wire/certificates.hpp"
 #include "shared/wire/codec.hpp"
 #include "shared/wire/frame.hpp"
 #include "shared/wire/topics.hpp"
@@ -28,6 +29,8 @@ void every_message(std::string_view body) {
   again(&decode_command, body);
   again(&decode_command_result, body);
   again(&decode_desired, body);
+  again(&decode_certificate_request, body);
+  again(&decode_certificate_answer, body);
   const auto batch = decode_batch(body);
   if (batch) {
     fuzz::require(batch->entries.size() <= kEntriesMax, "a batch is bounded");

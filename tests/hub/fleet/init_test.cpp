@@ -223,7 +223,8 @@ class Peer {
                                                             std::string(message.payload));
                                            changed_.notify_all();
                                          },
-                                     .make_will = {}}) {
+                                     .make_will = {},
+                                     .identify = {}}) {
     client_.subscribe(std::move(filters));
     started_ = client_.start().has_value();
   }

@@ -8,9 +8,19 @@
 namespace lapwing::wire {
 namespace {
 
-constexpr Channel kAll[] = {Channel::hello,   Channel::records, Channel::report,  Channel::fetch,
-                            Channel::status,  Channel::result,  Channel::welcome, Channel::ack,
-                            Channel::desired, Channel::chunk,   Channel::command};
+constexpr Channel kAll[] = {Channel::hello,
+                            Channel::records,
+                            Channel::report,
+                            Channel::fetch,
+                            Channel::status,
+                            Channel::result,
+                            Channel::welcome,
+                            Channel::ack,
+                            Channel::desired,
+                            Channel::chunk,
+                            Channel::command,
+                            Channel::certificate,
+                            Channel::certificate_answer};
 
 TEST(WireTopics, AreThoseOfTheProtocol) {
   const Identity who{"plant1", "edge-1"};
@@ -25,6 +35,8 @@ TEST(WireTopics, AreThoseOfTheProtocol) {
   EXPECT_EQ(topic(who, Channel::desired), "lapwing/v1/plant1/edge-1/down/desired");
   EXPECT_EQ(topic(who, Channel::chunk), "lapwing/v1/plant1/edge-1/down/chunk");
   EXPECT_EQ(topic(who, Channel::command), "lapwing/v1/plant1/edge-1/down/command");
+  EXPECT_EQ(topic(who, Channel::certificate), "lapwing/v1/plant1/edge-1/up/certificate");
+  EXPECT_EQ(topic(who, Channel::certificate_answer), "lapwing/v1/plant1/edge-1/down/certificate");
   EXPECT_EQ(down_filter(who), "lapwing/v1/plant1/edge-1/down/#");
 }
 
