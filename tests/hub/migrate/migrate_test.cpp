@@ -379,21 +379,22 @@ TEST_F(MigrationPlan, CarriesOverAllThatTheSchemasHave) {
 }
 
 TEST_F(MigrationPlan, RefusesWhatNobodySaidHowToCarryOver) {
-  sqlite_->script("CREATE TABLE jobs(job INTEGER PRIMARY KEY) STRICT");
-  EXPECT_THAT(refusal(), HasSubstr("table jobs, which SQLite has alone"));
-  postgres_->script("CREATE TABLE jobs(job bigint PRIMARY KEY)");
+  sqlite_->script("CREATE TABLE chores(job INTEGER PRIMARY KEY) STRICT");
+  EXPECT_THAT(refusal(), HasSubstr("table chores, which SQLite has alone"));
+  postgres_->script("CREATE TABLE chores(job bigint PRIMARY KEY)");
   EXPECT_EQ(refusal(), "");
-  postgres_->script("ALTER TABLE jobs ADD COLUMN lease bigint");
-  EXPECT_THAT(refusal(), HasSubstr("jobs.lease, which PostgreSQL has alone"));
-  sqlite_->script("ALTER TABLE jobs ADD COLUMN lease INTEGER; ALTER TABLE jobs ADD COLUMN x TEXT");
-  EXPECT_THAT(refusal(), HasSubstr("jobs.x, which SQLite has alone"));
-  postgres_->script("ALTER TABLE jobs ADD COLUMN x jsonb");
-  EXPECT_THAT(refusal(), HasSubstr("the type of jobs.x"));
-  postgres_->script("DROP TABLE jobs; CREATE TABLE leases(job bigint)");
-  sqlite_->script("DROP TABLE jobs");
-  EXPECT_THAT(refusal(), HasSubstr("table leases, which PostgreSQL has alone"));
-  postgres_->script("DROP TABLE leases; CREATE SEQUENCE job_number");
-  EXPECT_THAT(refusal(), HasSubstr("sequence job_number"));
+  postgres_->script("ALTER TABLE chores ADD COLUMN lease bigint");
+  EXPECT_THAT(refusal(), HasSubstr("chores.lease, which PostgreSQL has alone"));
+  sqlite_->script(
+      "ALTER TABLE chores ADD COLUMN lease INTEGER; ALTER TABLE chores ADD COLUMN x TEXT");
+  EXPECT_THAT(refusal(), HasSubstr("chores.x, which SQLite has alone"));
+  postgres_->script("ALTER TABLE chores ADD COLUMN x jsonb");
+  EXPECT_THAT(refusal(), HasSubstr("the type of chores.x"));
+  postgres_->script("DROP TABLE chores; CREATE TABLE permits(job bigint)");
+  sqlite_->script("DROP TABLE chores");
+  EXPECT_THAT(refusal(), HasSubstr("table permits, which PostgreSQL has alone"));
+  postgres_->script("DROP TABLE permits; CREATE SEQUENCE chore_number");
+  EXPECT_THAT(refusal(), HasSubstr("sequence chore_number"));
 }
 
 }  // namespace
