@@ -74,6 +74,7 @@ Result<void> Parts::start_sinks() {
 }
 
 Result<void> Parts::start_certificates() {
+  if (!config.roles.sync && !config.roles.api) return {};  // who signs nothing needs no key
   auto loaded = Authorities::load(config.data_dir);
   if (!loaded) return Error{Errc::bad_config, loaded.error().context};
   authorities = *std::move(loaded);
