@@ -149,7 +149,10 @@ void Drain::keep_bounds(std::uint64_t in_flight) {
 }
 
 void Drain::round() {
-  const auto rows = spool_.oldest(config_.name, one_by_one_ > 0 ? 1 : kRoundRows, kRoundBytes);
+  // What is under way cannot be given up: half of the bounds at most.
+  const auto rows_max = std::min<std::uint64_t>(kRoundRows, config_.spool_rows_max / 2);
+  const auto bytes_max = std::min(kRoundBytes, config_.spool_bytes_max / 2);
+  const auto rows = spool_.oldest(config_.name, one_by_one_ > 0 ? 1 : rows_max, bytes_max);
   if (!rows) {
     complain(rows.error().context);
     pause(kIdle);
