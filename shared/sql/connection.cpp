@@ -5,9 +5,7 @@ namespace lapwing::sql {
 
 Connection::~Connection() = default;
 
-void Connection::commit() {
-  run("COMMIT");
-}
+void Connection::commit() { run("COMMIT"); }
 
 void Connection::rollback() noexcept {
   clear_failure();
