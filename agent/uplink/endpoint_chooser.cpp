@@ -17,7 +17,7 @@ EndpointChooser::EndpointChooser(const std::vector<std::uint32_t>& priorities,
   assert(!priorities.empty());
   std::vector<std::uint32_t> order = priorities;
   std::ranges::sort(order);
-  order.erase(std::ranges::unique(order).begin(), order.end());
+  order.erase(std::unique(order.begin(), order.end()), order.end());
   tiers_ = order.size();
   for (std::size_t i = 0; i < hubs_.size(); ++i) {
     hubs_[i].tier =

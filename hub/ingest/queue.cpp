@@ -44,7 +44,8 @@ bool IngestQueue::put(std::string_view topic, std::string_view payload, Time rec
 std::vector<UpMessage> IngestQueue::take(std::size_t lane_no, Micros wait,
                                          std::uint64_t bytes_max) {
   std::vector<UpMessage> taken;
-  auto& [filled, waiting] = lanes_[lane_no];
+  auto& filled = lanes_[lane_no].filled;
+  auto& waiting = lanes_[lane_no].waiting;
   std::unique_lock lock(mutex_);
   const auto ready = [&, this] { return closed_ || !waiting.empty(); };
 #if defined(__SANITIZE_THREAD__)  // g++ 12's does not know the monotonic wait

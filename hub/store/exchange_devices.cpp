@@ -30,7 +30,8 @@ std::map<std::string, Known> known_devices(const Taking& t, std::span<const Exch
   std::map<std::string, Known> wanted;  // in the order in which ingest locks them
   for (const auto& row : rows) wanted.try_emplace(name(row));
   std::map<std::string, Known> known;
-  for (const auto& [device, nothing] : wanted) {
+  for (const auto& entry : wanted) {
+    const auto& device = entry.first;
     t.db.later(
         std::string("SELECT device_no, enrolled_at, certificate_serial, certificate_expires,"
                     " revoked_at FROM devices WHERE tenant_no=? AND device=?")
