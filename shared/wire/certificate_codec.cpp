@@ -8,7 +8,6 @@
 namespace lapwing::wire {
 namespace {
 
-constexpr std::size_t kMessageBytesMax = 64 * 1024;
 constexpr Micros kWaitMax = std::chrono::hours(24 * 365);
 
 template <class Table>
@@ -20,20 +19,8 @@ std::string finish_certificate(flatbuffers::FlatBufferBuilder& builder,
 
 template <class Table, class Message, class Read>
 Result<Message> read_certificate(std::string_view bytes, const char* what, Read read) {
-  if (bytes.size() > kMessageBytesMax) return Error{Errc::limit, std::string(what) + " too long"};
-  const Verified<fbs::Certificate> root(bytes, fbs::CertificateIdentifier(), 16);
-  if (!root) return Error{Errc::corrupt, std::string(what) + ": damaged bytes"};
-  const Table* table = root->template message_as<Table>();
-  if (table == nullptr) {
-    return Error{Errc::bad_input, "another message where " + std::string(what) + " was expected"};
-  }
-  if (table->version() > kMessageVersion) return too_new(what, table->version());
-  Texts texts;
-  Message message = read(*table, texts);
-  if (!texts.problem().empty()) {
-    return Error{Errc::bad_input, std::string(what) + ": " + texts.problem()};
-  }
-  return message;
+  return read_message<fbs::Certificate, Table, Message>(bytes, fbs::CertificateIdentifier(), what,
+                                                        read);
 }
 
 }  // namespace

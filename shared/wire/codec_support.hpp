@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Inside of shared/wire: what session_codec.cpp and record_codec.cpp share.
+/// Inside of shared/wire: what the codecs share.
 #pragma once
 
 #include "shared/base/result.hpp"
@@ -75,6 +75,29 @@ inline std::string bytes_of(const flatbuffers::FlatBufferBuilder& builder) {
 inline Error too_new(const char* what, unsigned version) {
   return {Errc::unsupported, std::string(what) + " version " + std::to_string(version) +
                                  " is newer than this program: update it"};
+}
+
+/// Of one message that is no batch and no record.
+inline constexpr std::size_t kMessageBytesMax = 64 * 1024;
+
+/// Verifies a message of the union `Root`, picks the wanted kind, and lets `read` fill the struct.
+template <class Root, class Table, class Message, class Read>
+Result<Message> read_message(std::string_view bytes, const char* identifier, const char* what,
+                             Read read) {
+  if (bytes.size() > kMessageBytesMax) return Error{Errc::limit, std::string(what) + " too long"};
+  const Verified<Root> root(bytes, identifier, 16);
+  if (!root) return Error{Errc::corrupt, std::string(what) + ": damaged bytes"};
+  const Table* table = root->template message_as<Table>();
+  if (table == nullptr) {
+    return Error{Errc::bad_input, "another message where " + std::string(what) + " was expected"};
+  }
+  if (table->version() > kMessageVersion) return too_new(what, table->version());
+  Texts texts;
+  Message message = read(*table, texts);
+  if (!texts.problem().empty()) {
+    return Error{Errc::bad_input, std::string(what) + ": " + texts.problem()};
+  }
+  return message;
 }
 
 }  // namespace lapwing::wire

@@ -6,8 +6,6 @@
 namespace lapwing::wire {
 namespace {
 
-constexpr std::size_t kSessionBytesMax = 64 * 1024;
-
 template <class Table>
 std::string finish(flatbuffers::FlatBufferBuilder& builder, fbs::SessionMessage kind,
                    flatbuffers::Offset<Table> message) {
@@ -15,23 +13,9 @@ std::string finish(flatbuffers::FlatBufferBuilder& builder, fbs::SessionMessage 
   return bytes_of(builder);
 }
 
-/// Verifies a session message, picks the wanted kind, and lets `read` fill the struct.
 template <class Table, class Message, class Read>
 Result<Message> read_session(std::string_view bytes, const char* what, Read read) {
-  if (bytes.size() > kSessionBytesMax) return Error{Errc::limit, std::string(what) + " too long"};
-  const Verified<fbs::Session> session(bytes, fbs::SessionIdentifier(), 16);
-  if (!session) return Error{Errc::corrupt, std::string(what) + ": damaged bytes"};
-  const Table* table = session->template message_as<Table>();
-  if (table == nullptr) {
-    return Error{Errc::bad_input, "another message where " + std::string(what) + " was expected"};
-  }
-  if (table->version() > kMessageVersion) return too_new(what, table->version());
-  Texts texts;
-  Message message = read(*table, texts);
-  if (!texts.problem().empty()) {
-    return Error{Errc::bad_input, std::string(what) + ": " + texts.problem()};
-  }
-  return message;
+  return read_message<fbs::Session, Table, Message>(bytes, fbs::SessionIdentifier(), what, read);
 }
 
 }  // namespace
