@@ -74,3 +74,21 @@ class Trial:
             self.case.inject(self)
             self.done += 1
             say()
+
+
+def run_steps(trial, *steps):
+    """One after another; the first that fails ends them, and is a problem of the trial."""
+    try:
+        for step in steps:
+            step()
+    except (TimeoutError, RuntimeError) as error:
+        trial.problems.append(str(error))
+
+
+def conclude(trial, began, must_be_none):
+    """Prints the rows, the problems and the verdict; the exit code."""
+    trial.print_rows()
+    for problem in trial.problems:
+        print(f"PROBLEM: {problem}")
+    print(f"{time.monotonic() - began:.0f} s; {must_be_none}: {'NOT 0' if trial.problems else '0'}")
+    return 1 if trial.problems else 0

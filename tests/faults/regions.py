@@ -14,7 +14,7 @@ import random
 import sys
 import time
 
-from case import percentile
+from case import conclude, percentile, run_steps
 from fleet import Edge, Fleet, quiet_port
 from hub_view import PostgresView, SqliteView
 from oracle import reordered
@@ -274,17 +274,8 @@ def main():
     stack = Regions(stores=options.stores.split(","), keep=options.keep, port=quiet_port)
     with Fleet(rate=options.rate, topics=40, stack=stack) as fleet:
         trial = Trial(fleet, options)
-        try:
-            trial.start()
-            trial.run(options.runs)
-            trial.settle()
-        except (TimeoutError, RuntimeError) as error:
-            trial.problems.append(str(error))
-    trial.print_rows()
-    for problem in trial.problems:
-        print(f"PROBLEM: {problem}")
-    print(f"{time.monotonic() - began:.0f} s; lost, duplicated, altered, reordered, missing in a region: {'NOT 0' if trial.problems else '0'}")
-    return 1 if trial.problems else 0
+        run_steps(trial, trial.start, lambda: trial.run(options.runs), trial.settle)
+    return conclude(trial, began, "lost, duplicated, altered, reordered, missing in a region")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 
-from case import percentile
+from case import conclude, percentile, run_steps
 from fleet import Fleet, quiet_port
 from presence import Presence, falsely_offline
 
@@ -221,17 +221,8 @@ def main():
     cluster = Cluster(keep=options.keep, port=quiet_port)
     with Fleet(rate=topics * 1000 / summary_ms * 1.2, topics=topics, stack=cluster) as fleet:
         trial = Trial(fleet, options)
-        try:
-            trial.start(summary_ms, topics)
-            trial.run(kinds, options.runs)
-            trial.settle()
-        except (TimeoutError, RuntimeError) as error:
-            trial.problems.append(str(error))
-    trial.print_rows()
-    for problem in trial.problems:
-        print(f"PROBLEM: {problem}")
-    print(f"{time.monotonic() - began:.0f} s; lost, duplicated, altered, reordered, false offline: {'NOT 0' if trial.problems else '0'}")
-    return 1 if trial.problems else 0
+        run_steps(trial, lambda: trial.start(summary_ms, topics), lambda: trial.run(kinds, options.runs), trial.settle)
+    return conclude(trial, began, "lost, duplicated, altered, reordered, false offline")
 
 
 if __name__ == "__main__":
