@@ -18,6 +18,22 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# For `start_agent`: it watches the machine it is on, with records from the first second.
+THIS_MACHINE = """
+[engine]
+summary_interval = "200ms"
+
+[[source]]
+name = "this-machine"
+kind = "host"
+interval = "200ms"
+
+[[watch]]
+name = "machine"
+streams = ["host/#"]
+alarms_per_week = 1000
+warmup = 60
+"""
 
 
 def free_port():

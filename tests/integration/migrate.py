@@ -10,23 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging" / "demo"))
 
 from postgres import Postgres  # noqa: E402
-from stack import Stack, wait_for  # noqa: E402
-
-AGENT = """
-[engine]
-summary_interval = "200ms"
-
-[[source]]
-name = "this-machine"
-kind = "host"
-interval = "200ms"
-
-[[watch]]
-name = "machine"
-streams = ["host/#"]
-alarms_per_week = 1000
-warmup = 60
-"""
+from stack import THIS_MACHINE, Stack, wait_for  # noqa: E402
 
 
 def device(stack):
@@ -41,7 +25,7 @@ def device_when(stack, good):
 def run(stack, postgres):
     stack.start_hub()
     stack.enrol()
-    stack.start_agent(AGENT, {"LAPWING__UPLINK__ANSWER_TIMEOUT": "500ms", "LAPWING__UPLINK__RECONNECT_MAX": "1s",
+    stack.start_agent(THIS_MACHINE, {"LAPWING__UPLINK__ANSWER_TIMEOUT": "500ms", "LAPWING__UPLINK__RECONNECT_MAX": "1s",
                               "LAPWING__UPLINK__STATUS_INTERVAL": "1s"})
     before = wait_for(lambda: device_when(stack, lambda d: d["stored"] >= 40), 30, "records")
     stream = stack.fetch(f"/api/v1/devices/{stack.device}/streams")["items"][0]

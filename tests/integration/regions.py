@@ -12,7 +12,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "packaging" / "demo"))
 
-from stack import Stack, free_port, wait_for  # noqa: E402
+from stack import THIS_MACHINE, Stack, free_port, wait_for  # noqa: E402
 
 FAILOVER_S, FAILBACK_S = 1, 1
 AGENT = """[agent]
@@ -39,20 +39,6 @@ priority = 2
 
 [status]
 listen = "127.0.0.1:{status}"
-
-[engine]
-summary_interval = "200ms"
-
-[[source]]
-name = "this-machine"
-kind = "host"
-interval = "200ms"
-
-[[watch]]
-name = "machine"
-streams = ["host/#"]
-alarms_per_week = 1000
-warmup = 60
 """
 
 
@@ -153,8 +139,8 @@ def run(stack):
     b.start()
     stack.agent_data = stack.dir / "agent-data"
     config = stack.dir / "agent.toml"
-    config.write_text(AGENT.format(data=stack.agent_data, identity=stack.identity, failover=FAILOVER_S, failback=FAILBACK_S,
-                                   port_a=a.port, port_b=b.port, status=stack.status_port))
+    config.write_text((AGENT + THIS_MACHINE).format(data=stack.agent_data, identity=stack.identity, failover=FAILOVER_S,
+                                                    failback=FAILBACK_S, port_a=a.port, port_b=b.port, status=stack.status_port))
     stack.agent = stack.add("agent", [stack.bin / "lapwing-agent", "run", "--config", config], stack.agent_ready)
     stack.agent.start()
     at(stack, a)
@@ -172,7 +158,7 @@ def run(stack):
     at(stack, a)
     uplink = stack.status()["uplink"]
     assert uplink["hub_changes"] == 4, uplink
-    for _ in range(3):  # it sends what it holds; what it cannot in its time the next start does
+    for _ in range(20):  # it sends what it holds; what it cannot in its time the next start does
         stack.agent.stop()
         with contextlib.closing(sqlite3.connect(stack.agent_data / "outbox.db")) as db:
             if db.execute("SELECT acked_seq = next_seq - 1 FROM position").fetchone()[0]:
