@@ -179,11 +179,11 @@ void Parts::stop_worker() {
 
 Result<http::Router> Parts::routes() {
   http::Router router;
-  std::function<bool()> ingest_ready;
-  if (ingest) ingest_ready = [this] { return ingest->ready(); };
-  const auto drains = [this] { return draining.load(); };
+  store_watch = std::make_unique<StoreWatch>([this] { return static_cast<bool>(store->check()); });
+  Readiness readiness{.store = *store_watch, .draining = [this] { return draining.load(); }};
+  if (ingest) readiness.ingest = [this] { return ingest->ready(); };
   if (!config.roles.api) {
-    add_service_routes(router, *store, metrics, std::move(ingest_ready), drains);
+    add_service_routes(router, std::move(readiness), metrics);
     return router;
   }
   auto authority = load_signer(config.data_dir);
@@ -199,10 +199,9 @@ Result<http::Router> Parts::routes() {
                .feed = feed,
                .enrolment = *enrolment,
                .metrics = metrics,
-               .ingest_ready = std::move(ingest_ready),
+               .readiness = std::move(readiness),
                .peers = std::move(peers),
-               .notes = [this] { return sinks ? sinks->notes() : std::vector<std::string>(); },
-               .draining = drains},
+               .notes = [this] { return sinks ? sinks->notes() : std::vector<std::string>(); }},
       ApiOptions{.mqtt_host = config.mqtt.public_host, .mqtt_port = config.mqtt.public_port});
   api->add_routes(router);
   router.add_files(web_files());
@@ -233,6 +232,7 @@ void Parts::stop_http() {
   server.reset();
   api.reset();
   enrolment.reset();
+  store_watch.reset();
   std::error_code ignored;
   std::filesystem::remove(port_file(), ignored);
 }

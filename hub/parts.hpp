@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hub/api/api.hpp"
+#include "hub/api/store_watch.hpp"
 #include "hub/config.hpp"
 #include "hub/exchange/puller.hpp"
 #include "hub/fleet/authorities.hpp"
@@ -47,6 +48,7 @@ struct Parts {
   std::unique_ptr<Upkeep> upkeep = nullptr;
   std::unique_ptr<Worker> worker = nullptr;
   std::unique_ptr<Puller> puller = nullptr;  ///< null: no rows of other regions are taken here
+  std::unique_ptr<StoreWatch> store_watch = nullptr;
   std::unique_ptr<Enrolment> enrolment = nullptr;
   std::unique_ptr<Api> api = nullptr;
   std::unique_ptr<http::Server> server = nullptr;

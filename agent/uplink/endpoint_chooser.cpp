@@ -89,6 +89,7 @@ void EndpointChooser::refill(const Open& later) {
 std::size_t EndpointChooser::next(Ticks now) {
   try_began_ = now;
   refused_ = false;
+  leaving_ = false;
   if (phase_ == Phase::pinned) return current_;
   if (returning_ && !return_begun_) {
     return_begun_ = true;
@@ -192,9 +193,15 @@ void EndpointChooser::quarantined() {
   refused_ = false;
 }
 
+/// Between a move and the attempt that follows it there is nothing to decide.
 EndpointChooser::Turn EndpointChooser::look(Ticks now) {
-  if (phase_ == Phase::pinned || hubs_.size() == 1) return Turn::stay;
-  if (phase_ == Phase::held) return look_for_better(now);
+  if (phase_ == Phase::pinned || hubs_.size() == 1 || leaving_) return Turn::stay;
+  const Turn turn = phase_ == Phase::held ? look_for_better(now) : judge_try(now);
+  leaving_ = turn == Turn::move;
+  return turn;
+}
+
+EndpointChooser::Turn EndpointChooser::judge_try(Ticks now) {
   if (std::exchange(leave_, false)) return Turn::move;
   const bool tries = try_began_.has_value();
   if (returning_) {
@@ -253,7 +260,7 @@ void EndpointChooser::probed(std::size_t hub, bool reachable, Ticks now) {
 
 Ticks EndpointChooser::wake_at() const {
   Ticks at = Ticks::max();
-  if (phase_ == Phase::pinned || hubs_.size() == 1) return at;
+  if (phase_ == Phase::pinned || hubs_.size() == 1 || leaving_) return at;
   if (phase_ == Phase::held) {
     if (home_ == 0 || probing_) return at;
     at = next_probe_;

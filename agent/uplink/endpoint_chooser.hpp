@@ -80,7 +80,7 @@ class EndpointChooser {
   /// What is to be done now. To be asked at wake_at() and after every event above.
   enum class Turn : std::uint8_t {
     stay,
-    move,   ///< leave the connection or attempt; next() says where to
+    move,   ///< leave the connection or attempt, said once; next() says where to
     probe,  ///< find out whether to_probe() can be reached, then call probed()
   };
   Turn look(Ticks now);
@@ -119,6 +119,7 @@ class EndpointChooser {
   void end_return();
   [[nodiscard]] Micros steady_for() const { return limits_.failback_after * (1 << strikes_); }
   [[nodiscard]] Micros spread(Micros around);
+  Turn judge_try(Ticks now);
   Turn look_for_better(Ticks now);
 
   ChooserLimits limits_;
@@ -136,6 +137,7 @@ class EndpointChooser {
   std::optional<Ticks> try_began_;
   bool refused_ = false;  ///< by the current one
   bool leave_ = false;    ///< by the one it had gone back to
+  bool leaving_ = false;  ///< look() said so; next() has not been asked since
   // Going back.
   std::optional<std::size_t> returning_;
   bool return_begun_ = false;

@@ -66,9 +66,9 @@ const std::vector<Entry>& entries() {
       {{Method::get, "/api/v1/audit", "admin", {"limit", "cursor"}}, &list_audit},
       {{Method::get, "/api/v1/dead-letters", "admin", {"limit", "cursor"}}, &list_dead_letters},
       {{Method::get, "/api/v1/openapi.json", "", {}}, &get_openapi},
-      {{Method::get, "/health/live", "", {}}, &health_live},
-      {{Method::get, "/health/ready", "", {}}, &health_ready},
-      {{Method::get, "/metrics", "", {}}, &metrics},
+      {{Method::get, "/health/live", "", {}, true}, &health_live},
+      {{Method::get, "/health/ready", "", {}, true}, &health_ready},
+      {{Method::get, "/metrics", "", {}, true}, &metrics},
   };
   return kEntries;
 }
@@ -89,12 +89,11 @@ Response health(std::string_view status, const std::vector<std::string_view>& re
   return response;
 }
 
-Response ready(Store& store, const std::function<bool()>& ingest_ready,
-               const std::function<bool()>& draining, const std::string& more = {}) {
+Response ready(const Readiness& readiness, const std::string& more = {}) {
   std::vector<std::string_view> reasons;
-  if (draining && draining()) reasons.emplace_back("draining");
-  if (!store.check()) reasons.emplace_back("the store does not answer");
-  if (ingest_ready && !ingest_ready()) {
+  if (readiness.draining && readiness.draining()) reasons.emplace_back("draining");
+  if (!readiness.store.answers()) reasons.emplace_back("the store does not answer");
+  if (readiness.ingest && !readiness.ingest()) {
     reasons.emplace_back("ingest is not connected to the broker, or the store refuses records");
   }
   return health(reasons.empty() ? "ready" : "not ready", reasons, more);
@@ -115,21 +114,21 @@ Response get_openapi(const Desk&, const Call& call) {
 Response health_live(const Desk&, const Call&) { return health("live", {}); }
 
 Response health_ready(const Desk& desk, const Call&) {
-  return ready(desk.parts.store, desk.parts.ingest_ready, desk.parts.draining,
+  return ready(desk.parts.readiness,
                (desk.parts.peers ? ",\"regions\":" + to_json(desk.parts.peers()) : "") +
                    (desk.parts.notes ? ",\"notes\":" + texts(desk.parts.notes()) : ""));
 }
 
 Response metrics(const Desk& desk, const Call&) { return metrics_text(desk.parts.metrics); }
 
-void add_service_routes(http::Router& router, Store& store, Metrics& metrics,
-                        std::function<bool()> ingest_ready, std::function<bool()> draining) {
-  router.add(Method::get, "/health/live", [](const http::Request&) { return health("live", {}); });
-  router.add(Method::get, "/health/ready",
-             [&store, ingest_ready = std::move(ingest_ready), draining = std::move(draining)](
-                 const http::Request&) { return ready(store, ingest_ready, draining); });
-  router.add(Method::get, "/metrics",
-             [&metrics](const http::Request&) { return metrics_text(metrics); });
+void add_service_routes(http::Router& router, Readiness readiness, Metrics& metrics) {
+  router.add_quick(Method::get, "/health/live",
+                   [](const http::Request&) { return health("live", {}); });
+  router.add_quick(
+      Method::get, "/health/ready",
+      [readiness = std::move(readiness)](const http::Request&) { return ready(readiness); });
+  router.add_quick(Method::get, "/metrics",
+                   [&metrics](const http::Request&) { return metrics_text(metrics); });
   router.otherwise([](const http::Request& request) {
     return http::problem(404,
                          "this process serves health and metrics only: it runs without the role "
@@ -187,10 +186,11 @@ void Api::end_feeds() { impl_->end_feeds(); }
 
 void Api::add_routes(http::Router& router) {
   for (const auto& entry : entries()) {
-    router.add(entry.operation.method, entry.operation.pattern,
-               [impl = impl_.get(), &entry](const http::Request& request) {
-                 return impl->answer(entry, request);
-               });
+    const auto add = entry.operation.quick ? &http::Router::add_quick : &http::Router::add;
+    (router.*add)(entry.operation.method, entry.operation.pattern,
+                  [impl = impl_.get(), &entry](const http::Request& request) {
+                    return impl->answer(entry, request);
+                  });
   }
 }
 

@@ -2,6 +2,7 @@
 /// The hub's HTTP API: what people, the page and programs ask. Described by openapi.json.
 #pragma once
 
+#include "hub/api/store_watch.hpp"
 #include "hub/exchange/peer_state.hpp"
 #include "hub/fleet/enrolment.hpp"
 #include "hub/store/feed.hpp"
@@ -29,26 +30,31 @@ struct ApiOptions {
   std::uint32_t failures_max = 30;
 };
 
+/// What `/health/ready` tells; none of it may block.
+struct Readiness {
+  const StoreWatch& store;
+  /// Whether records are taken in: connected to the broker, store working. Empty: not here.
+  std::function<bool()> ingest = nullptr;
+  /// Whether the hub is about to end and others should be asked. May be empty.
+  std::function<bool()> draining = nullptr;
+};
+
 /// What the API stands on; borrowed, must outlive it.
 struct ApiParts {
   Store& store;
   Feed& feed;
   Enrolment& enrolment;
   Metrics& metrics;
-  /// Whether records are taken in: connected to the broker, store working.
-  std::function<bool()> ingest_ready;
+  Readiness readiness;
   /// The regions whose rows are taken; may be empty.
   std::function<std::vector<PeerState>()> peers = nullptr;
   /// What is wrong and stops no device, for people who ask for the health. May be empty.
   std::function<std::vector<std::string>()> notes = nullptr;
-  /// Whether the hub is about to end and others should be asked.
-  std::function<bool()> draining = nullptr;
 };
 
 /// For a process that serves no API: health and metrics, and on every other path word of that.
 /// Everything borrowed must outlive the router.
-void add_service_routes(http::Router& router, Store& store, Metrics& metrics,
-                        std::function<bool()> ingest_ready, std::function<bool()> draining);
+void add_service_routes(http::Router& router, Readiness readiness, Metrics& metrics);
 
 /// One operation of the API, as the router and the OpenAPI document know it.
 struct Operation {
@@ -56,6 +62,7 @@ struct Operation {
   std::string_view pattern;
   std::string_view scope;               ///< what the token must allow; empty: no token
   std::vector<std::string_view> query;  ///< the parameters it understands; others are refused
+  bool quick = false;                   ///< never blocks, asks no token
 };
 /// Every operation.
 [[nodiscard]] const std::vector<Operation>& operations();

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <set>
 
 namespace lapwing::hub {
 namespace {
@@ -16,6 +17,9 @@ namespace {
 constexpr std::uint64_t kSeqMax = std::uint64_t{1} << 62U;
 /// Devices told their standing acknowledgement at once.
 constexpr std::size_t kStandingAcksMax = 100'000;
+/// Devices of one transaction. Hellos of a herd bring no records, so the bound on records does not
+/// end it; and a transaction holds the rows of its devices until it commits.
+constexpr std::size_t kDevicesMax = 256;
 
 std::string name(const DeviceKey& key) { return key.tenant + "/" + key.device; }
 
@@ -34,14 +38,23 @@ bool sane(const wire::RecordBatch& batch) {
          (batch.entries.empty() || batch.entries.back().seq_last < kSeqMax);
 }
 
-/// The devices these messages say they are of.
-std::vector<DeviceKey> devices_of(std::span<const UpMessage> messages) {
-  std::vector<DeviceKey> keys;
+/// The first messages, of so many devices as one transaction may hold.
+struct Batchful {
+  std::size_t messages = 0;
+  std::set<DeviceKey> devices;
+};
+
+Batchful first_of(std::span<const UpMessage> messages) {
+  Batchful first;
   for (const auto& message : messages) {
-    const auto topic = wire::parse_topic(message.topic);
-    if (topic) keys.push_back({topic->identity.tenant, topic->identity.device});
+    if (const auto topic = wire::parse_topic(message.topic)) {
+      DeviceKey key{topic->identity.tenant, topic->identity.device};
+      if (first.devices.size() == kDevicesMax && !first.devices.contains(key)) break;
+      first.devices.insert(std::move(key));
+    }
+    ++first.messages;
   }
-  return keys;
+  return first;
 }
 
 }  // namespace
@@ -110,9 +123,11 @@ Result<Taken> BatchStore::take(std::span<const UpMessage> messages) {
   if (!transaction) return transaction.error();
   round.transaction = *std::move(transaction);
   const auto tap = taps_ == nullptr ? nullptr : taps_->follow(*round.transaction);
-  if (auto locked = round.transaction->lock(devices_of(messages)); !locked) return locked.error();
+  const auto first = first_of(messages);
+  const std::vector<DeviceKey> devices(first.devices.begin(), first.devices.end());
+  if (auto locked = round.transaction->lock(devices); !locked) return locked.error();
   Taken taken;
-  while (taken.messages < messages.size() && round.records < config_.commit_records_max) {
+  while (taken.messages < first.messages && round.records < config_.commit_records_max) {
     if (auto done = take_one(round, messages[taken.messages]); !done) return done.error();
     ++taken.messages;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Devices and their accounts, as other regions tell them.
+#include "hub/store/sql_certificates.hpp"
 #include "hub/store/sql_exchange.hpp"
 
 #include <map>
@@ -55,6 +56,27 @@ bool replaces(const ExchangedDevice& told, const ExchangedDevice& known) {
   return rank(told) > rank(known);
 }
 
+/// What the broker here has to know of: who its certificates let in, and who not any more. The
+/// peer does not tell which authority signed; one that did not has no such number.
+void take_certificate(const Taking& t, const ExchangedDevice& told, const ExchangedDevice* known) {
+  if (known == nullptr || told.enrolled_at > known->enrolled_at) {
+    replace_certificates(t.db, t.tenant_no,
+                         {.key = {{}, told.device},
+                          .enrolled_at = told.enrolled_at,
+                          .certificate_serial = told.certificate_serial,
+                          .certificate_expires = told.certificate_expires});
+  } else if (told.certificate_expires && told.certificate_serial != known->certificate_serial) {
+    keep_certificate(t.db, t.tenant_no,
+                     {.key = {{}, told.device},
+                      .serial = told.certificate_serial,
+                      .issued_at = told.enrolled_at,
+                      .expires_at = *told.certificate_expires});
+  }
+  if (told.revoked_at) {
+    revoke_certificates(t.db, t.tenant_no, told.device, *told.revoked_at, "revoked");
+  }
+}
+
 }  // namespace
 
 Result<Merged> take_devices(const Taking& t, std::span<const ExchangedRow> rows) {
@@ -71,6 +93,7 @@ Result<Merged> take_devices(const Taking& t, std::span<const ExchangedRow> rows)
       continue;
     }
     ++taken.changed;
+    take_certificate(t, told, at == known.end() ? nullptr : &at->second.registration);
     if (at == known.end()) {
       Known made{.device_no = 0, .registration = told};
       t.db.rows(

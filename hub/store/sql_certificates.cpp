@@ -28,7 +28,9 @@ std::uint64_t counted(sql::Connection& db, std::string_view counter) {
   return value;
 }
 
-void insert(sql::Connection& db, std::int64_t tenant_no, const CertificateRow& c) {
+}  // namespace
+
+void keep_certificate(sql::Connection& db, std::int64_t tenant_no, const CertificateRow& c) {
   db.run(
       "INSERT INTO certificates(tenant_no, device, serial, authority, key_hash, pem, issued_at,"
       " expires_at) VALUES(?,?,?,?,?,?,?,?) ON CONFLICT(tenant_no, device, serial) DO UPDATE SET"
@@ -37,20 +39,18 @@ void insert(sql::Connection& db, std::int64_t tenant_no, const CertificateRow& c
       to_micros(c.expires_at));
 }
 
-}  // namespace
-
 void replace_certificates(sql::Connection& db, std::int64_t tenant_no,
                           const DeviceRegistration& r) {
   revoke_certificates(db, tenant_no, r.key.device, r.enrolled_at, "superseded");
   if (r.certificate_serial.empty()) return;
-  insert(db, tenant_no,
-         {.key = r.key,
-          .serial = r.certificate_serial,
-          .authority = r.certificate_authority,
-          .key_hash = {},
-          .pem = {},
-          .issued_at = r.enrolled_at,
-          .expires_at = r.certificate_expires.value_or(from_micros(kNever))});
+  keep_certificate(db, tenant_no,
+                   {.key = r.key,
+                    .serial = r.certificate_serial,
+                    .authority = r.certificate_authority,
+                    .key_hash = {},
+                    .pem = {},
+                    .issued_at = r.enrolled_at,
+                    .expires_at = r.certificate_expires.value_or(from_micros(kNever))});
 }
 
 void revoke_certificates(sql::Connection& db, std::int64_t tenant_no, std::string_view device,
@@ -82,7 +82,7 @@ Result<void> SqlCertificates::add(const CertificateRow& c) {
         " WHERE tenant_no = ? AND device_no = ? AND revoked_at IS NULL",
         c.serial, to_micros(c.expires_at), numbers->tenant_no, numbers->device_no);
     if (!db.failed() && renewed == 0) return Error{Errc::denied, "the device is revoked"};
-    insert(db, numbers->tenant_no, c);
+    keep_certificate(db, numbers->tenant_no, c);
     return {};
   });
 }

@@ -31,6 +31,8 @@ class SqlCertificates final : public Certificates {
 // --- inside a change that is under way
 // -------------------------------------------------------------
 
+/// One more that holds, unless it is known.
+void keep_certificate(sql::Connection& db, std::int64_t tenant_no, const CertificateRow& row);
 /// A device was enrolled: this is its certificate, and those before it hold no more.
 void replace_certificates(sql::Connection& db, std::int64_t tenant_no,
                           const DeviceRegistration& registration);

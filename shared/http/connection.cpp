@@ -148,7 +148,7 @@ class Connection final : public OpenConnection, public std::enable_shared_from_t
     auto& request = incoming.request;
     request.remote = remote_;
     Response response;
-    if (state_.workers != nullptr) {
+    if (state_.workers != nullptr && !state_.router.quick(request)) {
       response =
           co_await net::co_spawn(state_.workers->get_executor(),
                                  answer_on_worker(&state_.router, &request), net::use_awaitable);

@@ -65,6 +65,16 @@ void Router::add(Method method, std::string_view pattern, Handler handler) {
   routes_.push_back(std::move(route));
 }
 
+void Router::add_quick(Method method, std::string_view path, Handler handler) {
+  assert(path.find('{') == std::string_view::npos);
+  add(method, path, std::move(handler));
+  quick_.push_back(infos_.back());
+}
+
+bool Router::quick(const Request& request) const {
+  return std::ranges::find(quick_, RouteInfo{request.method, request.path}) != quick_.end();
+}
+
 void Router::add_files(std::span<const StaticFile> files) {
   for (const auto& file : files) {
     const auto handler = [file](const Request& request) { return file_response(request, file); };

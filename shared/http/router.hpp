@@ -27,6 +27,7 @@ struct StaticFile {
 struct RouteInfo {
   Method method = Method::get;
   std::string pattern;
+  friend bool operator==(const RouteInfo&, const RouteInfo&) = default;
 };
 
 /// Routes by method and pattern: `/api/v1/devices/{device}`; a name in braces takes one whole
@@ -36,6 +37,8 @@ class Router {
  public:
   /// The same method and pattern twice, or a malformed pattern, is a bug (assert).
   void add(Method method, std::string_view pattern, Handler handler);
+  /// One that never blocks, on a fixed path: it is answered though all workers wait.
+  void add_quick(Method method, std::string_view path, Handler handler);
   /// Each file at its path, `index.html` also at its folder. With ETag; not cached unchecked.
   void add_files(std::span<const StaticFile> files);
 
@@ -55,6 +58,8 @@ class Router {
 
   /// find(), then the handler, or the problem that says why there is none.
   Response answer(Request& request) const;
+  /// Whether add_quick() was told of its handler.
+  [[nodiscard]] bool quick(const Request& request) const;
 
  private:
   struct Route {
@@ -63,6 +68,7 @@ class Router {
   };
   std::vector<RouteInfo> infos_;
   std::vector<Route> routes_;  ///< parallel to infos_
+  std::vector<RouteInfo> quick_;
   Handler otherwise_;
 };
 

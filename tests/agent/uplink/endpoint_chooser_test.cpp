@@ -265,5 +265,21 @@ TEST(EndpointChooser, WithOneHubThereIsNothingToDecide) {
   EXPECT_EQ(network.chooser_.why(), Why::only);
 }
 
+/// The client may need seconds to leave: what it sent is flushed first.
+TEST(EndpointChooser, SaysOnceThatItMoves) {
+  Ticks now{seconds(1000)};
+  EndpointChooser chooser({0, 0}, {}, 1, now);
+  chooser.next(now);
+  now += ChooserLimits{}.try_for();
+  EXPECT_LE(chooser.wake_at(), now);
+  EXPECT_EQ(chooser.look(now), Turn::move);
+  EXPECT_GT(chooser.wake_at(), now + minutes(1));
+  EXPECT_EQ(chooser.look(now + milliseconds(1)), Turn::stay);
+  chooser.lost(now + seconds(3));
+  EXPECT_EQ(chooser.look(now + seconds(3)), Turn::stay);
+  chooser.next(now + seconds(3));
+  EXPECT_EQ(chooser.look(now + seconds(3) + ChooserLimits{}.try_for()), Turn::move);
+}
+
 }  // namespace
 }  // namespace lapwing::agent

@@ -34,8 +34,12 @@ class HubFixture : public ::testing::Test {
 
   void SetUp() override {
     api_ = std::make_unique<Api>(
-        ApiParts{*store_, feed_, enrolment_, metrics_, [this] { return ingest_ready_.load(); },
-                 [this] { return peers_; }},
+        ApiParts{.store = *store_,
+                 .feed = feed_,
+                 .enrolment = enrolment_,
+                 .metrics = metrics_,
+                 .readiness = {store_watch_, [this] { return ingest_ready_.load(); }},
+                 .peers = [this] { return peers_; }},
         ApiOptions{.mqtt_host = "hub.example", .mqtt_port = 8883, .failures_max = 5});
     http::Router router;
     api_->add_routes(router);
@@ -157,6 +161,7 @@ class HubFixture : public ::testing::Test {
   std::vector<PeerState> peers_;
   std::map<DeviceKey, std::uint64_t> seq_;
   std::unique_ptr<Store> store_;
+  StoreWatch store_watch_{[this] { return static_cast<bool>(store_->check()); }};
   Enrolment enrolment_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<http::Server> server_;

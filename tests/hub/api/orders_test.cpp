@@ -140,7 +140,8 @@ TEST(ServiceRoutes, HaveHealthAndMetricsAndSaySoElsewhere) {
   Metrics metrics;
   bool draining = false;
   http::Router router;
-  add_service_routes(router, *store, metrics, {}, [&] { return draining; });
+  const StoreWatch watch([] { return true; });
+  add_service_routes(router, {watch, {}, [&] { return draining; }}, metrics);
   const auto get = [&](const std::string& path) {
     http::Request request{.path = path};
     return router.answer(request);
@@ -154,6 +155,35 @@ TEST(ServiceRoutes, HaveHealthAndMetricsAndSaySoElsewhere) {
   EXPECT_EQ(get("/health/ready").status, 503U);
   EXPECT_THAT(get("/health/ready").body, HasSubstr("draining"));
   EXPECT_EQ(get("/health/live").status, 200U);
+}
+
+TEST(StoreWatch, SaysSoWhenTheStoreHangsAndWhenItIsBack) {
+  std::atomic<bool> hangs = false;
+  std::atomic<int> hanging = 0;
+  const StoreWatch watch(
+      [&] {
+        if (hangs) ++hanging;
+        hangs.wait(true);
+        return true;
+      },
+      std::chrono::milliseconds(50));
+  EXPECT_TRUE(watch.answers());
+  hangs = true;
+  while (hanging == 0) std::this_thread::yield();
+  const auto asked = ticks_now();
+  while (watch.answers()) std::this_thread::yield();
+  EXPECT_LT(ticks_now() - asked, StoreWatch::kEvery + std::chrono::seconds(1));
+  hangs = false;
+  hangs.notify_all();
+  while (!watch.answers()) std::this_thread::yield();
+}
+
+TEST(StoreWatch, SaysSoWhenTheStoreFails) {
+  std::atomic<bool> works = false;
+  const StoreWatch watch([&] { return works.load(); });
+  EXPECT_FALSE(watch.answers());
+  works = true;
+  while (!watch.answers()) std::this_thread::yield();
 }
 
 }  // namespace

@@ -586,6 +586,20 @@ TEST_F(BatchStoreTest, CommitsInBoundedTransactions) {
   EXPECT_EQ(said.acks.back().watermark, 24U);
 }
 
+TEST_F(BatchStoreTest, HoldsSoManyDevicesInOneTransaction) {
+  std::vector<UpMessage> herd;
+  std::vector<DeviceRegistration> registrations;
+  for (int i = 0; i < 600; ++i) {
+    const wire::Identity who{key_.tenant, "herd-" + std::to_string(i)};
+    registrations.push_back({{who.tenant, who.device}, t0_, "01", {}});
+    herd.push_back(message(Channel::hello, wire::encode(hello()), who));
+  }
+  ASSERT_TRUE(store_->register_devices(registrations));
+  rounds_ = 0;
+  EXPECT_EQ(take(herd).welcomes.size(), 600U);
+  EXPECT_EQ(rounds_, 3);
+}
+
 TEST_F(BatchStoreTest, TellsDevicesWhereTheyStandWhenTheHubComesBack) {
   greet();
   take({message(Channel::records, wire::encode(batch(1, 5)))});

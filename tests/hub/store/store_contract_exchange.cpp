@@ -3,6 +3,8 @@
 #include "hub/store/exchange.hpp"
 #include "tests/hub/store/store_contract.hpp"
 
+#include <gmock/gmock.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -12,6 +14,7 @@ namespace {
 
 using std::chrono::hours;
 using std::chrono::minutes;
+using ::testing::ElementsAre;
 
 /// One region takes what another tells, as the puller does.
 class Pull {
@@ -324,11 +327,22 @@ TEST_P(StoreContract, ADeviceOfAnotherRegionMayConnectHereUntilItIsRevoked) {
     auto transaction = other_->begin_ingest();
     return (*transaction)->device(key_)->revoked;
   };
+  // Whose certificates its broker lets in no more.
+  const auto listed = [&] {
+    std::vector<std::string> serials;
+    const auto list = other_->certificates().revoked(t0_ + hours(3)).value();
+    for (const auto& entry : list.entries) serials.push_back(entry.serial);
+    return serials;
+  };
   EXPECT_FALSE(revoked());
+  EXPECT_THAT(listed(), ElementsAre());
+  const auto changes = other_->certificates().changes().value();
   ASSERT_TRUE(store_->revoke_device(key_, t0_ + hours(1)));
   Pull(*store_, *other_, "eu").all(t0_);
   EXPECT_TRUE(revoked());
   EXPECT_EQ(other_->device(key_)->revoked_at, t0_ + hours(1));
+  EXPECT_THAT(listed(), ElementsAre("0a"));
+  EXPECT_GT(other_->certificates().changes().value(), changes);
   // What the other tells back does not undo it.
   Pull(*other_, *store_, "us").all(t0_);
   EXPECT_TRUE(store_->device(key_)->revoked_at);
@@ -339,6 +353,14 @@ TEST_P(StoreContract, ADeviceOfAnotherRegionMayConnectHereUntilItIsRevoked) {
   Pull(*store_, *other_, "eu").all(t0_);
   EXPECT_FALSE(revoked());
   EXPECT_EQ(other_->device(key_)->certificate_serial, "0c");
+  EXPECT_THAT(listed(), ElementsAre("0a"));
+  // Renewed there: the one before holds until it expires, and the device's revocation takes both.
+  ASSERT_TRUE(store_->certificates().add(
+      {.key = key_, .serial = "0d", .issued_at = t0_ + hours(2), .expires_at = t0_ + hours(72)}));
+  Pull(*store_, *other_, "eu").all(t0_);
+  EXPECT_THAT(listed(), ElementsAre("0a"));
+  ASSERT_TRUE(other_->revoke_device(key_, t0_ + hours(3)));
+  EXPECT_THAT(listed(), ElementsAre("0a", "0c", "0d"));
 }
 
 TEST_P(StoreContract, ShowsADeviceWhereItWasHeardOfLast) {

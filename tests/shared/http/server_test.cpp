@@ -14,6 +14,7 @@
 
 #include <atomic>
 #include <future>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -310,6 +311,29 @@ TEST_F(HttpServer, WorkersAnswerManyAtOnce) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(right, 160);
+}
+
+TEST_F(HttpServer, AnswersWhatIsQuickWhileAllWorkersWait) {
+  options_.workers = 2;
+  std::promise<void> release;
+  std::latch waiting(2);
+  router_.add(Method::get, "/waits", [&, released = release.get_future().share()](const Request&) {
+    waiting.count_down();
+    released.wait();
+    return Response{.body = "done"};
+  });
+  router_.add_quick(Method::get, "/quick", [](const Request&) { return Response{.body = "now"}; });
+  start();
+  const auto wait = [&] { return client().get("/waits"); };
+  auto first = std::async(std::launch::async, wait);
+  auto second = std::async(std::launch::async, wait);
+  waiting.wait();
+  const auto answer = client().get("/quick");
+  release.set_value();
+  ASSERT_TRUE(answer);
+  EXPECT_EQ(answer->body, "now");
+  EXPECT_EQ(first.get()->body, "done");
+  EXPECT_EQ(second.get()->body, "done");
 }
 
 TEST_F(HttpServer, KnownEtagIsNotSentAgain) {
