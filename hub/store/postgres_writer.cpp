@@ -73,11 +73,12 @@ PostgresWriter::DeviceKeys& PostgresWriter::keys_of(const reads::DeviceNumbers& 
 bool PostgresWriter::add_key(const RecordKey& key, int record_class, std::uint64_t hash,
                              bool newest, Time received_at) {
   if (!newest && is_there(key)) return false;
-  auto& run = keys_of(key.device).run;
+  auto& keys = keys_of(key.device);
+  auto& run = keys.run;
   const bool follows = !run.classes.empty() && run.epoch == key.epoch && key.seq == run.last + 1 &&
                        run.last - run.first < kRunMax && run.received_at == to_micros(received_at);
   if (!follows) {
-    close_run(key.device, run);
+    close_run(key.device, keys);
     run.received_at = to_micros(received_at);
     run.epoch = key.epoch;
     run.first = key.seq;
@@ -88,8 +89,10 @@ bool PostgresWriter::add_key(const RecordKey& key, int record_class, std::uint64
   return true;
 }
 
-void PostgresWriter::close_run(const reads::DeviceNumbers& device, Run& run) {
+void PostgresWriter::close_run(const reads::DeviceNumbers& device, DeviceKeys& keys) {
+  auto& run = keys.run;
   if (run.classes.empty()) return;
+  keys.closed.push_back({run.epoch, run.first, run.last});
   make_room(from_micros(run.received_at));
   ledger_.begin_row();
   ledger_.bigint(run.received_at);
@@ -118,36 +121,31 @@ void PostgresWriter::copy_history() {
 /// So that statements see them.
 void PostgresWriter::write_keys() {
   for (auto& [numbers, keys] : keys_) {
-    close_run({numbers.first, numbers.second}, keys.run);
-    keys.stretch = {};
+    close_run({numbers.first, numbers.second}, keys);
   }
   copy_ledger();
 }
 
-/// One question answers for all numbers up to the next run's edge.
+/// One question answers for all numbers up to the next run's edge, but for what this transaction
+/// itself took since: live copies go ahead of the batches that bring the same records.
 bool PostgresWriter::is_there(const RecordKey& key) {
   auto& keys = keys_of(key.device);
   const auto& run = keys.run;
-  if (!run.classes.empty() && run.epoch == key.epoch && key.seq >= run.first &&
-      key.seq <= run.last) {
-    return true;
-  }
-  const auto knows = [&](const Stretch& s) {
-    return s.epoch == key.epoch && key.seq >= s.first && key.seq <= s.last;
-  };
-  if (knows(keys.stretch)) return keys.stretch.there;
-  if (ledger_.rows() > 0) write_keys();
-  Stretch found{key.epoch, key.seq, std::numeric_limits<std::int64_t>::max(), false};
+  const auto has = [&](const Stretch& one) { return one.has(key); };
+  if (!run.classes.empty() && has({run.epoch, run.first, run.last})) return true;
+  if (std::ranges::any_of(keys.closed, has)) return true;
+  if (has(keys.asked)) return keys.asked_there;
+  keys.asked = {key.epoch, key.seq, std::numeric_limits<std::int64_t>::max()};
+  keys.asked_there = false;
   db().rows(
       "SELECT seq_first, seq_last FROM ledger WHERE tenant_no=? AND device_no=? AND epoch=?"
       " AND seq_last >= ? ORDER BY seq_last LIMIT 1",
       [&](const sql::Row& row) {
-        found.there = row.count(0) <= key.seq;
-        found.last = found.there ? row.count(1) : row.count(0) - 1;
+        keys.asked_there = row.count(0) <= key.seq;
+        keys.asked.last = keys.asked_there ? row.count(1) : row.count(0) - 1;
       },
       key.device.tenant_no, key.device.device_no, key.epoch, key.seq);
-  keys.stretch = found;
-  return found.there;
+  return keys.asked_there;
 }
 
 std::uint64_t PostgresWriter::keys_through(const RecordKey& key, std::uint64_t last) {

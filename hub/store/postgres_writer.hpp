@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace lapwing::hub {
 
@@ -50,16 +51,20 @@ class PostgresWriter final : public Writer {
     std::string classes;
     std::string hashes;
   };
-  /// What is known of the numbers around one that was asked for: all there, or none.
   struct Stretch {
     std::uint64_t epoch = 0;
     std::uint64_t first = 1;
     std::uint64_t last = 0;
-    bool there = false;
+    [[nodiscard]] bool has(const RecordKey& key) const {
+      return epoch == key.epoch && first <= key.seq && key.seq <= last;
+    }
   };
   struct DeviceKeys {
     Run run;
-    Stretch stretch;
+    std::vector<Stretch> closed;  ///< runs of this transaction
+    /// Around the number that was asked for last, the runs above aside: all there, or none.
+    Stretch asked;
+    bool asked_there = false;
   };
   /// By tenant and device number.
   using Keys = std::map<std::pair<std::int64_t, std::int64_t>, DeviceKeys>;
@@ -70,7 +75,7 @@ class PostgresWriter final : public Writer {
   DeviceKeys& keys_of(const reads::DeviceNumbers& device);
   void insert_anomalies(std::span<AnomalyChange> changes);
   void update_anomalies(std::span<const AnomalyChange> changes);
-  void close_run(const reads::DeviceNumbers& device, Run& run);
+  void close_run(const reads::DeviceNumbers& device, DeviceKeys& keys);
   void write_keys();
   void copy_ledger();
   void copy_history();

@@ -157,6 +157,20 @@ TEST_P(StoreContract, CountsALiveCopyOnceWhenItsBacklogArrives) {
   expect_ledger(key_, 6, 6, 0, 0);
 }
 
+TEST_P(StoreContract, CountsALiveCopyOnceWhenItsBacklogArrivesInTheSameTransaction) {
+  put(key_, 1, {summary(1, "a", t0_)}, 1);
+  auto transaction = store_->begin_ingest();
+  ASSERT_TRUE(transaction);
+  put_in(**transaction, key_, 1, summaries(8, 9), 0, t0_);  // live
+  EXPECT_EQ(put_in(**transaction, key_, 1, summaries(2, 5), 5, t0_).stored, 4U);
+  put_in(**transaction, key_, 1, summaries(12, 12), 0, t0_);  // live
+  const auto counts = put_in(**transaction, key_, 1, summaries(6, 13), 13, t0_);
+  EXPECT_EQ(counts.stored, 5U);
+  EXPECT_EQ(counts.duplicates, 3U);
+  ASSERT_TRUE((*transaction)->commit());
+  expect_ledger(key_, 13, 13, 0, 0);
+}
+
 TEST_P(StoreContract, DoesNotCountLiveCopiesAsLost) {
   put(key_, 1, {summary(1, "a", t0_)}, 1);
   put(key_, 1, {summary(5, "a", t0_ + minutes(5)), summary(6, "a", t0_ + minutes(6))});
@@ -231,7 +245,7 @@ TEST_P(StoreContract, LearnsFromStatusWhatIsOutstanding) {
   EXPECT_EQ(row->last_seen, t0_);
 }
 
-/// A tiny model of the ledger, fed with the same random batches.
+/// A tiny model of the ledger, fed with the same random batches, some in one transaction.
 TEST_P(StoreContract, AgreesWithASimpleModelOnRandomBatches) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -241,7 +255,9 @@ TEST_P(StoreContract, AgreesWithASimpleModelOnRandomBatches) {
   std::uint64_t watermark = 1;
   std::uint64_t produced = 1;
   put(key_, 1, {summary(1, "a", t0_)}, 1);
-  for (int round = 0; round < 200; ++round) {
+  std::unique_ptr<IngestTransaction> transaction;
+  for (int round = 0; round < 400; ++round) {
+    if (!transaction) transaction = store_->begin_ingest().value();
     const bool live = random() % 3 == 0;
     auto seq = live ? watermark + 1 + random() % 20
                     : watermark + 1 - std::min<std::uint64_t>(watermark, random() % 3);
@@ -264,7 +280,10 @@ TEST_P(StoreContract, AgreesWithASimpleModelOnRandomBatches) {
     }
     if (!batch.empty()) produced = std::max(produced, batch.back().seq_last);
     if (!live) watermark = std::max(watermark, seq - 1);
-    put(key_, 1, batch, live ? 0 : watermark);
+    put_in(*transaction, key_, 1, batch, live ? 0 : watermark, t0_);
+    if (random() % 3 != 0) continue;
+    ASSERT_TRUE(transaction->commit());
+    transaction.reset();
     expect_ledger(key_, produced, stored.size(), lost.size(),
                   produced - stored.size() - lost.size());
     if (HasFailure()) return;
