@@ -51,6 +51,22 @@ struct AnomalyColumns {
   }
 };
 
+/// While it lives, statements are planned for the rows they bring and the size their table has. A
+/// plan made once, when the table was small, reads all of it for each statement from then on; the
+/// others ask for one row by its key and keep theirs.
+class PlannedAnew {
+ public:
+  explicit PlannedAnew(sql::Connection& db) : db_(db) {
+    db_.post("SET LOCAL plan_cache_mode = force_custom_plan");
+  }
+  ~PlannedAnew() { db_.post("SET LOCAL plan_cache_mode TO DEFAULT"); }
+  PlannedAnew(const PlannedAnew&) = delete;
+  PlannedAnew& operator=(const PlannedAnew&) = delete;
+
+ private:
+  sql::Connection& db_;
+};
+
 }  // namespace
 
 void PostgresWriter::find_anomalies(std::span<const AnomalyKey> keys,
@@ -66,6 +82,7 @@ void PostgresWriter::find_anomalies(std::span<const AnomalyKey> keys,
     device.bigint(key.device.device_no);
     id.bigint(whole(key.id));
   }
+  const PlannedAnew planned(db());
   db().rows(
       "SELECT u.n, a.anomaly_no, a.phase, a.epoch, a.seq"
       " FROM unnest(?::bigint[], ?::bigint[], ?::bigint[]) WITH ORDINALITY AS"
@@ -94,6 +111,7 @@ void PostgresWriter::update_anomalies(std::span<const AnomalyChange> changes) {
     number.bigint(change.anomaly_no);
     c.add(change);
   }
+  const PlannedAnew planned(db());
   db().post(
       "UPDATE anomalies a SET phase=u.phase, epoch=u.epoch, seq=u.seq, severity=u.severity,"
       " reason=u.reason, stream=u.stream, watch=u.watch, detector=u.detector, onset=u.onset,"
@@ -185,6 +203,7 @@ void PostgresWriter::write_streams(std::span<const StreamChange> changes) {
       open_change.bigint(c.open_change);
     }
   }
+  const PlannedAnew planned(db());
   if (tenant.size() > 0) {
     db().post(
         "UPDATE streams s SET last_time=u.time, last_value=u.value, expected=u.expected,"
