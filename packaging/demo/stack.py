@@ -18,6 +18,8 @@ import urllib.error
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# A broker that many devices came to at once gives the buffers of their handshakes back (docs/grow.md).
+BROKER = {"MALLOC_MMAP_THRESHOLD_": "16384"}
 # For `start_agent`: it watches the machine it is on, with records from the first second.
 THIS_MACHINE = """
 [engine]
@@ -180,7 +182,7 @@ class Stack:
 
     def add_hub(self, name, folder, mqtt_port, ready, env=None):
         """The two processes of a hub, its broker and itself, not started."""
-        return (self.add(f"{name}-broker", ["mosquitto", "-c", folder / "mosquitto.conf"], lambda: accepts(mqtt_port)),
+        return (self.add(f"{name}-broker", ["mosquitto", "-c", folder / "mosquitto.conf"], lambda: accepts(mqtt_port), BROKER),
                 self.add(name, [self.bin / "lapwing-hub", "serve", "--config", folder / "hub.toml"], ready,
                          {"LAPWING__HTTP__TLS": "true" if self.tls else "false", **(env or {})}))
 
