@@ -450,6 +450,11 @@ class Uplink::Impl {
     tell_chooser([](EndpointChooser& chooser) { chooser.welcomed(ticks_now()); });
     region_ = welcome.region_name.empty() && welcome.region > 0 ? std::to_string(welcome.region)
                                                                 : welcome.region_name;
+    // Each region numbers its settings by itself, so a number of one says nothing to the other.
+    if (desired_version_ != 0 && region_ != desired_region_) {
+      desired_version_ = 0;
+      desired_problem_ = "runs with the settings of region \"" + desired_region_ + "\"";
+    }
     if (!welcome.reason.empty()) log::warn("hub: " + welcome.reason);
     log::info("uplink streams", {{"hub", hub_name()},
                                  {"region", region_},
@@ -523,6 +528,7 @@ class Uplink::Impl {
     if (settings.log_level) level = log::level_from(*settings.log_level).value();
     log::override_level(level);
     desired_version_ = desired.version;
+    desired_region_ = region_;
     desired_problem_ = std::move(read.problem);
     log::info("settings of the hub",
               {{"version", desired_version_}, {"problem", desired_problem_}});
@@ -731,6 +737,7 @@ class Uplink::Impl {
   std::optional<Ticks> leave_at_;  ///< then this connection is given up for another
   Micros status_interval_;
   std::uint64_t desired_version_ = 0;
+  std::string desired_region_;  ///< it is a number of this region
   std::string desired_problem_;
 
   std::string connection_id_;      // of the client's thread

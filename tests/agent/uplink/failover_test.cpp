@@ -93,7 +93,8 @@ class UplinkBetweenHubs : public ::testing::Test {
     options.client_id = "hub";
     options.tls = mqtt::Tls{pki_.ca_file(), own.certificate_file, own.key_file, true};
     options.backoff_max = milliseconds(300);
-    region.hub = std::make_unique<SmallHub>(std::move(options));
+    region.hub = std::make_unique<SmallHub>(
+        std::move(options), &region == &a_ ? sync::Region{1, "eu"} : sync::Region{2, "us"});
     ASSERT_TRUE(region.hub->listens());
   }
   void commit(std::size_t count) {
@@ -157,6 +158,26 @@ TEST_F(UplinkBetweenHubs, GoesOverWhenTheFirstDiesAndBackWhenItIsSteady) {
   EXPECT_EQ(held().size(), produced_) << "every record is at one of them";
   EXPECT_FALSE(b_.hub->heard().statuses.empty());
   EXPECT_FALSE(b_.hub->heard().statuses.back().online) << "it says that it leaves";
+}
+
+TEST_F(UplinkBetweenHubs, TheSettingsOfARegionAreNotTheOthers) {
+  const auto reported = [&](const Region& region, std::uint64_t version) {
+    return eventually([&] {
+      const auto statuses = region.hub->heard().statuses;
+      return !statuses.empty() && statuses.back().desired_version == version;
+    });
+  };
+  ASSERT_TRUE(drained_at(a_));
+  a_.hub->say(wire::Channel::desired, wire::encode(wire::Desired{3, "{}"}));
+  ASSERT_TRUE(reported(a_, 3));
+  a_.broker.kill();
+  commit(10);
+  ASSERT_TRUE(drained_at(b_)) << uplink_->figures().problem;
+  ASSERT_TRUE(reported(b_, 0)) << "its own version 3 is another";
+  EXPECT_THAT(b_.hub->heard().statuses.back().desired_problem, HasSubstr("\"eu\""));
+  b_.hub->say(wire::Channel::desired, wire::encode(wire::Desired{3, "{}"}));
+  ASSERT_TRUE(reported(b_, 3));
+  EXPECT_EQ(b_.hub->heard().statuses.back().desired_problem, "");
 }
 
 TEST_F(UplinkBetweenHubs, AHubWithoutItsProcessIsNoHub) {

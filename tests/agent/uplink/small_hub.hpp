@@ -24,7 +24,8 @@ namespace lapwing::testing {
 
 class SmallHub {
  public:
-  explicit SmallHub(mqtt::Options options) : client_(std::move(options), handlers()) {
+  explicit SmallHub(mqtt::Options options, sync::Region region = {})
+      : region_(std::move(region)), client_(std::move(options), handlers()) {
     client_.subscribe({{std::string(wire::kUpFilter), 1}});
     if (!client_.start()) std::abort();
   }
@@ -128,7 +129,7 @@ class SmallHub {
     }
     state_.quarantine = faults_.quarantine;
     const auto decision = sync::on_hello(
-        state_, hello, {hash(hello.acked_seq), hash(sync::newest_seq(state_))}, {}, now());
+        state_, hello, {hash(hello.acked_seq), hash(sync::newest_seq(state_))}, {}, now(), region_);
     state_ = decision.state;
     if (decision.answer) answer(wire::Channel::welcome, wire::encode(decision.welcome));
   }
@@ -166,6 +167,7 @@ class SmallHub {
     static_cast<void>(client_.publish(wire::topic(who_, channel), writer_.seal(body), 1));
   }
 
+  const sync::Region region_;
   mutable std::mutex mutex_;
   wire::FrameReader reader_;
   wire::FrameWriter writer_;
