@@ -88,9 +88,12 @@ net::awaitable<void> EventCarrier::pump(EventStream& events) {
     awake_ = false;
     auto taken = events.take();
     if (taken.overflowed) count_dropped();
-    if (!taken.bytes.empty()) {
+    const bool any = taken.shared || !taken.bytes.empty();
+    if (any) {
       stream_->expires_after(limits.event_write);
-      co_await stream_->write(taken.bytes, ec);
+      ec = {};
+      if (taken.shared) co_await stream_->write(*taken.shared, ec);
+      if (!ec) co_await stream_->write(taken.bytes, ec);
       if (ec) {
         if (ec != boost::beast::error::timeout) break;
         state_.refused("write_timeout");
@@ -99,7 +102,7 @@ net::awaitable<void> EventCarrier::pump(EventStream& events) {
       }
     }
     if (taken.end) break;
-    if (!taken.bytes.empty()) events.drained();
+    if (any) events.drained();
     if (awake_) continue;
     wake_.expires_after(limits.heartbeat);
     co_await wake_.async_wait(into(ec));

@@ -36,18 +36,24 @@ std::string format_event(const Event& event) {
   return out;
 }
 
-bool EventStream::append(std::string text) {
+std::size_t EventStream::bytes_here() const {
+  return (shared_ ? shared_->size() : 0) + waiting_.size();
+}
+
+bool EventStream::append(std::string text, std::shared_ptr<const std::string> shared) {
   std::function<void()> wake;
   bool taken = true;
   {
     const MutexLock lock(mutex_);
     if (closed_) return false;
-    if (waiting_.size() + text.size() > options_.bytes_max) {
+    if (bytes_here() + text.size() + (shared ? shared->size() : 0) > options_.bytes_max) {
       closed_ = true;
       overflowed_ = true;
       taken = false;
+    } else if (shared && bytes_here() == 0) {
+      shared_ = std::move(shared);
     } else {
-      waiting_ += text;
+      waiting_ += shared ? *shared : text;
     }
     wake = wake_;
   }
@@ -55,13 +61,17 @@ bool EventStream::append(std::string text) {
   return taken;
 }
 
-bool EventStream::push(const Event& event) { return append(format_event(event)); }
+bool EventStream::push_shared(std::shared_ptr<const std::string> events) {
+  return append({}, std::move(events));
+}
+
+bool EventStream::push(const Event& event) { return append(format_event(event), nullptr); }
 
 bool EventStream::comment(std::string_view text) {
   std::string line;
   append_field(line, "", text);  // a line without a field's name is a comment
   line += '\n';
-  return append(std::move(line));
+  return append(std::move(line), nullptr);
 }
 
 void EventStream::close() {
@@ -82,12 +92,15 @@ bool EventStream::closed() const {
 
 std::size_t EventStream::waiting_bytes() const {
   const MutexLock lock(mutex_);
-  return waiting_.size();
+  return bytes_here();
 }
 
 EventStream::Taken EventStream::take() {
   const MutexLock lock(mutex_);
-  return {.bytes = std::exchange(waiting_, {}), .end = closed_, .overflowed = overflowed_};
+  return {.shared = std::exchange(shared_, nullptr),
+          .bytes = std::exchange(waiting_, {}),
+          .end = closed_,
+          .overflowed = overflowed_};
 }
 
 void EventStream::attach(std::function<void()> wake) {
@@ -105,6 +118,7 @@ void EventStream::detach() {
     if (std::exchange(detached_, true)) return;
     closed_ = true;
     wake_ = nullptr;
+    shared_ = nullptr;
     waiting_.clear();
   }
   if (options_.on_close) options_.on_close();

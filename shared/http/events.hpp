@@ -49,6 +49,9 @@ class EventStream {
 
   /// False: the stream has ended.
   bool push(const Event& event);
+  /// Any number of whole events, as format_event makes them, one behind the other: at once, and
+  /// without a copy for each stream where nothing else waits.
+  bool push_shared(std::shared_ptr<const std::string> events);
   /// A line the client's parser skips.
   bool comment(std::string_view text);
   /// Ends the stream after what was pushed. Repeatable.
@@ -59,6 +62,7 @@ class EventStream {
   // --- the connection's end
   // -----------------------------------------------------------------------
   struct Taken {
+    std::shared_ptr<const std::string> shared;  ///< before `bytes`; may be null
     std::string bytes;
     bool end = false;
     bool overflowed = false;
@@ -73,11 +77,13 @@ class EventStream {
   void detach();
 
  private:
-  bool append(std::string text);
+  bool append(std::string text, std::shared_ptr<const std::string> shared);
+  [[nodiscard]] std::size_t bytes_here() const LAPWING_REQUIRES(mutex_);
 
   Options options_;
   mutable Mutex mutex_;
-  std::string waiting_ LAPWING_GUARDED_BY(mutex_);
+  std::shared_ptr<const std::string> shared_ LAPWING_GUARDED_BY(mutex_);
+  std::string waiting_ LAPWING_GUARDED_BY(mutex_);  ///< after `shared_`
   std::function<void()> wake_ LAPWING_GUARDED_BY(mutex_);
   bool closed_ LAPWING_GUARDED_BY(mutex_) = false;
   bool overflowed_ LAPWING_GUARDED_BY(mutex_) = false;

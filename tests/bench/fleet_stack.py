@@ -79,16 +79,16 @@ class Fleet:
     def start_bench(self, *words):
         return subprocess.Popen([str(word) for word in (self.tools / "bench_fleet", *words)], stdout=subprocess.PIPE, text=True)
 
-    def run_fleet(self, *words, check=True, on_phase=None):
+    def run_fleet(self, *words, check=True, on_phase=None, others=None):
         """bench_fleet run; its report. on_phase: name of a phase -> what to do when it begins, in this thread.
 
-        Adds `usage`: the processes' shares of a core while it measured.
+        Adds `usage`: the shares of a core of the stack's processes, and of others (name -> process id), while it measured.
         """
         report = self.dir / "report.json"
         report.unlink(missing_ok=True)
         asked = ["--check", self.url, "--token", self.token, *(["--ca", self.hub_dir / "ca.pem"] if self.tls else [])] if check else []
         log = self.dir / "bench.log"
-        usage = Usage({**self.pids(), "generator": None})
+        usage = Usage({**self.pids(), **(others or {}), "generator": None})
         with open(log, "ab") as errors:
             process = subprocess.Popen([str(word) for word in (self.tools / "bench_fleet", "run", "--fleet", self.fleet_file, "--port",
                                                                self.mqtt_port, "--json", report, *asked, *words)],

@@ -165,26 +165,33 @@ class HubBench:
 
     def followers(self, hub):
         clients, turns = (20, 1) if self.quick else (200, 3)
-        without, followed, told = [], [], 0
+        without, followed, steps = [], [], []
 
-        def load():
-            return hub.run_fleet("--saturate", "--burst", 500, *self.timing(0.5 if self.quick else 6), check=False)["acked_per_s"]
+        def load(name, **others):
+            at = {}
+            marks = {phase: lambda phase=phase: at.update({phase: time.monotonic()}) for phase in ("measuring", "draining")}
+            report = hub.run_fleet("--saturate", "--burst", 500, *self.timing(0.5 if self.quick else 6), check=False, on_phase=marks,
+                                   others=others)
+            print(f"    {name}: {report['acked_per_s']:,.0f} records/s; of a core: {shares(report['usage'])}", flush=True)
+            return report["acked_per_s"], at["measuring"], at["draining"]
 
-        load()
-        for _ in range(turns):
-            without.append(load())
+        load("warm, not counted")
+        for turn in range(1, turns + 1):
+            without.append(load(f"turn {turn}, without")[0])
             listen = hub.start_bench("listen", "--port", hub.http_port, "--token", hub.token, "--clients", clients)
             if listen.stdout.readline().strip() != "ready":
                 raise RuntimeError("bench_fleet listen gets no answer")
-            followed.append(load())
+            rate, began, ended = load(f"turn {turn}, followed", listener=listen.pid)
+            followed.append(rate)
             listen.terminate()
-            last = listen.communicate()[0].splitlines()[-1].split()
-            told = int(last[1])
-            if int(last[3]) != clients:
-                row("  live feeds still followed at the end", f"{clients}", last[3], self.judge(False))
+            told = [[float(word) for word in line.split()] for line in listen.communicate()[0].splitlines()]
+            first, last = (min(told, key=lambda line: abs(line[0] - when)) for when in (began, ended))
+            steps.append((last[1] - first[1]) / clients / max(last[0] - first[0], 0.001))
+            if int(told[-1][3]) != clients:
+                row("  live feeds still followed at the end", f"{clients}", f"{told[-1][3]:.0f}", self.judge(False))
         slowed = 100 * (1 - statistics.median(followed) / max(statistics.median(without), 1))
         row(f"{clients} live feeds followed: intake slowed by", "<= 5 %", f"{slowed:.1f} % ({statistics.median(followed):,.0f} of "
-            f"{statistics.median(without):,.0f} records/s; {told:,} events told in the last turn)", self.judge(slowed <= 5))
+            f"{statistics.median(without):,.0f} records/s; each is told {statistics.median(steps):,.0f} steps/s)", self.judge(slowed <= 5))
 
     # --- as it grows ---------------------------------------------------------------------------------------------
     def growth(self):

@@ -401,7 +401,8 @@ TEST_F(HubApi, AFollowerThatDoesNotReadHoldsLittleAndSkipsNothing) {
   std::size_t most = 0;
   ASSERT_TRUE(lapwing::testing::eventually([&] {
     most = std::max(most, stream->waiting_bytes());
-    const auto bytes = stream->take().bytes;
+    const auto taken = stream->take();
+    const auto bytes = (taken.shared ? *taken.shared : "") + taken.bytes;
     for (auto at = bytes.find("event: anomaly"); at != std::string::npos;
          at = bytes.find("event: anomaly", at + 1)) {
       ++events;

@@ -175,6 +175,25 @@ TEST(Events, StreamEndsAtItsBound) {
   EXPECT_EQ(closed, 1);
 }
 
+TEST(Events, SharedOnesComeInTheirTurn) {
+  EventStream stream({.bytes_max = 20});
+  const auto events = std::make_shared<const std::string>("id: 1\n\n");
+  EXPECT_TRUE(stream.push_shared(events));
+  EXPECT_TRUE(stream.push({"2", "", ""}));
+  EXPECT_EQ(stream.waiting_bytes(), 14U);
+  auto taken = stream.take();
+  EXPECT_EQ(taken.shared, events) << "not a copy";
+  EXPECT_EQ(taken.bytes, "id: 2\n\n");
+  EXPECT_EQ(stream.waiting_bytes(), 0U);
+  EXPECT_TRUE(stream.push({"2", "", ""}));
+  EXPECT_TRUE(stream.push_shared(events));
+  EXPECT_FALSE(stream.push_shared(events)) << "beyond the bound";
+  taken = stream.take();
+  EXPECT_EQ(taken.shared, nullptr);
+  EXPECT_EQ(taken.bytes, "id: 2\n\nid: 1\n\n");
+  EXPECT_TRUE(taken.overflowed);
+}
+
 TEST(Origin, IsReadAndWritten) {
   const auto plain = parse_origin("http://127.0.0.1:8080").value();
   EXPECT_FALSE(plain.tls);
