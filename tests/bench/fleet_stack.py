@@ -24,7 +24,10 @@ def children(pid):
     found = [pid]
     for parent in found:
         for task in pathlib.Path(f"/proc/{parent}/task").glob("*/children"):
-            found += [int(child) for child in task.read_text().split()]
+            try:
+                found += [int(child) for child in task.read_text().split()]
+            except OSError:
+                continue  # it ended meanwhile
     return found
 
 
