@@ -100,13 +100,20 @@ function(lapwing_add_program name)
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
 
-# lapwing_add_test(NAME SOURCES... DEPS... LABELS unit|contract|integration): one GoogleTest program, one ctest entry.
+# lapwing_add_test(NAME SOURCES... DEPS... LABELS unit|contract|integration [COST SECONDS]): one GoogleTest program, one
+# ctest entry. Of those that run side by side the ones of greatest cost begin first.
 function(lapwing_add_test name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "" "COST" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT ARG_LABELS MATCHES "^(unit|contract|integration)$")
+    message(FATAL_ERROR "${name}: LABELS must be unit, contract or integration: tests/run.sh runs no other")
+  endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE lapwing_test_settings ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   lapwing_use_precompiled(${name} lapwing_precompiled_tests)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${LAPWING_TEST_SECONDS})
+  if(ARG_COST)
+    set_tests_properties(${name} PROPERTIES COST ${ARG_COST})
+  endif()
 endfunction()
