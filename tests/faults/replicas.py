@@ -38,7 +38,8 @@ class Trial:
         self.own_recovery = []  # seconds that PostgreSQL took of a recovery
         self.edges = []
 
-    # --- what is broken. Each returns since when a device's recovery counts, and what mends it later; None: nothing is left to mend.
+    # --- what is broken. Each returns since when a device's recovery counts, or the seconds themselves, and what mends it later; None:
+    # nothing is left to mend.
     def busiest(self):
         """The replica whose loss moves most devices."""
         held = self.cluster.balancer.held()
@@ -70,11 +71,13 @@ class Trial:
         return self.away(replica, [replica.hub, replica.broker])
 
     def drain(self, replica):
-        """SIGTERM: it hands off its devices."""
+        """SIGTERM: it serves on, then hands off its devices. What counts is how long a device's records wait meanwhile."""
         self.note_late_wills(replica)
-        since = time.monotonic()
-        replica.hub.stop(30)
-        return since, replica.start
+        ending = threading.Thread(target=replica.hub.stop, args=(30,))
+        ending.start()
+        waits = self.longest_waits(ending.is_alive)
+        ending.join()
+        return waits, replica.start
 
     def freeze(self, replica):
         """It stands still, as a machine whose network is cut, while its devices go elsewhere; then it goes on with what it had: the wills
@@ -112,17 +115,36 @@ class Trial:
         # A connection that lasts for less than five seconds does not make the next back-off short again: faults come less often.
         time.sleep(self.random.uniform(5, 6))
         victim = self.busiest()
-        since, mend = self.KINDS[kind](self, victim)
+        measured, mend = self.KINDS[kind](self, victim)
         later = threading.Timer(self.random.uniform(4, 6), mend) if mend else None
         if later:
             later.start()
         try:
-            self.recoveries.setdefault(kind, []).append(self.wait_recovered(since))
+            self.recoveries.setdefault(kind, []).append(measured if isinstance(measured, list) else self.wait_recovered(measured))
         finally:
             if later:
                 later.join()
         wait_for(lambda: all(replica.ready() for replica in self.cluster.replicas), 30, "all replicas are ready")
         wait_for(self.cluster.balanced, 30, "the balancer uses all replicas")
+
+    def longest_waits(self, going):
+        """Of each device: how long nothing of it came to the hub, until it came again after `going` ended."""
+        seen, longest, ended = {}, {}, None
+
+        def look():
+            nonlocal ended
+            now = time.monotonic()
+            if ended is None and not going():
+                ended = now
+            for device, watermark in self.edges[0].hub.rows("SELECT device, watermark FROM devices"):
+                before = seen.setdefault(device, (watermark, now))
+                if watermark != before[0]:
+                    longest[device] = max(longest.get(device, 0), now - before[1])
+                    seen[device] = (watermark, now)
+            return ended is not None and all(seen[edge.name][1] > ended for edge in self.edges)
+
+        wait_for(look, 60, "every device goes on")
+        return sorted(longest.values())
 
     def wait_recovered(self, since, seconds=60):
         """Of each device: until a record that it made after now is at the hub."""
