@@ -131,6 +131,49 @@ void add_detectors(CLI::App& app, int& exit_code) {
   command->callback([json, &exit_code] { exit_code = run_detectors(*json, std::cout); });
 }
 
+void add_train(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("train", "Make a model file out of a CSV file");
+  const auto wanted = std::make_shared<TrainCommand>();
+  const auto interval = std::make_shared<std::string>("1s");
+  wanted->reading.value_columns = {std::string(kEveryColumn)};
+  command
+      ->add_option("file", wanted->reading.file,
+                   "CSV file of normal operation; - is standard input")
+      ->required();
+  command->add_option("--out", wanted->out, "The model file")->capture_default_str();
+  command->add_option("--detector", wanted->detector, "A trained one of `lapwing-agent detectors`")
+      ->capture_default_str();
+  command->add_option("--set", wanted->set, "A parameter of the detector: name=value");
+  add_reading(*command, wanted->reading,
+              "Sensors: columns by name or number; '*' is every column of numbers", *interval);
+  command->add_option("--label-column", wanted->reading.label_column,
+                      "A column of labels: it is no sensor");
+  command->add_option("--unit", wanted->units, "A sensor's unit: sensor=unit");
+  command->add_option("--seed", wanted->seed, "The same seed gives the same model")
+      ->capture_default_str();
+  command
+      ->add_option("--hold-out", wanted->hold_out,
+                   "Share of the newest rows that evaluate and are not trained on")
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str();
+  command->add_flag("--json", wanted->json, "Print JSON");
+  command->callback([wanted, interval, &exit_code] {
+    take_interval(wanted->reading, *interval);
+    exit_code = run_train(*wanted, std::cout, std::cerr);
+  });
+}
+
+void add_model(CLI::App& app, int& exit_code) {
+  auto* model = app.add_subcommand("model", "Model files");
+  model->require_subcommand(1);
+  auto* inspect = model->add_subcommand("inspect", "Verify a model file and tell all it says");
+  const auto wanted = std::make_shared<ModelCommand>();
+  inspect->add_option("file", wanted->file, "The model file")->required();
+  inspect->add_flag("--json", wanted->json, "Print JSON");
+  inspect->callback(
+      [wanted, &exit_code] { exit_code = run_model_inspect(*wanted, std::cout, std::cerr); });
+}
+
 void add_outbox(CLI::App& app, int& exit_code) {
   auto* outbox = app.add_subcommand("outbox", "The records that wait for the hub");
   outbox->require_subcommand(1);
@@ -206,6 +249,8 @@ void add_commands(CLI::App& app, int& exit_code) {
   add_replay(app, exit_code);
   add_tune(app, exit_code);
   add_detectors(app, exit_code);
+  add_train(app, exit_code);
+  add_model(app, exit_code);
   add_outbox(app, exit_code);
   add_feedback(app, exit_code);
   add_enrol(app, exit_code);

@@ -46,6 +46,26 @@ int run_tune(const TuneCommand& command, std::ostream& out, std::ostream& err);
 
 int run_detectors(bool json, std::ostream& out);
 
+/// A model file out of a CSV file.
+struct TrainCommand {
+  ReadOptions reading;  ///< `value_columns`: the sensors, kEveryColumn by default
+  std::string detector = "isolation_forest";
+  std::filesystem::path out = "model.lw";
+  std::vector<std::string> set;    ///< `name=value`: the detector's parameters
+  std::vector<std::string> units;  ///< `sensor=unit`
+  std::uint64_t seed = 1;
+  double hold_out = 0.2;  ///< share of the newest rows that only evaluate
+  bool json = false;
+};
+int run_train(const TrainCommand& command, std::ostream& out, std::ostream& err);
+
+struct ModelCommand {
+  std::filesystem::path file;
+  bool json = false;
+};
+/// All that a model file says, once it is verified: exit code 1 where it cannot be used.
+int run_model_inspect(const ModelCommand& command, std::ostream& out, std::ostream& err);
+
 /// What the outbox holds; it may be in use by a running agent.
 struct OutboxCommand {
   std::filesystem::path config = "agent.toml";

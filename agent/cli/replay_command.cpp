@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cli/commands.hpp"
+#include "agent/cli/parameters.hpp"
 #include "agent/cli/progress.hpp"
 #include "agent/cli/replay_json.hpp"
 #include "agent/config.hpp"
-#include "agent/replay/fields.hpp"
 #include "agent/replay/inputs.hpp"
 #include "agent/replay/report.hpp"
 
@@ -53,19 +53,6 @@ std::optional<detect::WatchConfig> watch_of(const ReplayCommand& command, std::o
     watch.parameters.clear();  // they are another detector's
   }
   return watch;
-}
-
-/// `name=value` each. Errors: bad_config.
-Result<void> set_parameters(const std::vector<std::string>& set, detect::WatchConfig& watch) {
-  for (const std::string& one : set) {
-    const auto equals = one.find('=');
-    const auto value = equals == std::string::npos
-                           ? std::nullopt
-                           : parse_number(std::string_view(one).substr(equals + 1));
-    if (!value) return Error{Errc::bad_config, "--set " + one + ": NAME=NUMBER is needed"};
-    watch.parameters[one.substr(0, equals)] = *value;
-  }
-  return {};
 }
 
 /// Where the file's output goes: in a folder when there are several files.
@@ -182,9 +169,9 @@ int run_replay(const ReplayCommand& command, std::ostream& out, std::ostream& er
   const auto watch = watch_of(command, err, exit_code);
   if (!watch) return exit_code;
   options.watch = *watch;
-  if (const auto set = set_parameters(command.set, options.watch); !set) {
-    return refuse(set.error(), err);
-  }
+  const auto set = read_parameters(command.set);
+  if (!set) return refuse(set.error(), err);
+  for (const auto& [name, value] : *set) options.watch.parameters[name] = value;
   const auto files = find_inputs(command.files);
   if (!files) return refuse(files.error(), err);
   Run run(command, options, out, err);

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+/// `--set name=value`.
+#pragma once
+
+#include "shared/base/result.hpp"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace lapwing::agent {
+
+/// Errors: bad_config (one is not NAME=NUMBER).
+Result<std::map<std::string, double, std::less<>>> read_parameters(
+    const std::vector<std::string>& set);
+
+}  // namespace lapwing::agent
