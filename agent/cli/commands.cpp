@@ -141,6 +141,7 @@ void add_train(CLI::App& app, int& exit_code) {
                    "CSV file of normal operation; - is standard input")
       ->required();
   command->add_option("--out", wanted->out, "The model file")->capture_default_str();
+  command->add_option("--plot", wanted->plot, "Draw how its scores are spread into this SVG file");
   command->add_option("--detector", wanted->detector, "A trained one of `lapwing-agent detectors`")
       ->capture_default_str();
   command->add_option("--set", wanted->set, "A parameter of the detector: name=value");

@@ -51,6 +51,7 @@ struct TrainCommand {
   ReadOptions reading;  ///< `value_columns`: the sensors, kEveryColumn by default
   std::string detector = "isolation_forest";
   std::filesystem::path out = "model.lw";
+  std::filesystem::path plot;      ///< picture of the scores' spread; empty: none
   std::vector<std::string> set;    ///< `name=value`: the detector's parameters
   std::vector<std::string> units;  ///< `sensor=unit`
   std::uint64_t seed = 1;

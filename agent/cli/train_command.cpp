@@ -3,6 +3,7 @@
 #include "agent/cli/model_text.hpp"
 #include "agent/cli/parameters.hpp"
 #include "agent/cli/progress.hpp"
+#include "agent/cli/spread_picture.hpp"
 #include "agent/replay/read_rows.hpp"
 #include "agent/replay/report.hpp"
 #include "shared/base/files.hpp"
@@ -111,10 +112,16 @@ Result<model::Trained> train_on(const TrainCommand& command, std::ostream& err, 
 int run_train(const TrainCommand& command, std::ostream& out, std::ostream& err) {
   double seconds = 0;
   auto trained = train_on(command, err, seconds);
+  const auto write = [&](const std::filesystem::path& path, const std::string& bytes) {
+    if (!trained || path.empty()) return;
+    auto written = write_file_atomic(path, bytes);
+    if (!written) trained = within(path.string(), std::move(written).error());
+  };
   if (trained) {
-    if (auto written = write_file_atomic(command.out, trained->file); !written) {
-      trained = within(command.out.string(), std::move(written).error());
-    }
+    write(command.out, trained->file);
+    const auto title =
+        command.detector + ", trained on " + command.reading.file.filename().string();
+    if (trained) write(command.plot, draw_spread(trained->evaluation, title));
   }
   if (!trained) {
     err << "lapwing-agent: " << trained.error().context << '\n';
@@ -132,6 +139,7 @@ int run_train(const TrainCommand& command, std::ostream& out, std::ostream& err)
   out << to_text(trained->header) << to_text(trained->evaluation) << "trained in "
       << short_number(seconds) << " s; model: " << command.out.string() << ", "
       << trained->file.size() << " bytes\n";
+  if (!command.plot.empty()) out << "picture: " << command.plot.string() << '\n';
   return 0;
 }
 

@@ -38,8 +38,12 @@ class AgentModel : public ::testing::Test {
 };
 
 TEST_F(AgentModel, IsTrainedAndInspected) {
-  const auto trained = train({"--unit", "pressure=bar", "--set", "trees=50"});
+  const auto trained =
+      train({"--unit", "pressure=bar", "--set", "trees=50", "--plot", path("spread.svg")});
   ASSERT_EQ(trained.code, 0) << trained.err;
+  const auto picture = read_file(path("spread.svg"), kTextMax).value();
+  EXPECT_THAT(picture, HasSubstr("isolation_forest, trained on pump.csv"));
+  EXPECT_THAT(picture, ::testing::EndsWith("</svg>\n"));
   EXPECT_THAT(trained.out, HasSubstr("isolation_forest of 2 sensors, trained on 800 rows"));
   EXPECT_THAT(trained.out, HasSubstr("of the 200 newest rows"));
   const auto seen = agent({"model", "inspect", path("pump.lw"), "--json"});
