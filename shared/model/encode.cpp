@@ -21,20 +21,25 @@ Result<std::string> encode(const Header& header, std::span<const std::byte> payl
   flatbuffers::FlatBufferBuilder b(payload.size() + 4096);
   std::vector<flatbuffers::Offset<fbs::Sensor>> sensors;
   for (const auto& s : header.sensors) {
-    sensors.push_back(fbs::CreateSensor(b, b.CreateString(s.name), b.CreateString(s.unit), s.mean,
-                                        s.deviation, s.least, s.greatest, s.missing_share));
+    const auto name = b.CreateString(s.name);  // in this order whatever the compiler
+    const auto unit = b.CreateString(s.unit);
+    sensors.push_back(fbs::CreateSensor(b, name, unit, s.mean, s.deviation, s.least, s.greatest,
+                                        s.missing_share));
   }
   std::vector<flatbuffers::Offset<fbs::Setting>> settings;
   for (const auto& [name, value] : header.parameters) {
     settings.push_back(fbs::CreateSetting(b, b.CreateString(name), value));
   }
   const auto& c = header.calibration;
-  const auto calibration = fbs::CreateCalibration(b, c.rows, c.held_out, b.CreateVector(c.shares),
-                                                  b.CreateVector(c.scores));
+  const auto shares = b.CreateVector(c.shares);
+  const auto scores = b.CreateVector(c.scores);
+  const auto calibration = fbs::CreateCalibration(b, c.rows, c.held_out, shares, scores);
   const auto& l = header.lineage;
-  const auto lineage = fbs::CreateLineage(
-      b, b.CreateString(l.data_sha256), l.rows, l.span ? to_micros(l.span->first) : 0,
-      l.span ? to_micros(l.span->second) : 0, l.span.has_value(), l.seed, b.CreateString(l.tool));
+  const auto data = b.CreateString(l.data_sha256);
+  const auto tool = b.CreateString(l.tool);
+  const auto lineage =
+      fbs::CreateLineage(b, data, l.rows, l.span ? to_micros(l.span->first) : 0,
+                         l.span ? to_micros(l.span->second) : 0, l.span.has_value(), l.seed, tool);
   const auto bytes =
       b.CreateVector(reinterpret_cast<const std::uint8_t*>(payload.data()), payload.size());
   const auto kind = b.CreateString(header.kind);
