@@ -82,10 +82,8 @@ Result<Approved> Judge::approve(const Signed& signed_manifest, const Signed& sig
   if (now >= keys.expires) {
     return refuse(Refusal::expired, "the key list held until " + to_rfc3339(keys.expires));
   }
-  const auto releases = signed_manifest.signers_among(keys.releases);
-  if (releases.empty()) {
-    return refuse(Refusal::wrong_key, called(*m) + " is signed by no release key of the list");
-  }
+  auto signer = release_key(keys, signed_manifest);
+  if (!signer) return signer.error();
   if (signed_assignment.signers_among(keys.hubs).empty()) {
     return refuse(Refusal::wrong_key, "the assignment is signed by no hub's key of the list");
   }
@@ -125,7 +123,13 @@ Result<Approved> Judge::approve(const Signed& signed_manifest, const Signed& sig
       return refuse(Refusal::mismatch, called(*m) + " has another content than before");
     }
   }
-  return Approved{*m, releases.front(), a->expires};
+  return Approved{*m, *std::move(signer), a->expires};
+}
+
+Result<std::string> Judge::release_key(const KeyList& keys, const Signed& manifest) {
+  auto signers = manifest.signers_among(keys.releases);
+  if (!signers.empty()) return std::move(signers.front());
+  return refuse(Refusal::wrong_key, "the manifest is signed by no release key of the list");
 }
 
 Result<void> Judge::check_file(const Manifest& manifest, const model::Model& file) {

@@ -83,6 +83,8 @@ class Judge {
   /// Whether the device may run what the manifest describes. Errors: as above.
   Result<Approved> approve(const Signed& manifest, const Signed& assignment, const Device& device,
                            Time now) const;
+  /// The release key of the list (PEM) that signed it. Errors: denied.
+  static Result<std::string> release_key(const KeyList& keys, const Signed& manifest);
   /// Whether these bytes are the approved version. Errors: denied.
   static Result<void> check_file(const Manifest& manifest, const model::Model& file);
   /// It is used from now on, or tried: no older one is approved after it.
