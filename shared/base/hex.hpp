@@ -20,4 +20,9 @@ inline constexpr std::string_view kHexDigits = "0123456789abcdef";
   return text;
 }
 
+/// Whether these are such digits only.
+[[nodiscard]] inline bool is_hex(std::string_view text) {
+  return text.find_first_not_of(kHexDigits) == text.npos;
+}
+
 }  // namespace lapwing

@@ -93,7 +93,7 @@ net::awaitable<void> EventCarrier::pump(EventStream& events) {
       stream_->expires_after(limits.event_write);
       ec = {};
       if (taken.shared) co_await stream_->write(*taken.shared, ec);
-      if (!ec) co_await stream_->write(taken.bytes, ec);
+      if (!ec && !taken.bytes.empty()) co_await stream_->write(taken.bytes, ec);
       if (ec) {
         if (ec != boost::beast::error::timeout) break;
         state_.refused("write_timeout");

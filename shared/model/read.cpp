@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schemas/model_generated.h"
+#include "shared/base/hex.hpp"
 #include "shared/base/utf8.hpp"
 #include "shared/detect/kinds.hpp"
 #include "shared/model/model.hpp"
 
-#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -75,9 +75,7 @@ bool ascends(const Calibration& c) {
 }
 
 bool possible(const Lineage& l) {
-  const bool hex = std::ranges::all_of(
-      l.data_sha256, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-  return (l.data_sha256.empty() || l.data_sha256.size() == 64) && hex &&
+  return (l.data_sha256.empty() || l.data_sha256.size() == 64) && is_hex(l.data_sha256) &&
          name_problem(l.tool, true).empty() && (!l.span || l.span->first <= l.span->second);
 }
 

@@ -2,6 +2,7 @@
 #include "shared/release/documents.hpp"
 
 #include "schemas/release_generated.h"
+#include "shared/base/hex.hpp"
 #include "shared/base/utf8.hpp"
 #include "shared/trust/token.hpp"
 
@@ -37,9 +38,7 @@ bool good_name(const std::string& name, bool may_be_empty) {
 }
 
 bool good_digest(const std::string& digest) {
-  return digest.size() == kDigestDigits && std::ranges::all_of(digest, [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return digest.size() == kDigestDigits && is_hex(digest);
 }
 
 bool good_keys(const std::vector<std::string>& keys) {

@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT / "packaging/demo"), str(ROOT / "tests/faults")]
 
 from gate import Gate  # noqa: E402
 from postgres import Postgres, programs  # noqa: E402
-from stack import Stack, accepts, wait_for  # noqa: E402
+from stack import THIS_MACHINE, Stack, accepts, wait_for  # noqa: E402
 
 NET = f"127.{random.randint(1, 250)}.{random.randint(1, 250)}."
 MACHINES = {"hub-1": NET + "11", "hub-2": NET + "12", "hub-3": NET + "13", "balancer": NET + "10", "db": "127.0.0.1"}
@@ -65,19 +65,6 @@ done
 AGENT = """
 [agent]
 data_dir = "{data}"
-
-[engine]
-summary_interval = "200ms"
-
-[[source]]
-name = "this-machine"
-kind = "host"
-interval = "200ms"
-
-[[watch]]
-name = "machine"
-streams = ["host/#"]
-alarms_per_week = 1000
 
 [status]
 listen = "127.0.0.1:{status_port}"
@@ -150,7 +137,7 @@ class Device:
                         self.dir], check=True, capture_output=True)
         uplink = self.dir / "conf.d/uplink.toml"
         uplink.write_text(uplink.read_text().replace("hub.example.org", NAME))
-        (self.dir / "agent.toml").write_text(AGENT.format(data=self.dir / "data", status_port=stack.status_port))
+        (self.dir / "agent.toml").write_text((AGENT + THIS_MACHINE).format(data=self.dir / "data", status_port=stack.status_port))
         self.part = stack.add("agent", [stack.bin / "lapwing-agent", "run", "--config", self.dir / "agent.toml"], stack.agent_ready)
         self.part.start()
 
