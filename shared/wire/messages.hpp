@@ -105,12 +105,39 @@ struct LossRecord {
   std::uint64_t seq_last = 0;
 };
 
-/// How a model does on this device; filled by the model slots.
+/// What a model did on a device between two instants, in rows of all groups that use it; `rival` is
+/// what the active model did with the same rows (of an active one: nothing, all 0).
+struct ModelStatistics {
+  Time since{};
+  Time until{};
+  std::uint64_t rows = 0;    ///< scored
+  std::uint64_t alarms = 0;  ///< anomalies opened
+  std::uint64_t anomalous_rows = 0;
+  std::uint64_t rival_alarms = 0;
+  std::uint64_t rival_anomalous_rows = 0;
+  double agreement = kUnknown;  ///< share of the rows that both call the same
+  /// Population stability index of its scores against its own calibration; above .25: the rows are
+  /// not like those it was made for.
+  double psi = kUnknown;
+  double cost_p99 = kUnknown;  ///< of one row, seconds
+  double rival_cost_p99 = kUnknown;
+  std::uint64_t not_a_number = 0;  ///< scores that are none
+  std::uint64_t memory_bytes = 0;  ///< of its detectors
+  std::vector<double> quantiles;   ///< of its scores at kModelQuantiles; empty: no rows
+};
+inline constexpr double kModelQuantiles[] = {.01, .05, .25, .5, .75, .95, .99};
+
+/// How a model does on this device: a step it took, or what it did meanwhile.
 struct ModelReport {
   std::string model;
   std::uint64_t version = 0;
-  std::string state;
-  std::string detail;
+  std::string state;  ///< refused, fetching, shadow, active, confirmed, failed, reverted, withdrawn
+  std::string detail;         ///< why, for people
+  std::uint64_t offer = 0;    ///< the newest that was taken or refused
+  std::uint64_t rollout = 0;  ///< that offer's
+  Time at{};
+  std::uint64_t keys_number = 0;  ///< of the device's key list
+  std::optional<ModelStatistics> statistics;
 };
 
 using RecordBody = std::variant<AnomalyRecord, SummaryRecord, LossRecord, ModelReport>;
