@@ -234,9 +234,31 @@ INSERT INTO certificates(tenant_no, device, serial, issued_at, expires_at, revok
   FROM devices WHERE certificate_serial <> '';
 )sql";
 
+inline constexpr std::string_view kPostgresModels = R"sql(
+CREATE TABLE model_files(
+  tenant_no bigint NOT NULL, sha256 text COLLATE "C" NOT NULL, file_no bigint NOT NULL,
+  length bigint NOT NULL, kind text NOT NULL, header text NOT NULL, report text NOT NULL,
+  picture text NOT NULL, job bigint NOT NULL, actor text NOT NULL, created_at bigint NOT NULL,
+  PRIMARY KEY(tenant_no, sha256));
+CREATE UNIQUE INDEX model_files_by_age ON model_files(tenant_no, file_no);
+-- Models are compressed badly: not worth the time at every read.
+CREATE TABLE model_parts(
+  file_no bigint NOT NULL, part bigint NOT NULL, bytes bytea NOT NULL, PRIMARY KEY(file_no, part));
+ALTER TABLE model_parts ALTER COLUMN bytes SET STORAGE EXTERNAL;
+CREATE TABLE model_versions(
+  tenant_no bigint NOT NULL, model text COLLATE "C" NOT NULL, number bigint NOT NULL,
+  version_no bigint NOT NULL, sha256 text COLLATE "C" NOT NULL, manifest bytea NOT NULL,
+  device_class text NOT NULL, actor text NOT NULL, created_at bigint NOT NULL,
+  PRIMARY KEY(tenant_no, model, number));
+CREATE UNIQUE INDEX model_versions_by_age ON model_versions(tenant_no, version_no);
+CREATE INDEX model_versions_by_file ON model_versions(tenant_no, sha256);
+CREATE TABLE key_lists(number bigint PRIMARY KEY, list bytea NOT NULL, taken_at bigint NOT NULL);
+)sql";
+
 /// In order; the table `schema_version` counts those applied.
 inline constexpr std::array kPostgresMigrations{
-    kPostgresSchema1,   kPostgresExchange, kPostgresSpool,           kPostgresLists,
-    kPostgresElsewhere, kPostgresReplicas, kPostgresCommandsAndJobs, kPostgresCertificates};
+    kPostgresSchema1,         kPostgresExchange,     kPostgresSpool,
+    kPostgresLists,           kPostgresElsewhere,    kPostgresReplicas,
+    kPostgresCommandsAndJobs, kPostgresCertificates, kPostgresModels};
 
 }  // namespace lapwing::hub

@@ -9,6 +9,7 @@
 #include "hub/store/sql_commands.hpp"
 #include "hub/store/sql_exchange.hpp"
 #include "hub/store/sql_jobs.hpp"
+#include "hub/store/sql_models.hpp"
 #include "hub/store/sql_replicas.hpp"
 #include "hub/store/sql_spool.hpp"
 #include "hub/store/store.hpp"
@@ -102,6 +103,7 @@ class SqlStore : public Store {
   Exchange& exchange() override { return exchange_; }
   Commands& commands() override { return commands_; }
   Jobs& jobs() override { return jobs_; }
+  Models& models() override { return models_; }
   Replicas& replicas() override { return replicas_; }
 
  protected:
@@ -129,6 +131,7 @@ class SqlStore : public Store {
   SqlExchange exchange_{access_};
   SqlCommands commands_;
   SqlJobs jobs_;
+  SqlModels models_{access_};
   SqlReplicas replicas_{access_};
 };
 

@@ -229,9 +229,31 @@ INSERT INTO certificates(tenant_no, device, serial, issued_at, expires_at, revok
   FROM devices WHERE certificate_serial <> '';
 )sql";
 
+/// Model files in parts, the versions made of them, and who may sign.
+inline constexpr std::string_view kSqliteModels = R"sql(
+CREATE TABLE model_files(
+  tenant_no INTEGER NOT NULL, sha256 TEXT NOT NULL, file_no INTEGER NOT NULL,
+  length INTEGER NOT NULL, kind TEXT NOT NULL, header TEXT NOT NULL, report TEXT NOT NULL,
+  picture TEXT NOT NULL, job INTEGER NOT NULL, actor TEXT NOT NULL, created_at INTEGER NOT NULL,
+  PRIMARY KEY(tenant_no, sha256)) STRICT;
+CREATE UNIQUE INDEX model_files_by_age ON model_files(tenant_no, file_no);
+CREATE TABLE model_parts(
+  file_no INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY(file_no, part)) STRICT;
+CREATE TABLE model_versions(
+  tenant_no INTEGER NOT NULL, model TEXT NOT NULL, number INTEGER NOT NULL,
+  version_no INTEGER NOT NULL, sha256 TEXT NOT NULL, manifest BLOB NOT NULL,
+  device_class TEXT NOT NULL, actor TEXT NOT NULL, created_at INTEGER NOT NULL,
+  PRIMARY KEY(tenant_no, model, number)) STRICT;
+CREATE UNIQUE INDEX model_versions_by_age ON model_versions(tenant_no, version_no);
+CREATE INDEX model_versions_by_file ON model_versions(tenant_no, sha256);
+CREATE TABLE key_lists(
+  number INTEGER PRIMARY KEY, list BLOB NOT NULL, taken_at INTEGER NOT NULL) STRICT;
+)sql";
+
 /// In order; the database's user_version counts those applied.
 inline constexpr std::array kSqliteMigrations{
-    kSqliteSchema1, kSqliteSchema2,  kSqliteExchange,        kSqliteSpool,       kSqliteElsewhere,
-    kSqliteRare,    kSqliteReplicas, kSqliteCommandsAndJobs, kSqliteCertificates};
+    kSqliteSchema1, kSqliteSchema2,  kSqliteExchange,        kSqliteSpool,        kSqliteElsewhere,
+    kSqliteRare,    kSqliteReplicas, kSqliteCommandsAndJobs, kSqliteCertificates, kSqliteModels};
 
 }  // namespace lapwing::hub

@@ -38,6 +38,7 @@ class Feed;               // hub/store/feed.hpp
 class FeedWatch;          // likewise
 class IngestTransaction;  // hub/store/ingest_transaction.hpp
 class Jobs;               // hub/store/jobs.hpp
+class Models;             // hub/store/models.hpp
 class Replicas;           // hub/store/replicas.hpp
 class Spool;              // hub/store/spool.hpp
 
@@ -403,6 +404,7 @@ class Store {
   virtual Exchange& exchange() = 0;
   virtual Commands& commands() = 0;
   virtual Jobs& jobs() = 0;
+  virtual Models& models() = 0;
   virtual Replicas& replicas() = 0;
 
  protected:

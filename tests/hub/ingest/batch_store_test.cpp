@@ -122,6 +122,7 @@ class FailingStore final : public Store {
   Replicas& replicas() override { return inner_.replicas(); }
   Commands& commands() override { return inner_.commands(); }
   Jobs& jobs() override { return inner_.jobs(); }
+  Models& models() override { return inner_.models(); }
 
   Store& inner_;
 };
