@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schemas/model_generated.h"
+#include "schemas/verified.hpp"
 #include "shared/base/hex.hpp"
 #include "shared/base/utf8.hpp"
 #include "shared/detect/kinds.hpp"
@@ -12,7 +13,6 @@ namespace lapwing::model {
 namespace {
 
 constexpr unsigned kVersion = 1;
-constexpr flatbuffers::uoffset_t kDepthMax = 8;
 constexpr flatbuffers::uoffset_t kTablesMax = kSensorsMax + kSettingsMax + 8;
 
 Error damaged(const std::string& what) { return {Errc::corrupt, "model: " + what}; }
@@ -129,10 +129,12 @@ Result<const detect::Kind*> check(const Header& header) {
 }
 
 Result<Header> read_body(std::string_view body, std::span<const std::byte>& payload) {
-  const auto* data = reinterpret_cast<const std::uint8_t*>(body.data());
-  flatbuffers::Verifier verifier(data, body.size(), kDepthMax, kTablesMax);
-  if (body.size() < 16 || !fbs::VerifyModelBuffer(verifier)) return damaged("damaged tables");
-  const auto& table = *fbs::GetModel(data);
+  if (reinterpret_cast<std::uintptr_t>(body.data()) % alignof(std::uint64_t) != 0) {
+    return damaged("bytes that are not aligned");  // a copy would not outlive this call
+  }
+  const schemas::Verified<fbs::Model> verified(body, fbs::ModelIdentifier(), kTablesMax);
+  if (!verified) return damaged("damaged tables");
+  const auto& table = *verified;
   if (table.version() > kVersion) {
     return Error{Errc::unsupported, "model file version " + std::to_string(table.version()) +
                                         " is newer than this program: update it"};

@@ -13,17 +13,6 @@ constexpr std::size_t kLengthAt = 8;
 constexpr std::size_t kDigestAt = 16;
 constexpr std::size_t kDigestBytes = 32;
 
-/// Raw bytes of a digest in hex digits.
-std::string digest_of(std::string_view body) {
-  const std::string hex = trust::sha256_hex(body);
-  const auto value = [](char digit) { return digit <= '9' ? digit - '0' : digit - 'a' + 10; };
-  std::string bytes;
-  for (std::size_t i = 0; i < hex.size(); i += 2) {
-    bytes += static_cast<char>(value(hex[i]) * 16 + value(hex[i + 1]));
-  }
-  return bytes;
-}
-
 }  // namespace
 
 std::string sealed(std::string_view body) {
@@ -31,7 +20,7 @@ std::string sealed(std::string_view body) {
   for (unsigned shift = 0; shift < 64; shift += 8) {
     file += static_cast<char>((std::uint64_t{body.size()} >> shift) & 0xFFU);
   }
-  file += digest_of(body);
+  file += trust::sha256(body);
   file.resize(kSealBytes, '\0');
   return file.append(body);
 }
@@ -56,7 +45,7 @@ Result<std::string_view> unsealed(std::string_view file) {
   }
   const auto rest = file.substr(kDigestAt + kDigestBytes, kSealBytes - kDigestAt - kDigestBytes);
   const bool zero = std::ranges::all_of(rest, [](char byte) { return byte == '\0'; });
-  if (!zero || file.substr(kDigestAt, kDigestBytes) != digest_of(body)) {
+  if (!zero || file.substr(kDigestAt, kDigestBytes) != trust::sha256(body)) {
     return Error{Errc::corrupt, "its bytes are not those it was made of: fetch it again"};
   }
   return body;

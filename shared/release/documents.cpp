@@ -2,6 +2,7 @@
 #include "shared/release/documents.hpp"
 
 #include "schemas/release_generated.h"
+#include "schemas/verified.hpp"
 #include "shared/base/hex.hpp"
 #include "shared/base/utf8.hpp"
 #include "shared/trust/token.hpp"
@@ -14,7 +15,6 @@ namespace {
 
 constexpr unsigned kDocumentVersion = 1;
 constexpr flatbuffers::uoffset_t kTablesMax = 8;
-constexpr flatbuffers::uoffset_t kDepthMax = 8;
 constexpr std::size_t kDigestDigits = 64;
 
 Error impossible(const std::string& what) { return {Errc::bad_input, "release: " + what}; }
@@ -149,18 +149,11 @@ std::string encode(const Document& document) {
 
 Result<Document> decode(std::string_view bytes) {
   if (bytes.size() > kDocumentBytesMax) return Error{Errc::limit, "release document too long"};
-  // FlatBuffers wants its bytes aligned.
-  std::vector<std::uint64_t> aligned((bytes.size() + 7) / 8 + 1);
-  std::ranges::copy(bytes, reinterpret_cast<char*>(aligned.data()));
-  const auto* data = reinterpret_cast<const std::uint8_t*>(aligned.data());
-  flatbuffers::Verifier verifier(data, bytes.size(), kDepthMax, kTablesMax);
-  if (bytes.size() < 16 || !fbs::VerifyBodyBuffer(verifier)) {
-    return Error{Errc::corrupt, "release document: damaged bytes"};
-  }
-  const auto& body = *fbs::GetBody(data);
-  if (const auto* t = body.document_as<fbs::KeyList>()) return checked(*t);
-  if (const auto* t = body.document_as<fbs::Manifest>()) return checked(*t);
-  if (const auto* t = body.document_as<fbs::Assignment>()) return checked(*t);
+  const schemas::Verified<fbs::Body> body(bytes, fbs::BodyIdentifier(), kTablesMax);
+  if (!body) return Error{Errc::corrupt, "release document: damaged bytes"};
+  if (const auto* t = body->document_as<fbs::KeyList>()) return checked(*t);
+  if (const auto* t = body->document_as<fbs::Manifest>()) return checked(*t);
+  if (const auto* t = body->document_as<fbs::Assignment>()) return checked(*t);
   return Error{Errc::unsupported, "a release document this program does not know: update it"};
 }
 

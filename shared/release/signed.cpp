@@ -2,6 +2,7 @@
 #include "shared/release/signed.hpp"
 
 #include "schemas/signed_generated.h"
+#include "schemas/verified.hpp"
 #include "shared/trust/token.hpp"
 
 #include <algorithm>
@@ -80,14 +81,9 @@ std::string Signed::encode() const {
 
 Result<Signed> Signed::decode(std::string_view bytes) {
   if (bytes.size() > kSignedBytesMax) return Error{Errc::limit, "signed document too long"};
-  std::vector<std::uint64_t> aligned((bytes.size() + 7) / 8 + 1);
-  std::ranges::copy(bytes, reinterpret_cast<char*>(aligned.data()));
-  const auto* data = reinterpret_cast<const std::uint8_t*>(aligned.data());
-  flatbuffers::Verifier verifier(data, bytes.size(), /*max_depth=*/8, kSignaturesMax + 4);
-  if (bytes.size() < 16 || !fbs::VerifySignedBuffer(verifier)) {
-    return Error{Errc::corrupt, "signed document: damaged bytes"};
-  }
-  const auto& table = *fbs::GetSigned(data);
+  const schemas::Verified<fbs::Signed> verified(bytes, fbs::SignedIdentifier(), kSignaturesMax + 4);
+  if (!verified) return Error{Errc::corrupt, "signed document: damaged bytes"};
+  const auto& table = *verified;
   if (table.version() > kSignedVersion) {
     return Error{Errc::unsupported, "signed document version " + std::to_string(table.version()) +
                                         " is newer than this program: update it"};

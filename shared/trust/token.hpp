@@ -11,6 +11,8 @@ namespace lapwing::trust {
 
 /// SHA-256 as 64 lower-case hex digits.
 [[nodiscard]] std::string sha256_hex(std::string_view bytes);
+/// Its 32 bytes.
+[[nodiscard]] std::string sha256(std::string_view bytes);
 /// HMAC-SHA-256 as 64 lower-case hex digits.
 [[nodiscard]] std::string hmac_sha256_hex(std::string_view key, std::string_view bytes);
 /// Whether both are the same; takes the same time wherever they differ. Lengths are not hidden.

@@ -2,6 +2,7 @@
 /// Inside of shared/wire: what the codecs share.
 #pragma once
 
+#include "schemas/verified.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/utf8.hpp"
 #include "shared/wire/codec.hpp"
@@ -15,27 +16,7 @@ namespace lapwing::wire {
 
 inline constexpr std::uint16_t kMessageVersion = 1;
 
-/// The root table of verified bytes. FlatBuffers wants them aligned; odd addresses are copied.
-template <class Table>
-class Verified {
- public:
-  Verified(std::string_view bytes, const char* identifier, flatbuffers::uoffset_t tables_max) {
-    if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(std::uint64_t) != 0) {
-      copy_.assign((bytes.size() + 7) / 8, 0);
-      std::copy(bytes.begin(), bytes.end(), reinterpret_cast<char*>(copy_.data()));
-      bytes = {reinterpret_cast<const char*>(copy_.data()), bytes.size()};
-    }
-    const auto* data = reinterpret_cast<const std::uint8_t*>(bytes.data());
-    flatbuffers::Verifier verifier(data, bytes.size(), /*max_depth=*/8, tables_max);
-    if (verifier.VerifyBuffer<Table>(identifier)) table_ = flatbuffers::GetRoot<Table>(data);
-  }
-  explicit operator bool() const { return table_ != nullptr; }
-  const Table* operator->() const { return table_; }
-
- private:
-  std::vector<std::uint64_t> copy_;
-  const Table* table_ = nullptr;
-};
+using schemas::Verified;
 
 /// Collects the first thing wrong with texts while a message is read.
 class Texts {
