@@ -75,11 +75,30 @@ json body_to_json(const wire::LossRecord& loss) {
           {"seq_last", loss.seq_last}};
 }
 
+json to_json(const wire::ModelStatistics& s) {
+  return {{"since", to_rfc3339(s.since)},
+          {"until", to_rfc3339(s.until)},
+          {"rows", s.rows},
+          {"alarms", s.alarms},
+          {"anomalous_rows", s.anomalous_rows},
+          {"rival_alarms", s.rival_alarms},
+          {"rival_anomalous_rows", s.rival_anomalous_rows},
+          {"agreement", number(s.agreement)},
+          {"psi", number(s.psi)},
+          {"cost_p99_seconds", number(s.cost_p99)},
+          {"rival_cost_p99_seconds", number(s.rival_cost_p99)},
+          {"not_a_number", s.not_a_number},
+          {"memory_bytes", s.memory_bytes},
+          {"quantiles", s.quantiles}};
+}
+
 json body_to_json(const wire::ModelReport& report) {
-  return {{"model", report.model},
-          {"version", report.version},
-          {"state", report.state},
-          {"detail", report.detail}};
+  json out{{"model", report.model},       {"version", report.version},
+           {"state", report.state},       {"detail", report.detail},
+           {"offer", report.offer},       {"rollout", report.rollout},
+           {"at", to_rfc3339(report.at)}, {"keys_number", report.keys_number}};
+  if (report.statistics) out["statistics"] = to_json(*report.statistics);
+  return out;
 }
 
 /// One line of the export; a record that cannot be read says so instead.

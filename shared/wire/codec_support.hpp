@@ -64,8 +64,8 @@ inline constexpr std::size_t kMessageBytesMax = 64 * 1024;
 /// Verifies a message of the union `Root`, picks the wanted kind, and lets `read` fill the struct.
 template <class Root, class Table, class Message, class Read>
 Result<Message> read_message(std::string_view bytes, const char* identifier, const char* what,
-                             Read read) {
-  if (bytes.size() > kMessageBytesMax) return Error{Errc::limit, std::string(what) + " too long"};
+                             Read read, std::size_t bytes_max = kMessageBytesMax) {
+  if (bytes.size() > bytes_max) return Error{Errc::limit, std::string(what) + " too long"};
   const Verified<Root> root(bytes, identifier, 16);
   if (!root) return Error{Errc::corrupt, std::string(what) + ": damaged bytes"};
   const Table* table = root->template message_as<Table>();

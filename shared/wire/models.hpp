@@ -16,6 +16,7 @@ namespace lapwing::wire {
 inline constexpr std::size_t kModelBlockBytes = std::size_t{64} << 10;
 inline constexpr std::size_t kOfferKeysMax = 8;
 inline constexpr std::size_t kOfferBytesMax = std::size_t{512} << 10;
+inline constexpr std::size_t kSignedBytesMax = std::size_t{80} << 10;  ///< of each signed document
 
 enum class ModelStage : std::uint8_t {
   shadow = 1,  ///< scores the same rows beside the active one; its anomalies are only counted

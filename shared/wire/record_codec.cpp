@@ -7,12 +7,19 @@
 #include <openssl/sha.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <iterator>
 
 namespace lapwing::wire {
 namespace {
 
 using Builder = flatbuffers::FlatBufferBuilder;
+/// Of model statistics: what no device can have counted or measured.
+constexpr std::uint64_t kCountMax = std::uint64_t{1} << 53U;
+constexpr double kPsiMax = 1e6;
+constexpr double kCostMax = 86'400;  // seconds
+
 using Tags = flatbuffers::Vector<flatbuffers::Offset<fbs::Tag>>;
 
 fbs::Band to_fbs(const Band& band) { return {band.expected, band.lower, band.upper}; }
@@ -45,6 +52,15 @@ template <class Enum>
 Enum known(std::uint8_t value, Enum last, Enum otherwise) {
   return value >= 1 && value <= static_cast<std::uint8_t>(last) ? static_cast<Enum>(value)
                                                                 : otherwise;
+}
+
+flatbuffers::Offset<fbs::ModelStatistics> write_statistics(Builder& builder,
+                                                           const ModelStatistics& all) {
+  return fbs::CreateModelStatisticsDirect(
+      builder, to_micros(all.since), to_micros(all.until), all.rows, all.alarms, all.anomalous_rows,
+      all.rival_alarms, all.rival_anomalous_rows, all.agreement, all.psi, all.cost_p99,
+      all.rival_cost_p99, all.not_a_number, all.memory_bytes,
+      all.quantiles.empty() ? nullptr : &all.quantiles);
 }
 
 struct Written {
@@ -106,8 +122,10 @@ struct Write {
   }
 
   Written operator()(const ModelReport& report) const {
-    const auto table = fbs::CreateModelReportDirect(builder, report.model.c_str(), report.version,
-                                                    report.state.c_str(), report.detail.c_str());
+    const auto statistics = report.statistics ? write_statistics(builder, *report.statistics) : 0;
+    const auto table = fbs::CreateModelReportDirect(
+        builder, report.model.c_str(), report.version, report.state.c_str(), report.detail.c_str(),
+        report.offer, report.rollout, to_micros(report.at), report.keys_number, statistics);
     return {fbs::RecordBody::ModelReport, table.Union()};
   }
 };
@@ -162,6 +180,66 @@ Result<RecordBody> read_summary(const fbs::Summary& table, Texts& texts) {
   return RecordBody(std::move(record));
 }
 
+/// Not known, or a number within [0, most].
+bool plausible(double value, double most) {
+  return std::isnan(value) || (value >= 0 && value <= most);
+}
+
+Result<ModelStatistics> read_statistics(const fbs::ModelStatistics& table) {
+  ModelStatistics all;
+  all.since = from_micros(table.since_us());
+  all.until = from_micros(table.until_us());
+  all.rows = table.rows();
+  all.alarms = table.alarms();
+  all.anomalous_rows = table.anomalous_rows();
+  all.rival_alarms = table.rival_alarms();
+  all.rival_anomalous_rows = table.rival_anomalous_rows();
+  all.agreement = table.agreement();
+  all.psi = table.psi();
+  all.cost_p99 = table.cost_p99();
+  all.rival_cost_p99 = table.rival_cost_p99();
+  all.not_a_number = table.not_a_number();
+  all.memory_bytes = table.memory_bytes();
+  for (const std::uint64_t count : {all.rows, all.alarms, all.anomalous_rows, all.rival_alarms,
+                                    all.rival_anomalous_rows, all.not_a_number, all.memory_bytes}) {
+    if (count > kCountMax) return Error{Errc::bad_input, "model statistics: an impossible count"};
+  }
+  if (all.until < all.since || !plausible(all.agreement, 1) || !plausible(all.psi, kPsiMax) ||
+      !plausible(all.cost_p99, kCostMax) || !plausible(all.rival_cost_p99, kCostMax)) {
+    return Error{Errc::bad_input, "model statistics: an impossible figure"};
+  }
+  if (const auto* quantiles = table.quantiles()) {
+    if (quantiles->size() > std::size(kModelQuantiles)) {
+      return Error{Errc::limit, "model statistics: too many quantiles"};
+    }
+    all.quantiles.assign(quantiles->begin(), quantiles->end());
+    for (const double quantile : all.quantiles) {
+      if (!std::isfinite(quantile)) {
+        return Error{Errc::bad_input, "model statistics: a quantile that is no number"};
+      }
+    }
+  }
+  return all;
+}
+
+Result<RecordBody> read_model_report(const fbs::ModelReport& table, Texts& texts) {
+  ModelReport report;
+  report.model = texts.name(table.model(), "model");
+  report.version = table.model_version();
+  report.state = texts.name(table.state(), "state");
+  report.detail = texts.sentence(table.detail(), "detail");
+  report.offer = table.offer();
+  report.rollout = table.rollout();
+  report.at = from_micros(table.at_us());
+  report.keys_number = table.keys_number();
+  if (table.statistics() != nullptr) {
+    auto statistics = read_statistics(*table.statistics());
+    if (!statistics) return statistics.error();
+    report.statistics = *std::move(statistics);
+  }
+  return RecordBody(std::move(report));
+}
+
 Result<RecordBody> read_body(const fbs::Record& record, Texts& texts) {
   switch (record.body_type()) {
     case fbs::RecordBody::Anomaly:
@@ -176,12 +254,8 @@ Result<RecordBody> read_body(const fbs::Record& record, Texts& texts) {
       return RecordBody(LossRecord{known(table.reason(), LossReason::poison, LossReason::corrupt),
                                    table.seq_first(), table.seq_last()});
     }
-    case fbs::RecordBody::ModelReport: {
-      const auto& table = *record.body_as_ModelReport();
-      return RecordBody(ModelReport{texts.name(table.model(), "model"), table.model_version(),
-                                    texts.name(table.state(), "state"),
-                                    texts.sentence(table.detail(), "detail")});
-    }
+    case fbs::RecordBody::ModelReport:
+      return read_model_report(*record.body_as_ModelReport(), texts);
     default:
       return Error{Errc::unsupported, "a class of record this program does not know"};
   }

@@ -7,9 +7,9 @@ namespace lapwing::wire {
 namespace {
 
 constexpr std::string_view kPrefix = "lapwing/v1/";
-constexpr std::array<std::string_view, 13> kChannels = {
-    "hello",   "records", "report",  "fetch", "status",  "result",     "certificate",
-    "welcome", "ack",     "desired", "chunk", "command", "certificate"};
+constexpr std::array<std::string_view, 14> kChannels = {
+    "hello",   "records", "report",  "fetch", "status",  "result",      "certificate",
+    "welcome", "ack",     "desired", "chunk", "command", "certificate", "offer"};
 
 /// Cuts the text before the next `/` off the front; the whole rest when there is none.
 std::string_view next_level(std::string_view& rest) {

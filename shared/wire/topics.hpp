@@ -39,6 +39,7 @@ enum class Channel : std::uint8_t {
   chunk,
   command,
   certificate_answer,  // down: `certificate`
+  offer,
 };
 [[nodiscard]] std::string_view to_string(Channel channel) noexcept;
 [[nodiscard]] bool is_up(Channel channel) noexcept;

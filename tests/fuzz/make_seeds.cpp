@@ -2,6 +2,7 @@
 // `make_seeds FOLDER`: the binary seeds of wire_fuzz. Run again when the schemas grow.
 #include "shared/wire/codec.hpp"
 #include "shared/wire/frame.hpp"
+#include "shared/wire/models.hpp"
 
 #include <cstdio>
 #include <filesystem>
@@ -65,5 +66,18 @@ int main(int argc, char** argv) {
   write("summary", two);
   write("loss", loss);
   write("report", encode_record(ModelReport{"m", 3, "active", "fine"}));
+  ModelReport told{.model = "m", .version = 3, .state = "shadow", .offer = 2, .at = at};
+  told.statistics = ModelStatistics{.since = at, .until = at, .rows = 60, .quantiles = {.1, .9}};
+  write("report-statistics", encode_record(told));
+  const std::string digest(64, 'a');
+  write("offer", encode(Offer{.offer = 2,
+                              .model = "m",
+                              .number = 3,
+                              .keys = {"list"},
+                              .manifest = "manifest",
+                              .assignment = "assignment"}));
+  write("fetch", encode(Fetch{"7-c", digest, kModelBlockBytes, 4096}));
+  write("chunk", encode(Chunk{digest, 0, 6, "blocks", ""}));
+  write("chunk-problem", encode(Chunk{digest, 0, 0, "", "no such file"}));
   return 0;
 }

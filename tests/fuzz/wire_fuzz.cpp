@@ -3,6 +3,7 @@
 #include "shared/wire/certificates.hpp"
 #include "shared/wire/codec.hpp"
 #include "shared/wire/frame.hpp"
+#include "shared/wire/models.hpp"
 #include "shared/wire/topics.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
@@ -31,6 +32,9 @@ void every_message(std::string_view body) {
   again(&decode_desired, body);
   again(&decode_certificate_request, body);
   again(&decode_certificate_answer, body);
+  again(&decode_offer, body);
+  again(&decode_fetch, body);
+  again(&decode_chunk, body);
   const auto batch = decode_batch(body);
   if (batch) {
     fuzz::require(batch->entries.size() <= kEntriesMax, "a batch is bounded");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "shared/wire/messages.hpp"
+#include "shared/wire/models.hpp"
 
 #include <cmath>
 #include <string>
@@ -91,6 +92,52 @@ inline SummaryRecord summary() {
 inline LossRecord loss() { return {LossReason::quota, 7, 4'711}; }
 inline ModelReport model_report() { return {"pump-forest", 12, "active", "since start"}; }
 
+inline ModelReport full_model_report() {
+  ModelReport report = model_report();
+  report.offer = 9;
+  report.rollout = 4;
+  report.at = from_micros(1'795'000'000'000'005);
+  report.keys_number = 3;
+  report.statistics = ModelStatistics{.since = from_micros(1'795'000'000'000'000),
+                                      .until = from_micros(1'795'000'060'000'000),
+                                      .rows = 60'000,
+                                      .alarms = 2,
+                                      .anomalous_rows = 31,
+                                      .rival_alarms = 1,
+                                      .rival_anomalous_rows = 17,
+                                      .agreement = 0.9995,
+                                      .psi = 0.04,
+                                      .cost_p99 = 12e-6,
+                                      .rival_cost_p99 = 9e-6,
+                                      .not_a_number = 1,
+                                      .memory_bytes = 1 << 20,
+                                      .quantiles = {.1, .2, .3, .4, .5, .6, .7}};
+  return report;
+}
+inline std::string digest() { return std::string(62, 'a') + "09"; }
+inline Offer offer() {
+  return {.offer = 7,
+          .model = "pumps",
+          .number = 12,
+          .stage = ModelStage::active,
+          .rollout = 4,
+          .keys = {"list 1", std::string("list\0two", 8)},
+          .manifest = "signed manifest",
+          .assignment = "signed assignment"};
+}
+inline Fetch fetch() {
+  return {.connection_id = "3-c0ffee",
+          .sha256 = digest(),
+          .offset = 3 * kModelBlockBytes + 4'096,
+          .length = 8'192};
+}
+inline Chunk chunk() {
+  return {.sha256 = digest(), .offset = 4'096, .total = 5'000, .bytes = std::string("b\0\xff", 3)};
+}
+inline Chunk no_chunk() {
+  return {.sha256 = digest(), .offset = 0, .total = 0, .problem = "no such file"};
+}
+
 inline std::vector<RecordBody> bodies() { return {anomaly(), summary(), loss(), model_report()}; }
 
 inline RecordBatch batch() {
@@ -164,8 +211,32 @@ inline bool same(const SummaryRecord& a, const SummaryRecord& b) {
 inline bool same(const LossRecord& a, const LossRecord& b) {
   return a.reason == b.reason && a.seq_first == b.seq_first && a.seq_last == b.seq_last;
 }
+inline bool same(const ModelStatistics& a, const ModelStatistics& b) {
+  return a.since == b.since && a.until == b.until && a.rows == b.rows && a.alarms == b.alarms &&
+         a.anomalous_rows == b.anomalous_rows && a.rival_alarms == b.rival_alarms &&
+         a.rival_anomalous_rows == b.rival_anomalous_rows && same(a.agreement, b.agreement) &&
+         same(a.psi, b.psi) && same(a.cost_p99, b.cost_p99) &&
+         same(a.rival_cost_p99, b.rival_cost_p99) && a.not_a_number == b.not_a_number &&
+         a.memory_bytes == b.memory_bytes && a.quantiles == b.quantiles;
+}
 inline bool same(const ModelReport& a, const ModelReport& b) {
-  return a.model == b.model && a.version == b.version && a.state == b.state && a.detail == b.detail;
+  return a.model == b.model && a.version == b.version && a.state == b.state &&
+         a.detail == b.detail && a.offer == b.offer && a.rollout == b.rollout && a.at == b.at &&
+         a.keys_number == b.keys_number && a.statistics.has_value() == b.statistics.has_value() &&
+         (!a.statistics || same(*a.statistics, *b.statistics));
+}
+inline bool same(const Offer& a, const Offer& b) {
+  return a.offer == b.offer && a.model == b.model && a.number == b.number && a.stage == b.stage &&
+         a.rollout == b.rollout && a.keys == b.keys && a.manifest == b.manifest &&
+         a.assignment == b.assignment;
+}
+inline bool same(const Fetch& a, const Fetch& b) {
+  return a.connection_id == b.connection_id && a.sha256 == b.sha256 && a.offset == b.offset &&
+         a.length == b.length;
+}
+inline bool same(const Chunk& a, const Chunk& b) {
+  return a.sha256 == b.sha256 && a.offset == b.offset && a.total == b.total && a.bytes == b.bytes &&
+         a.problem == b.problem;
 }
 inline bool same(const RecordBatch& a, const RecordBatch& b) {
   return a.epoch == b.epoch && a.connection_id == b.connection_id && a.entries == b.entries;

@@ -20,7 +20,8 @@ constexpr Channel kAll[] = {Channel::hello,
                             Channel::chunk,
                             Channel::command,
                             Channel::certificate,
-                            Channel::certificate_answer};
+                            Channel::certificate_answer,
+                            Channel::offer};
 
 TEST(WireTopics, AreThoseOfTheProtocol) {
   const Identity who{"plant1", "edge-1"};
@@ -37,6 +38,8 @@ TEST(WireTopics, AreThoseOfTheProtocol) {
   EXPECT_EQ(topic(who, Channel::command), "lapwing/v1/plant1/edge-1/down/command");
   EXPECT_EQ(topic(who, Channel::certificate), "lapwing/v1/plant1/edge-1/up/certificate");
   EXPECT_EQ(topic(who, Channel::certificate_answer), "lapwing/v1/plant1/edge-1/down/certificate");
+  EXPECT_EQ(topic(who, Channel::offer), "lapwing/v1/plant1/edge-1/down/offer");
+  EXPECT_FALSE(is_up(Channel::offer));
   EXPECT_EQ(down_filter(who), "lapwing/v1/plant1/edge-1/down/#");
 }
 
