@@ -36,17 +36,18 @@ void add_check_config(CLI::App& app, int& exit_code) {
   });
 }
 
-/// How a CSV file is read.
-void add_reading(CLI::App& command, ReadOptions& options, const char* value,
-                 std::string& interval) {
+/// How a CSV file is read; the option of its value columns.
+CLI::Option* add_reading(CLI::App& command, ReadOptions& options, const char* value,
+                         std::string& interval) {
   command.add_option("--time", options.timestamp_column, "Time column: name, or number from 1")
       ->capture_default_str();
-  command.add_option("--value", options.value_columns, value)
-      ->delimiter(',')
-      ->capture_default_str();
+  auto* columns = command.add_option("--value", options.value_columns, value)
+                      ->delimiter(',')
+                      ->capture_default_str();
   command.add_option("--delimiter", options.delimiter, "Between columns")->capture_default_str();
   command.add_option("--interval", interval, "Between rows of a file without times, such as 5m")
       ->capture_default_str();
+  return columns;
 }
 
 /// The interval as it was written. Problems are usage errors.
@@ -71,10 +72,11 @@ void add_replay(CLI::App& app, int& exit_code) {
   command->add_option("--plot", wanted->plot,
                       "Draw values and anomalies into this SVG file; of several files, into this "
                       "folder");
-  add_reading(*command, options,
-              "Value column: name, or number from 1; several (a,b,c), or '*' for every column of "
-              "numbers, are one group of sensors",
-              *interval);
+  auto* columns = add_reading(
+      *command, options,
+      "Value column: name, or number from 1; several (a,b,c), or '*' for every column of "
+      "numbers, are one group of sensors",
+      *interval);
   auto* labels = command->add_option("--labels", wanted->labels,
                                      "Judge by these events: CSV of start,end, or NAB's JSON");
   command
@@ -89,7 +91,12 @@ void add_replay(CLI::App& app, int& exit_code) {
   auto* detector =
       command->add_option("--detector", options.watch.detector, "See `lapwing-agent detectors`")
           ->capture_default_str();
-  command->add_option("--set", wanted->set, "A parameter of the detector: name=value");
+  auto* set = command->add_option("--set", wanted->set, "A parameter of the detector: name=value");
+  command
+      ->add_option("--model", wanted->model,
+                   "Score with this model file: its sensors are the value columns")
+      ->excludes(detector)
+      ->excludes(set);
   auto* warmup = command
                      ->add_option("--warmup,--train-rows", options.watch.warmup,
                                   "Readings before the first score")
@@ -102,6 +109,7 @@ void add_replay(CLI::App& app, int& exit_code) {
   command->add_flag("--json", wanted->json, "Print JSON");
   command->callback([=, &exit_code] {
     take_interval(wanted->options, *interval);
+    wanted->value_given = columns->count() > 0;
     wanted->budget_given = budget->count() > 0;
     wanted->detector_given = detector->count() > 0;
     wanted->warmup_given = warmup->count() > 0;

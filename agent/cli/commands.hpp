@@ -30,7 +30,9 @@ struct ReplayCommand {
   std::vector<std::string> set;  ///< `name=value`: the detector's parameters
   std::filesystem::path config;
   std::string watch;
-  bool budget_given = false;  ///< alarms_per_week, detector and warm-up of `options.watch` were
+  std::filesystem::path model;  ///< a model file that scores instead of a detector; empty: none
+  bool value_given = false;     ///< the columns were; else they are the model's sensors
+  bool budget_given = false;    ///< alarms_per_week, detector and warm-up of `options.watch` were
   bool detector_given = false;
   bool warmup_given = false;
   bool json = false;

@@ -8,6 +8,7 @@
 #include "agent/replay/report.hpp"
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <vector>
@@ -53,6 +54,21 @@ std::optional<detect::WatchConfig> watch_of(const ReplayCommand& command, std::o
     watch.parameters.clear();  // they are another detector's
   }
   return watch;
+}
+
+Result<void> use_model(const ReplayCommand& command, ReplayOptions& options) {
+  auto file = model::Model::open(command.model);
+  if (!file) return std::move(file).error();
+  auto model = model::LiveModel::of(std::make_shared<const model::Model>(*std::move(file)),
+                                    command.model.filename().string());
+  if (!model) return std::move(model).error();
+  options.model = std::make_shared<const model::LiveModel>(*std::move(model));
+  if (command.value_given) return {};
+  options.value_columns.clear();
+  for (const auto& sensor : options.model->model().header().sensors) {
+    options.value_columns.push_back(sensor.name);
+  }
+  return {};
 }
 
 /// Where the file's output goes: in a folder when there are several files.
@@ -172,6 +188,9 @@ int run_replay(const ReplayCommand& command, std::ostream& out, std::ostream& er
   const auto set = read_parameters(command.set);
   if (!set) return refuse(set.error(), err);
   for (const auto& [name, value] : *set) options.watch.parameters[name] = value;
+  if (!command.model.empty()) {
+    if (const auto used = use_model(command, options); !used) return refuse(used.error(), err);
+  }
   const auto files = find_inputs(command.files);
   if (!files) return refuse(files.error(), err);
   Run run(command, options, out, err);

@@ -20,10 +20,17 @@ detect::AlignmentSettings alignment_of(const detect::GroupConfig& config,
 }  // namespace
 
 Result<std::unique_ptr<Group>> Group::make(const detect::GroupConfig& config, std::string name,
-                                           std::uint64_t id_seed) {
-  auto pipeline = detect::GroupPipeline::make(config, config.watch.streams.size(), id_seed);
-  if (!pipeline) return std::move(pipeline).error();
-  return std::unique_ptr<Group>(new Group(config, std::move(name), *std::move(pipeline)));
+                                           std::uint64_t id_seed,
+                                           std::unique_ptr<detect::GroupScorer> scorer) {
+  const std::size_t sensors = config.watch.streams.size();
+  if (!scorer) {
+    auto own = detect::GroupPipeline::make_scorer(config, sensors);
+    if (!own) return std::move(own).error();
+    scorer = *std::move(own);
+  }
+  return std::unique_ptr<Group>(
+      new Group(config, std::move(name),
+                detect::GroupPipeline::make(config, sensors, id_seed, std::move(scorer))));
 }
 
 Group::Group(const detect::GroupConfig& config, std::string name,
@@ -86,8 +93,11 @@ std::vector<wire::Tag> Group::shared_tags() const {
 
 wire::AnomalyRecord Group::record(const detect::GroupEvent& event) const {
   const bool whole = event.sensor == detect::GroupEvent::kGroup;
-  return detect::to_record(event, *config_, name_, sensors_,
-                           whole ? shared_tags() : tags(static_cast<std::size_t>(event.sensor)));
+  auto record =
+      detect::to_record(event, *config_, name_, sensors_,
+                        whole ? shared_tags() : tags(static_cast<std::size_t>(event.sensor)));
+  if (whole) record.detector = detector();
+  return record;
 }
 
 void Group::take_summaries(Time begin, Time end, std::vector<wire::SummaryRecord>& out) {

@@ -25,9 +25,29 @@ namespace lapwing::agent {
 class Group {
  public:
   /// `name` is one of the configuration's (see detect::Seat), `id_seed` as for GroupPipeline.
-  /// Errors: bad_config (the detector refuses its settings).
+  /// `scorer` scores the rows; null: the group's own detector. Errors: bad_config (it refuses its
+  /// settings).
   static Result<std::unique_ptr<Group>> make(const detect::GroupConfig& config, std::string name,
-                                             std::uint64_t id_seed);
+                                             std::uint64_t id_seed,
+                                             std::unique_ptr<detect::GroupScorer> scorer = nullptr);
+
+  /// Another one scores from the next row on. An anomaly of all sensors together that is open must
+  /// have been ended (end_anomaly). Gives back what scored so far, to be destroyed where it may
+  /// take its time.
+  std::unique_ptr<detect::GroupScorer> exchange(std::unique_ptr<detect::GroupScorer> scorer) {
+    return pipeline_->exchange(std::move(scorer));
+  }
+  std::unique_ptr<detect::GroupScorer> exchange_shadow(
+      std::unique_ptr<detect::GroupScorer> shadow) {
+    return pipeline_->exchange_shadow(std::move(shadow));
+  }
+  void end_anomaly(std::vector<detect::GroupEvent>& events) { pipeline_->end_anomaly(events); }
+  [[nodiscard]] const detect::GroupScorer& scorer() const noexcept { return pipeline_->scorer(); }
+  [[nodiscard]] const detect::GroupScorer* shadow() const noexcept { return pipeline_->shadow(); }
+  /// What scores the rows: a model's label, or the detector's name.
+  [[nodiscard]] const std::string& detector() const noexcept {
+    return scorer().is_model() ? scorer().label() : config_->watch.detector;
+  }
 
   /// The next reading of a sensor, by its place in the row; `now` is the wall clock.
   void push(std::size_t sensor, Time time, double value, Time now,

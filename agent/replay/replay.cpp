@@ -100,7 +100,8 @@ Result<void> draw(const Plot* plot, const Rows& rows, const RowScores& scores,
 
 Result<RowScores> score_rows(const Rows& rows, const ReplayOptions& options, ReplayReport& report) {
   const std::size_t width = rows.width();
-  auto made = RowPipeline::make(options.watch, width);
+  auto made = options.model ? RowPipeline::make(options.watch, width, *options.model)
+                            : RowPipeline::make(options.watch, width);
   if (!made) return made.error();
   RowPipeline& pipeline = **made;
   describe_rows(rows, options, report);

@@ -9,11 +9,13 @@
 #include "shared/base/time.hpp"
 #include "shared/detect/group.hpp"
 #include "shared/detect/watch.hpp"
+#include "shared/model/live.hpp"
 
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,10 +28,11 @@ using ReplayProgress = std::function<void(std::size_t done, std::size_t all)>;
 struct ReplayOptions : ReadOptions {
   /// Labelled events of the file; none: those of the label column, if it has one.
   std::optional<std::vector<Window>> labelled;
-  detect::WatchConfig watch;   ///< of a group: `detector` is a kind for groups
-  std::filesystem::path plot;  ///< where the picture goes; empty: none
-  std::filesystem::path out;   ///< where the scores go (see write_scores); empty: none
-  ReplayProgress progress;     ///< may be empty
+  detect::WatchConfig watch;                      ///< of a group: `detector` is a kind for groups
+  std::shared_ptr<const model::LiveModel> model;  ///< scores the rows, of its sensors, instead
+  std::filesystem::path plot;                     ///< where the picture goes; empty: none
+  std::filesystem::path out;  ///< where the scores go (see write_scores); empty: none
+  ReplayProgress progress;    ///< may be empty
 };
 
 /// What the pipeline said of one data row.

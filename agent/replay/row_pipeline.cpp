@@ -66,6 +66,12 @@ class GroupRows final : public RowPipeline {
     rows->pipeline_ = std::move(*pipeline);
     return std::unique_ptr<RowPipeline>(std::move(rows));
   }
+  static std::unique_ptr<RowPipeline> make(const detect::WatchConfig& watch, std::size_t width,
+                                           detect::TrainedModel trained) {
+    auto rows = std::make_unique<GroupRows>(watch);
+    rows->pipeline_ = detect::GroupPipeline::make(rows->group_, width, kIdSeed, std::move(trained));
+    return rows;
+  }
   explicit GroupRows(const detect::WatchConfig& watch) { group_.watch = watch; }
 
   Verdict push(Time time, std::span<const double> row, Time now,
@@ -116,6 +122,22 @@ Result<std::unique_ptr<RowPipeline>> RowPipeline::make(const detect::WatchConfig
   }
   if (input == Input::stream) return StreamRows::make(watch);
   return GroupRows::make(watch, width);
+}
+
+Result<std::unique_ptr<RowPipeline>> RowPipeline::make(const detect::WatchConfig& watch,
+                                                       std::size_t width,
+                                                       const model::LiveModel& model) {
+  const auto& sensors = model.model().header().sensors;
+  if (sensors.size() != width || width < detect::GroupConfig::kSensorsMin) {
+    std::string wanted;
+    for (const auto& sensor : sensors) wanted += (wanted.empty() ? "" : ",") + sensor.name;
+    return Error{Errc::bad_config,
+                 "the model takes " + std::to_string(sensors.size()) + " value columns (" + wanted +
+                     ") in this order, two or more; " + std::to_string(width) + " are given"};
+  }
+  auto trained = model.for_group();
+  if (!trained) return std::move(trained).error();
+  return GroupRows::make(watch, width, *std::move(trained));
 }
 
 }  // namespace lapwing::agent

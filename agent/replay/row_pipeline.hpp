@@ -7,6 +7,7 @@
 #include "shared/detect/group.hpp"
 #include "shared/detect/pipeline.hpp"
 #include "shared/detect/watch.hpp"
+#include "shared/model/live.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -23,6 +24,10 @@ class RowPipeline {
   /// rows of this width: names those there are; or it refuses its settings).
   static Result<std::unique_ptr<RowPipeline>> make(const detect::WatchConfig& watch,
                                                    std::size_t width);
+  /// A group's, scored by a model. Errors: bad_config (rows of another width), and the model's.
+  static Result<std::unique_ptr<RowPipeline>> make(const detect::WatchConfig& watch,
+                                                   std::size_t width,
+                                                   const model::LiveModel& model);
   virtual ~RowPipeline() = default;
   RowPipeline(const RowPipeline&) = delete;
   RowPipeline& operator=(const RowPipeline&) = delete;

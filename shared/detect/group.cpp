@@ -38,6 +38,17 @@ std::string describe_parts(std::span<const wire::Contribution> parts) {
 
 }  // namespace
 
+std::string GroupConfig::sensor_name(std::size_t place) const {
+  if (place < sensor_names.size()) return sensor_names[place];
+  const std::string& stream = watch.streams[place];
+  const std::size_t slash = stream.rfind('/');
+  return slash == std::string::npos ? stream : stream.substr(slash + 1);
+}
+
+std::string GroupConfig::unit(std::size_t place) const {
+  return place < units.size() ? units[place] : std::string();
+}
+
 std::optional<Seat> seat_for(std::span<const GroupConfig> groups, std::string_view stream) {
   for (const GroupConfig& group : groups) {
     for (std::size_t i = 0; i < group.watch.streams.size(); ++i) {

@@ -26,6 +26,7 @@ namespace lapwing::detect {
 struct GroupConfig {
   static constexpr std::size_t kSensorsMin = 2;
   static constexpr std::size_t kSensorsMax = 256;
+  static constexpr std::size_t kNameBytesMax = 256;  ///< of a sensor's name or unit
 
   /// Name, detector, alarms_per_week (of the whole group), warmup (rows), and the checks that every
   /// sensor passes by itself: stuck, gap. `streams` are the sensors, in the order of the rows:
@@ -33,6 +34,16 @@ struct GroupConfig {
   WatchConfig watch;
   Micros wait = std::chrono::seconds(5);  ///< a row is given up waiting after this, [0, 1h]
   std::optional<Micros> interval;         ///< between rows; learnt when it is not given, [1ms, 1d]
+  /// Name of the model whose active version scores the rows; until there is one, and where it is
+  /// empty, the watch's detector does.
+  std::string model = {};
+  std::vector<std::string> sensor_names =
+      {};                               ///< as the model calls them; empty: see sensor_name()
+  std::vector<std::string> units = {};  ///< as many, or empty: none has one
+
+  /// Of the sensor at this place: as given, or the last level of its stream's name.
+  [[nodiscard]] std::string sensor_name(std::size_t place) const;
+  [[nodiscard]] std::string unit(std::size_t place) const;
 
   /// Reads one table. Problems are recorded in it.
   static GroupConfig read(config::Section& section);

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shared/detect/group_pipeline.hpp"
 
-#include "shared/detect/calibration.hpp"
 #include "shared/detect/decision.hpp"
-#include "shared/detect/episode.hpp"
 #include "shared/detect/kinds.hpp"
 #include "shared/detect/quality.hpp"
-#include "shared/detect/shown_score.hpp"
 #include "shared/detect/snapshot.hpp"
 #include "shared/detect/trained_on_warmup.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cassert>
+#include <chrono>
 #include <cmath>
 #include <limits>
 
@@ -22,53 +19,17 @@ namespace {
 using wire::Reason;
 
 constexpr std::uint32_t kVersion = 3;
-constexpr double kDetectorShare = 0.6;  // of the warm-up, for kinds without honest scores
-constexpr std::uint32_t kCalibrationMin = 16;
-constexpr std::uint64_t kRateEvery = 64;  // rows
-constexpr std::uint64_t kAcceptRows = 64;
+constexpr std::uint32_t kModelVersion = 1;
 constexpr std::size_t kSnapshotBytesMax = std::size_t{256} << 20;
-// Calibration extrapolates from where scores are plentiful with a tail that suits single readings.
-// Kinds whose score is a mean over rows have a shorter one: scores are raised to the power that
-// makes their spread this, ln(99 % quantile / median) / ln(50), and back.
-constexpr double kSpread = 0.15;
-constexpr double kPowerMin = 1;
-constexpr double kPowerMax = 8;
-constexpr float kRaisedMax = 1e30F;
-constexpr float kStrengthMax = 1e6F;
 
-std::uint32_t detector_rows(const WatchConfig& watch, bool honest) {
-  if (honest) return watch.warmup;
-  return std::max<std::uint32_t>(24, static_cast<std::uint32_t>(kDetectorShare * watch.warmup));
-}
-std::uint32_t calibration_rows(const WatchConfig& watch, bool honest) {
-  const std::uint32_t rows = detector_rows(watch, honest);
-  return std::max(kCalibrationMin, watch.warmup > rows ? watch.warmup - rows : 0);
+double seconds_since(std::chrono::steady_clock::time_point begun) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
 }
 
-struct Parts {
-  std::array<Part, GroupEvent::kParts> list{};
-  std::uint32_t count = 0;
-
-  template <class A>
-  void fields(A& archive) {
-    for (Part& part : list) archive(part.sensor, part.share);
-    archive(count);
-  }
-};
-
-/// The largest shares first.
-Parts largest(std::span<const float> shares) {
-  Parts parts;
-  for (std::size_t c = 0; c < shares.size(); ++c) {
-    if (shares[c] <= 0) continue;
-    std::size_t at = parts.count;
-    while (at > 0 && parts.list[at - 1].share < shares[c]) --at;
-    if (at == parts.list.size()) continue;
-    parts.count = std::min<std::uint32_t>(parts.count + 1, GroupEvent::kParts);
-    for (std::size_t i = parts.count - 1; i > at; --i) parts.list[i] = parts.list[i - 1];
-    parts.list[at] = {static_cast<std::uint16_t>(c), shares[c]};
-  }
-  return parts;
+bool opens(std::span<const Event> events) {
+  return std::ranges::any_of(events, [](const Event& event) {
+    return event.phase == wire::Phase::opened && event.reason == Reason::unusual;
+  });
 }
 
 /// What a check of the readings found.
@@ -92,57 +53,36 @@ const WatchConfig kRows = [] {
 }  // namespace
 
 struct GroupPipeline::State {
-  State(const WatchConfig& watch, std::size_t sensors, bool honest)
-      : qualities(sensors),
-        decisions(sensors),
-        calibration(calibration_rows(watch, honest)),
-        first(honest ? 0 : calibration_rows(watch, honest)) {}
+  explicit State(std::size_t sensors) : qualities(sensors), decisions(sensors) {}
 
   Quality clock;  ///< of the rows
   std::vector<Quality> qualities;
   std::vector<Decision> decisions;  ///< of the sensors
   Decision decision;                ///< of the group
-  Calibration calibration;
-  std::vector<float> first;      ///< scores that calibrate, of kinds without honest ones
-  std::uint64_t first_seen = 0;  ///< of them
-  Episode episode;
-  Parts parts;  ///< at the peak of the open anomaly
-  double peak = 0;
-  float unit = 1;   ///< raw score that is raised to 1
-  float power = 1;  ///< see kSpread
-  float rare = 0;   ///< raw score that is shown as 1: the first threshold; 0: none yet
-  float last_score = 0;
-  bool resumed = false;  ///< restored, and no clock seen since
-  Time pushed_at{};      ///< wall clock at the newest row, or at the first tick after a restore
+  Decision shadow;                  ///< of what scores beside
+  bool resumed = false;             ///< restored, and no clock seen since
+  bool orphaned = false;            ///< an anomaly is open that nothing here found
+  Time pushed_at{};  ///< wall clock at the newest row, or at the first tick after a restore
   std::uint64_t rows_total = 0;
   std::uint64_t dropped_total = 0;
 
+  /// What does not depend on the detector.
   template <class A>
-  void fields(A& archive) {
-    archive(clock, qualities, decisions, decision, calibration, first, first_seen, episode, parts);
-    archive(peak, unit, power, rare, last_score, rows_total, dropped_total);
+  void rows(A& archive) {
+    archive(clock, qualities, decisions, decision);
   }
-  [[nodiscard]] float raised(float raw) const noexcept {
-    return std::min(std::pow(raw / unit, power), kRaisedMax);
+  template <class A>
+  void totals(A& archive) {
+    archive(rows_total, dropped_total);
   }
-  /// The threshold in force, as a raw score.
-  [[nodiscard]] float threshold() const noexcept {
-    return unit * std::pow(std::max(calibration.raw_threshold(), 1e-12F), 1 / power);
-  }
-  [[nodiscard]] bool plausible(std::size_t sensors) const noexcept {
-    const auto placed = [sensors](const Part& part) { return part.sensor < sensors; };
+  [[nodiscard]] bool plausible() const noexcept {
     const auto sound = [](const Decision& one) { return one.plausible(); };
-    return calibration.plausible() && first_seen <= first.size() && decision.plausible() &&
-           episode.plausible() && std::ranges::all_of(decisions, sound) &&
-           parts.count <= GroupEvent::kParts && std::ranges::all_of(parts.list, placed) &&
-           std::isfinite(unit) && unit > 0 && std::isfinite(rare) && rare >= 0 &&
-           power >= static_cast<float>(kPowerMin) && power <= static_cast<float>(kPowerMax);
+    return decision.plausible() && std::ranges::all_of(decisions, sound);
   }
 };
 
-Result<std::unique_ptr<GroupPipeline>> GroupPipeline::make(const GroupConfig& group,
-                                                           std::size_t sensors,
-                                                           std::uint64_t id_seed) {
+Result<std::unique_ptr<GroupScorer>> GroupPipeline::make_scorer(const GroupConfig& group,
+                                                                std::size_t sensors) {
   const WatchConfig& watch = group.watch;
   const Kind* kind = find_live_kind(watch.detector, Input::group);
   if (kind == nullptr) {
@@ -155,23 +95,43 @@ Result<std::unique_ptr<GroupPipeline>> GroupPipeline::make(const GroupConfig& gr
                           .parameters = watch.parameters};
   auto detector = make_live(*kind, settings);
   if (!detector) return within("group " + watch.name, detector.error());
+  return std::make_unique<GroupScorer>(watch, *std::move(detector), kind->warmup_scores);
+}
+
+Result<std::unique_ptr<GroupPipeline>> GroupPipeline::make(const GroupConfig& group,
+                                                           std::size_t sensors,
+                                                           std::uint64_t id_seed) {
+  auto scorer = make_scorer(group, sensors);
+  if (!scorer) return std::move(scorer).error();
+  return make(group, sensors, id_seed, *std::move(scorer));
+}
+
+std::unique_ptr<GroupPipeline> GroupPipeline::make(const GroupConfig& group, std::size_t sensors,
+                                                   std::uint64_t id_seed,
+                                                   std::unique_ptr<GroupScorer> scorer) {
   return std::unique_ptr<GroupPipeline>(
-      new GroupPipeline(group, sensors, id_seed, std::move(*detector), kind->warmup_scores));
+      new GroupPipeline(group, sensors, id_seed, std::move(scorer)));
+}
+
+std::unique_ptr<GroupPipeline> GroupPipeline::make(const GroupConfig& group, std::size_t sensors,
+                                                   std::uint64_t id_seed, TrainedModel trained) {
+  return make(group, sensors, id_seed,
+              std::make_unique<GroupScorer>(group.watch, std::move(trained)));
 }
 
 GroupPipeline::GroupPipeline(const GroupConfig& group, std::size_t sensors, std::uint64_t id_seed,
-                             std::unique_ptr<Detector> detector, bool honest)
+                             std::unique_ptr<GroupScorer> scorer)
     : group_(&group),
       id_seed_(id_seed),
-      honest_(honest),
-      detector_(std::move(detector)),
-      state_(std::make_unique<State>(group.watch, sensors, honest)),
+      scorer_(std::move(scorer)),
+      state_(std::make_unique<State>(sensors)),
       row_(sensors),
       checked_(sensors),
       seen_before_(sensors),
       shares_(sensors),
-      sorted_(group.watch.warmup) {
+      shadow_shares_(sensors) {
   scratch_.reserve(Decision::kReasons * 2);
+  shadow_scratch_.reserve(Decision::kReasons * 2);
 }
 
 GroupPipeline::~GroupPipeline() = default;
@@ -185,33 +145,59 @@ GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time no
     s.clock.resumed(now);
     s.resumed = false;
   }
+  if (s.orphaned) end_anomaly(events);
   s.pushed_at = now;
   ++s.rows_total;
   const Time row_before = s.clock.last_time();
   const Checked checked = s.clock.check(time, 0, now, kRows);
   if (checked.dropped) {
     ++s.dropped_total;
-    return {.score = s.last_score, .anomalous = s.episode.inside()};
+    return {.score = scorer_->last_score(), .anomalous = scorer_->inside()};
   }
   check_hole(checked.time, row_before, row, events);
   check_sensors(checked.time, row, events);
+  return score(checked.time, events);
+}
 
-  float raw = 0;
-  const bool warm_before = detector_->warm();
-  const auto done =
-      detector_->score({.values = row_, .times = std::span(&checked.time, 1), .width = row_.size()},
-                       {.raw = std::span(&raw, 1), .contributions = shares_});
-  assert(done);
-  (void)done;
-  GroupVerdict verdict;
-  verdict.raw = raw;
-  if (warm_before) {
-    judge(raw, checked.time, verdict, events);
-  } else if (detector_->warm() && honest_) {
-    calibrate_on(detector_->warmup_scores());
+GroupVerdict GroupPipeline::score(Time time, std::vector<GroupEvent>& events) {
+  State& s = *state_;
+  const GroupRow row{.time = time, .values = row_, .clock = s.clock, .rows_total = s.rows_total};
+  Comparison* const account = scorer_->comparison();
+  const bool timed = account != nullptr || shadow_ != nullptr;
+  const auto begun =
+      timed ? std::chrono::steady_clock::now() : std::chrono::steady_clock::time_point();
+  const GroupVerdict verdict = scorer_->push(row, shares_, s.decision, id_seed_, scratch_);
+  if (timed) {
+    const RowOutcome outcome{.raw = verdict.raw,
+                             .scored = verdict.scored,
+                             .anomalous = verdict.anomalous,
+                             .opened = opens(scratch_),
+                             .seconds = seconds_since(begun)};
+    if (account != nullptr) account->row(outcome, nullptr);
+    if (shadow_ != nullptr) score_shadow(row, outcome);
   }
-  s.last_score = verdict.score;
+  accept_if_lasting(time, events);
+  if (!scratch_.empty()) report(GroupEvent::kGroup, events);
   return verdict;
+}
+
+/// Nothing of it gets out but its account.
+void GroupPipeline::score_shadow(const GroupRow& row, const RowOutcome& active) {
+  State& s = *state_;
+  const auto begun = std::chrono::steady_clock::now();
+  const GroupVerdict verdict =
+      shadow_->push(row, shadow_shares_, s.shadow, id_seed_, shadow_scratch_);
+  const RowOutcome outcome{.raw = verdict.raw,
+                           .scored = verdict.scored,
+                           .anomalous = verdict.anomalous,
+                           .opened = opens(shadow_scratch_),
+                           .seconds = seconds_since(begun)};
+  if (Comparison* account = shadow_->comparison()) account->row(outcome, &active);
+  if (shadow_->lasting(s.shadow, row.time)) {
+    s.shadow.close(Reason::unusual, row.time, shadow_scratch_);
+    shadow_->accept_new_normal(s.clock);
+  }
+  shadow_scratch_.clear();
 }
 
 /// Each reading's checks. Where all that were in the row before were silent since, the outage is
@@ -265,7 +251,7 @@ void GroupPipeline::check_sensors(Time time, std::span<const double> row,
       if (checked.gap) complain(*checked.gap, seen_before_[c], checked.time);
       decision.close(Reason::gap, checked.time, scratch_);
       // What is plainly wrong is not learnt; a trained model is shown it, and says so too.
-      const bool shown = !checked.withheld || detector_->warm();
+      const bool shown = !checked.withheld || scorer_->detector().warm();
       if (!checked.missing && !checked.dropped && shown) row_[c] = row[c];
       if (checked.complaint) {
         const bool stuck = checked.complaint->reason == Reason::stuck;
@@ -277,73 +263,14 @@ void GroupPipeline::check_sensors(Time time, std::span<const double> row,
   }
 }
 
-void GroupPipeline::judge(float raw, Time time, GroupVerdict& verdict,
-                          std::vector<GroupEvent>& events) {
-  State& s = *state_;
-  if (s.rows_total % kRateEvery == 0 || !s.calibration.ready()) {
-    const double per_week = s.clock.readings_per_week();
-    if (per_week > 0) s.calibration.set_rate(group_->watch.alarms_per_week / per_week);
-  }
-  if (s.first_seen < s.first.size()) {
-    s.first[s.first_seen] = raw;
-    if (++s.first_seen == s.first.size()) calibrate_on(s.first);
-    return;
-  }
-  verdict.scored = s.calibration.ready();
-  s.calibration.push(s.raised(raw));
-  if (!verdict.scored) return;
-  const float threshold = s.threshold();
-  if (s.rare <= 0) s.rare = threshold;
-  // Anomalous by the threshold in force; shown in units that stay, so that rows compare.
-  const float strength = std::min(raw / threshold, kStrengthMax);
-  verdict.anomalous = s.episode.push(strength);
-  verdict.score = shown_score(std::min(raw / s.rare, kStrengthMax), verdict.anomalous);
-  if (verdict.anomalous) {
-    verdict.score = std::max(verdict.score, kAlarmScore);
-    const auto score = static_cast<double>(strength);
-    if (!s.decision.open(Reason::unusual) || score > s.peak) {
-      s.peak = score;
-      s.parts = largest(shares_);
-    }
-    s.decision.found({.reason = Reason::unusual,
-                      .cause = Cause::pattern,
-                      .onset = time,
-                      .time = time,
-                      .score = std::max(1.0, score)},
-                     id_seed_, scratch_);
-  }
-  s.decision.passed(time, group_->watch.hold, false, scratch_);
-  accept_if_lasting(time, events);
-  if (!scratch_.empty()) report(GroupEvent::kGroup, events);
-}
-
-/// Scores of rows that were not learnt give the unit, the spread and the first threshold.
-void GroupPipeline::calibrate_on(std::span<const float> scores) noexcept {
-  State& s = *state_;
-  const std::size_t count = std::min(scores.size(), sorted_.size());
-  if (count < kCalibrationMin) return;  // the rows to come calibrate
-  const std::span sorted(sorted_.data(), count);
-  std::copy_n(scores.end() - static_cast<std::ptrdiff_t>(count), count, sorted.begin());
-  std::ranges::sort(sorted);
-  const auto quantile = [&](double q) {
-    return std::max(1e-6F, sorted[static_cast<std::size_t>(q * static_cast<double>(count - 1))]);
-  };
-  s.unit = quantile(0.99);
-  const double spread = std::log(static_cast<double>(s.unit / quantile(0.5))) / std::log(50.0);
-  s.power = static_cast<float>(std::clamp(kSpread / std::max(spread, 1e-6), kPowerMin, kPowerMax));
-  s.calibration = Calibration(static_cast<std::uint32_t>(count));
-  const double per_week = s.clock.readings_per_week();
-  if (per_week > 0) s.calibration.set_rate(group_->watch.alarms_per_week / per_week);
-  for (const float one : scores.last(count)) s.calibration.push(s.raised(one));
-}
-
 /// Hands the decisions' events over as those of `sensor`.
 void GroupPipeline::report(std::int32_t sensor, std::vector<GroupEvent>& events) {
   for (const Event& event : scratch_) {
     GroupEvent out{.event = event, .sensor = sensor};
     if (sensor == GroupEvent::kGroup) {
-      out.parts = state_->parts.list;
-      out.parts_count = state_->parts.count;
+      const auto parts = scorer_->parts();
+      std::ranges::copy(parts, out.parts.begin());
+      out.parts_count = parts.size();
     }
     events.push_back(out);
   }
@@ -353,18 +280,33 @@ void GroupPipeline::report(std::int32_t sensor, std::vector<GroupEvent>& events)
 /// What has lasted for WatchConfig::accept_after is the new normal.
 void GroupPipeline::accept_if_lasting(Time time, std::vector<GroupEvent>& events) {
   Decision& decision = state_->decision;
-  const bool lasting = decision.open(Reason::unusual) &&
-                       time - decision.onset(Reason::unusual) >= group_->watch.accept_after &&
-                       decision.readings_open(Reason::unusual) >= kAcceptRows;
-  if (!lasting) return;
+  if (!scorer_->lasting(decision, time)) return;
   decision.close(Reason::unusual, time, scratch_);
   report(GroupEvent::kGroup, events);
   accept_new_normal();
 }
 
+void GroupPipeline::end_anomaly(std::vector<GroupEvent>& events) {
+  state_->orphaned = false;
+  state_->decision.close(Reason::unusual, state_->clock.last_time(), scratch_);
+  report(GroupEvent::kGroup, events);
+}
+
+std::unique_ptr<GroupScorer> GroupPipeline::exchange(std::unique_ptr<GroupScorer> scorer) noexcept {
+  scorer_.swap(scorer);
+  return scorer;
+}
+
+std::unique_ptr<GroupScorer> GroupPipeline::exchange_shadow(
+    std::unique_ptr<GroupScorer> shadow) noexcept {
+  shadow_.swap(shadow);
+  state_->shadow = {};
+  return shadow;
+}
+
 void GroupPipeline::take(Feedback feedback, std::vector<GroupEvent>& events) {
   State& s = *state_;
-  s.calibration.take(feedback);
+  scorer_->take(feedback);
   if (feedback != Feedback::new_normal) return;
   accept_new_normal();
   s.decision.close(Reason::unusual, s.clock.last_time(), scratch_);
@@ -376,17 +318,14 @@ void GroupPipeline::take(Feedback feedback, std::vector<GroupEvent>& events) {
 }
 
 void GroupPipeline::accept_new_normal() noexcept {
-  detector_->accept_new_normal();
   State& s = *state_;
-  s.episode = {};
-  s.rare = 0;
-  s.calibration.accept();
-  if (detector_->warm() && honest_) calibrate_on(detector_->warmup_scores());
+  scorer_->accept_new_normal(s.clock);
   for (Quality& quality : s.qualities) quality.accept_run();
 }
 
 void GroupPipeline::tick(Time now, std::vector<GroupEvent>& events) {
   State& s = *state_;
+  if (s.orphaned) end_anomaly(events);
   if (s.rows_total == 0) return;
   if (s.pushed_at == Time{}) s.pushed_at = now;  // restored: the process was down itself
   // Sensors' clocks need not be the wall clock, and a row may have been waited for.
@@ -429,8 +368,8 @@ void GroupPipeline::finish(std::vector<GroupEvent>& events) {
 GroupState GroupPipeline::state() const noexcept {
   const State& s = *state_;
   GroupState out{.last_time = s.clock.last_time(),
-                 .last_score = s.last_score,
-                 .warm = s.calibration.ready(),
+                 .last_score = scorer_->last_score(),
+                 .warm = scorer_->warm(),
                  .anomalies_open = s.decision.open_count(),
                  .rows_total = s.rows_total,
                  .dropped_total = s.dropped_total};
@@ -443,46 +382,122 @@ std::uint32_t GroupPipeline::anomalies_open(std::size_t sensor) const noexcept {
 }
 
 std::size_t GroupPipeline::state_bytes() const noexcept {
-  return sizeof(*this) + sizeof(State) + detector_->state_bytes() +
-         row_.size() * (sizeof(Quality) + sizeof(Decision) + sizeof(double) + sizeof(float) +
-                        sizeof(Checked) + sizeof(Time)) +
-         sorted_.size() * sizeof(float);
+  return sizeof(*this) + sizeof(State) + scorer_->state_bytes() +
+         (shadow_ ? shadow_->state_bytes() : 0) +
+         row_.size() * (sizeof(Quality) + sizeof(Decision) + sizeof(double) + 2 * sizeof(float) +
+                        sizeof(Checked) + sizeof(Time));
 }
 
+/// Of the detector: its own, or the model's.
 std::uint64_t GroupPipeline::tag() const noexcept {
   const WatchConfig& watch = group_->watch;
+  if (scorer_->is_model()) return frame_tag("group_model", kModelVersion, scorer_->print());
   return frame_tag("group", kVersion, frame_tag(watch.detector, watch.warmup, row_.size()));
 }
 
+std::uint64_t GroupPipeline::rows_tag() const noexcept {
+  return frame_tag("group_rows", kModelVersion, row_.size());
+}
+
+/// Of a detector one frame; of a model two, so that what it knows can be left out.
 void GroupPipeline::snapshot(std::vector<std::byte>& out) const {
-  const std::size_t begun = begin_frame(out, tag());
+  State& s = *state_;  // read only: fields() takes a writer
   StateWriter writer(out);
-  writer(*state_);
-  detector_->snapshot(out);
+  if (scorer_->is_model()) {
+    const std::size_t rows = begin_frame(out, rows_tag());
+    s.rows(writer);
+    s.totals(writer);
+    end_frame(out, rows);
+    const std::size_t model = begin_frame(out, tag());
+    scorer_->fields(writer);
+    end_frame(out, model);
+    return;
+  }
+  const std::size_t begun = begin_frame(out, tag());
+  s.rows(writer);
+  scorer_->fields(writer);
+  s.totals(writer);
+  scorer_->detector().snapshot(out);
   end_frame(out, begun);
 }
 
 Result<void> GroupPipeline::restore(std::span<const std::byte> bytes) {
   const std::size_t sensors = row_.size();
-  const auto fresh = [&] { return std::make_unique<State>(group_->watch, sensors, honest_); };
+  state_ = std::make_unique<State>(sensors);
+  if (bytes.size() > kSnapshotBytesMax) {
+    scorer_->begin_anew(nullptr);
+    return Error{Errc::corrupt, "group snapshot is too long"};
+  }
+  if (scorer_->is_model()) return restore_model(bytes);
   const auto anew = [&](Error why) -> Error {  // whatever was taken before the fault goes too
-    auto made = make(*group_, sensors, id_seed_);
+    auto made = make_scorer(*group_, sensors);
     assert(made);
-    detector_ = std::move((*made)->detector_);
-    state_ = fresh();
+    scorer_ = *std::move(made);
+    state_ = std::make_unique<State>(sensors);
     return why;
   };
-  if (bytes.size() > kSnapshotBytesMax) return anew({Errc::corrupt, "group snapshot is too long"});
-  auto content = open_frame(bytes, tag());
-  if (!content) return anew(content.error());
-  state_ = fresh();
+  auto rest = bytes;
+  const auto content = open_frame(rest, tag());
+  if (!content) {
+    auto why = anew(content.error());
+    if (restore_rows(bytes)) why.context += "; its sensors go on";
+    return why;
+  }
   StateReader reader(*content);
-  reader(*state_);
-  if (!reader.ok() || !bytes.empty() || !state_->plausible(sensors)) {
+  state_->rows(reader);
+  scorer_->fields(reader);
+  state_->totals(reader);
+  if (!reader.ok() || !rest.empty() || !state_->plausible() || !scorer_->plausible(sensors)) {
     return anew({Errc::corrupt, "group snapshot holds impossible values"});
   }
-  if (auto done = detector_->restore(reader.rest()); !done) return anew(done.error());
+  if (auto done = scorer_->detector().restore(reader.rest()); !done) return anew(done.error());
   state_->resumed = true;
+  return {};
+}
+
+/// The sensors' state out of a snapshot whose detector was another: a model's, or the group's own.
+bool GroupPipeline::restore_rows(std::span<const std::byte> bytes) {
+  const WatchConfig& watch = group_->watch;
+  const auto own =
+      frame_tag("group", kVersion, frame_tag(watch.detector, watch.warmup, row_.size()));
+  auto rest = bytes;
+  auto content = open_frame(rest, rows_tag());
+  const bool of_model = content.has_value();
+  if (!of_model) {
+    rest = bytes;
+    content = open_frame(rest, own);
+  }
+  if (!content) return false;
+  auto state = std::make_unique<State>(row_.size());
+  StateReader reader(*content);
+  state->rows(reader);
+  if (of_model) state->totals(reader);
+  if (!reader.ok() || !state->plausible()) return false;
+  if (!of_model) state->rows_total = 1;  // some: outages are told from rows on
+  state->resumed = true;
+  state->orphaned = true;
+  state_ = std::move(state);
+  return true;
+}
+
+Result<void> GroupPipeline::restore_model(std::span<const std::byte> bytes) {
+  scorer_->begin_anew(nullptr);
+  auto rest = bytes;
+  if (!restore_rows(bytes)) {
+    return Error{Errc::unsupported, "group snapshot of another version, width or detector"};
+  }
+  if (!open_frame(rest, rows_tag())) {
+    return Error{Errc::unsupported, "group snapshot of another detector; its sensors go on"};
+  }
+  const auto content = open_frame(rest, tag());
+  if (!content) return within("its sensors go on", content.error());
+  StateReader reader(*content);
+  scorer_->fields(reader);
+  if (!reader.ok() || !reader.rest().empty() || !rest.empty() || !scorer_->plausible(row_.size())) {
+    scorer_->begin_anew(nullptr);
+    return Error{Errc::corrupt, "group snapshot holds impossible values; its sensors go on"};
+  }
+  state_->orphaned = false;
   return {};
 }
 

@@ -8,6 +8,7 @@
 #include "shared/detect/detector.hpp"
 #include "shared/detect/feedback.hpp"
 #include "shared/detect/group.hpp"
+#include "shared/detect/group_scorer.hpp"
 #include "shared/detect/quality.hpp"
 
 #include <cstddef>
@@ -17,14 +18,6 @@
 #include <vector>
 
 namespace lapwing::detect {
-
-/// The pipeline's word on one row.
-struct GroupVerdict {
-  float score = 0;      ///< above 1 where anomalous; else below, ranked as raw; 0 while warming up
-  float raw = 0;        ///< the detector's own score
-  bool scored = false;  ///< false while warming up, and for rows that came late or twice
-  bool anomalous = false;  ///< the sensors together are: from a fault's first row to its last
-};
 
 /// The newest state of a group, for status pages.
 struct GroupState {
@@ -44,6 +37,10 @@ struct GroupState {
 /// of the warm-up that are honest (Detector::warmup_scores) where the kind tells them, so that the
 /// whole warm-up teaches both; else from its last 40 %.
 ///
+/// A model takes the place of the detector between two rows (exchange()): no warm-up, the threshold
+/// comes from its own calibration, the checks of the sensors go on. Another one may score the same
+/// rows beside it as a shadow: what it finds is only counted.
+///
 /// Ownership: borrows the configuration, which must outlive it. Events are appended.
 /// Errors: rows have none: whatever is wrong with one becomes an event and a counter.
 /// Threads: distinct objects are safe; one object is used from one thread at a time.
@@ -56,6 +53,13 @@ class GroupPipeline {
   /// Errors: bad_config (no such detector for groups, or it refuses its settings).
   static Result<std::unique_ptr<GroupPipeline>> make(const GroupConfig& group, std::size_t sensors,
                                                      std::uint64_t id_seed);
+  /// As above, with this from the first row on; its detector is as wide as `sensors`.
+  static std::unique_ptr<GroupPipeline> make(const GroupConfig& group, std::size_t sensors,
+                                             std::uint64_t id_seed,
+                                             std::unique_ptr<GroupScorer> scorer);
+  /// Likewise with a model.
+  static std::unique_ptr<GroupPipeline> make(const GroupConfig& group, std::size_t sensors,
+                                             std::uint64_t id_seed, TrainedModel trained);
   ~GroupPipeline();
   GroupPipeline(const GroupPipeline&) = delete;
   GroupPipeline& operator=(const GroupPipeline&) = delete;
@@ -68,6 +72,19 @@ class GroupPipeline {
   void tick(Time now, std::vector<GroupEvent>& events);
   /// The rows end for good: open anomalies are closed at their last instant.
   void finish(std::vector<GroupEvent>& events);
+
+  /// The group's own detector, new: what exchange() takes to end a model's time. Errors: as make.
+  static Result<std::unique_ptr<GroupScorer>> make_scorer(const GroupConfig& group,
+                                                          std::size_t sensors);
+  /// The anomaly that the sensors together make, if one is open, ends at the last row.
+  void end_anomaly(std::vector<GroupEvent>& events);
+  /// Scores from the next row on; gives back what did so far. Call end_anomaly() before.
+  std::unique_ptr<GroupScorer> exchange(std::unique_ptr<GroupScorer> scorer) noexcept;
+  /// Scores beside from the next row on; null: nothing does. Gives back what did so far.
+  std::unique_ptr<GroupScorer> exchange_shadow(std::unique_ptr<GroupScorer> shadow) noexcept;
+  /// What scores now, and what does beside it (null: nothing).
+  [[nodiscard]] const GroupScorer& scorer() const noexcept { return *scorer_; }
+  [[nodiscard]] const GroupScorer* shadow() const noexcept { return shadow_.get(); }
 
   [[nodiscard]] GroupState state() const noexcept;
   /// Of one sensor by itself: outages and what its own checks found.
@@ -83,35 +100,40 @@ class GroupPipeline {
   /// Appends the whole state (framed, checksummed, little-endian).
   void snapshot(std::vector<std::byte>& out) const;
   /// Goes on where the snapshot was taken. Errors: corrupt, unsupported (another version, width,
-  /// detector or warm-up): the group then warms up anew.
+  /// detector, warm-up or model): the group then warms up anew. Where a model has come or gone
+  /// since the sensors' own state is kept all the same, and an open anomaly of all together ends.
   Result<void> restore(std::span<const std::byte> bytes);
 
  private:
   struct State;
   GroupPipeline(const GroupConfig& group, std::size_t sensors, std::uint64_t id_seed,
-                std::unique_ptr<Detector> detector, bool honest);
+                std::unique_ptr<GroupScorer> scorer);
 
   void check_hole(Time time, Time row_before, std::span<const double> row,
                   std::vector<GroupEvent>& events);
   void check_sensors(Time time, std::span<const double> row, std::vector<GroupEvent>& events);
-  void judge(float raw, Time time, GroupVerdict& verdict, std::vector<GroupEvent>& events);
-  void calibrate_on(std::span<const float> scores) noexcept;
+  GroupVerdict score(Time time, std::vector<GroupEvent>& events);
+  void score_shadow(const GroupRow& row, const RowOutcome& active);
   void report(std::int32_t sensor, std::vector<GroupEvent>& events);
   void accept_new_normal() noexcept;
   void accept_if_lasting(Time time, std::vector<GroupEvent>& events);
   [[nodiscard]] std::uint64_t tag() const noexcept;
+  [[nodiscard]] std::uint64_t rows_tag() const noexcept;
+  Result<void> restore_model(std::span<const std::byte> bytes);
+  bool restore_rows(std::span<const std::byte> bytes);
 
   const GroupConfig* group_;
   std::uint64_t id_seed_;
-  bool honest_;
-  std::unique_ptr<Detector> detector_;
+  std::unique_ptr<GroupScorer> scorer_;
+  std::unique_ptr<GroupScorer> shadow_;
   std::unique_ptr<State> state_;
   std::vector<double> row_;        ///< what the detector is given
   std::vector<Checked> checked_;   ///< of the row's readings
   std::vector<Time> seen_before_;  ///< when each sensor was last seen before the row
   std::vector<float> shares_;      ///< contributions to the row
-  std::vector<float> sorted_;
+  std::vector<float> shadow_shares_;
   std::vector<Event> scratch_;  ///< between a decision and the caller's vector
+  std::vector<Event> shadow_scratch_;
 };
 
 }  // namespace lapwing::detect

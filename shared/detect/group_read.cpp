@@ -46,6 +46,56 @@ void read_sensors(WatchConfig& watch, config::Section& section) {
   }
 }
 
+/// As many as there are sensors, or none.
+std::vector<std::string> read_each(config::Section& section, config::Key key, std::size_t sensors) {
+  auto texts = section.texts(key, {});
+  const std::string name(key.name);
+  if (!texts.empty() && texts.size() != sensors) {
+    section.problem(name, std::to_string(texts.size()) + " given for " + std::to_string(sensors) +
+                              " sensors: name each, in the order of streams, or none");
+  }
+  for (const std::string& text : texts) {
+    if (text.size() <= GroupConfig::kNameBytesMax) continue;
+    section.problem(name, "\"" + text.substr(0, 32) + "...\" is too long: at most " +
+                              std::to_string(GroupConfig::kNameBytesMax) + " bytes");
+  }
+  return texts;
+}
+
+void read_model(GroupConfig& group, config::Section& section) {
+  const std::size_t sensors = group.watch.streams.size();
+  group.model = section.text(
+      {"model",
+       "name of a model; its active version scores the rows, without a warm-up. Until the hub has "
+       "sent one, detector does"},
+      "");
+  group.sensor_names = read_each(
+      section,
+      {"sensor_names",
+       "what the model calls the sensors, in the order of streams; absent: the last level of each "
+       "stream's name"},
+      sensors);
+  group.units = read_each(
+      section, {"units", "units of the sensors as the model names them; absent: none"}, sensors);
+  if (group.model.empty()) return;
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  };
+  if (group.model.size() > 64 || !std::ranges::all_of(group.model, allowed)) {
+    section.problem("model", "is \"" + group.model.substr(0, 80) +
+                                 "\"; allowed: 1 to 64 of a-z, 0-9, `_` and `-`");
+  }
+  std::set<std::string> seen;
+  for (std::size_t i = 0; i < sensors; ++i) {
+    const std::string name = group.sensor_name(i);
+    if (!name.empty() && name != "+" && seen.insert(name).second) continue;
+    section.problem("sensor_names", "\"" + name +
+                                        "\" is no name, or two sensors' name: a model tells "
+                                        "sensors by their names, so give each its own");
+    break;
+  }
+}
+
 }  // namespace
 
 GroupConfig GroupConfig::read(config::Section& section) {
@@ -60,6 +110,7 @@ GroupConfig GroupConfig::read(config::Section& section) {
                                  "a row is not waited for longer: who has not reported is "
                                  "missing in it"},
                                 group.wait, Micros(0), hours(1));
+  read_model(group, section);
   read_checks(group.watch, section);
   read_endings(group.watch, section);
   read_parameters(group.watch, section, Input::group);

@@ -13,8 +13,9 @@
 namespace lapwing::model {
 namespace {
 
-constexpr std::array kShares{0.01, 0.05, 0.1,   0.25,  0.5,   0.75,   0.9,    0.95,
-                             0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999};
+constexpr std::array kShares{0.01,  0.05,  0.1,   0.2,    0.25,   0.3,   0.4,  0.5,
+                             0.6,   0.7,   0.75,  0.8,    0.9,    0.95,  0.98, 0.99,
+                             0.995, 0.998, 0.999, 0.9995, 0.9998, 0.9999};
 constexpr std::size_t kScoredAtOnce = 1024;
 constexpr double kTypical = 0.99;
 

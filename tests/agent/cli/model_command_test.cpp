@@ -81,5 +81,33 @@ TEST_F(AgentModel, RefusesWithTheReason) {
   EXPECT_THAT(agent({"model", "inspect", path("none.lw")}).err, HasSubstr("none.lw"));
 }
 
+TEST_F(AgentModel, ScoresAFileFromItsFirstRow) {
+  ASSERT_EQ(train({"--unit", "pressure=bar"}).code, 0);
+  const auto replayed = agent(
+      {"replay", path("pump.csv"), "--model", path("pump.lw"), "--json", "--out", path("scores")});
+  ASSERT_EQ(replayed.code, 0) << replayed.err;
+  const auto json = nlohmann::json::parse(replayed.out);
+  EXPECT_EQ(json["sensors"], (nlohmann::json{"flow", "pressure"})) << "the model's";
+  EXPECT_TRUE(json["warm"]);
+  EXPECT_EQ(json["rows"], 1000);
+  const auto mapped = agent({"replay", path("pump.csv"), "--model", path("pump.lw"), "--value",
+                             "flow,pressure", "--out", path("mapped")});
+  ASSERT_EQ(mapped.code, 0) << mapped.err;
+  EXPECT_EQ(read_file(path("mapped") + "/pump.csv", kTextMax).value(),
+            read_file(path("scores") + "/pump.csv", kTextMax).value());
+}
+
+TEST_F(AgentModel, ScoresNoRowsOfOtherSensors) {
+  ASSERT_EQ(train().code, 0);
+  const auto narrow =
+      agent({"replay", path("pump.csv"), "--model", path("pump.lw"), "--value", "flow"});
+  EXPECT_EQ(narrow.code, kConfig);
+  EXPECT_THAT(narrow.err, HasSubstr("the model takes 2 value columns (flow,pressure)"));
+  folder_.put("other.csv", "timestamp,flow,speed\n1700000000,1,2\n");
+  const auto other = agent({"replay", path("other.csv"), "--model", path("pump.lw")});
+  EXPECT_NE(other.code, 0);
+  EXPECT_THAT(other.err, HasSubstr("pressure"));
+}
+
 }  // namespace
 }  // namespace lapwing::testing

@@ -161,6 +161,26 @@ gap_after = "1m")");
   EXPECT_EQ(loaded.group.watch.gap_after, Micros(60'000'000));
 }
 
+TEST(Groups, NameTheirSensorsAsAModelDoes) {
+  const auto loaded = load_group(R"([[group]]
+name = "pump"
+streams = ["plant/+/flow", "plant/+/pressure"]
+model = "pumps"
+units = ["m³/h", "bar"])");
+  EXPECT_EQ(loaded.problems, "");
+  EXPECT_EQ(loaded.group.model, "pumps");
+  EXPECT_EQ(loaded.group.sensor_name(1), "pressure") << "the stream's last level";
+  EXPECT_EQ(loaded.group.unit(0), "m³/h");
+  const auto named = load_group(R"([[group]]
+name = "pump"
+streams = ["x/+", "y/+"]
+model = "pumps"
+sensor_names = ["flow", "pressure"])");
+  EXPECT_EQ(named.problems, "");
+  EXPECT_EQ(named.group.sensor_name(1), "pressure");
+  EXPECT_EQ(named.group.unit(1), "");
+}
+
 TEST(Groups, SayWhatIsWrongWithThem) {
   struct Case {
     std::string_view text;
@@ -172,7 +192,11 @@ TEST(Groups, SayWhatIsWrongWithThem) {
                          {"streams = [\"a/b\", \"a/#\"]", "stands for many streams"},
                          {"streams = [\"a/b\", \"a/b\"]", "is there twice"},
                          {"streams = [\"a\", \"b\"]\ndetector = \"ewma\"", "detector"},
-                         {"streams = [\"a\", \"b\"]\nmin = 3", "min"}}) {
+                         {"streams = [\"a\", \"b\"]\nmin = 3", "min"},
+                         {"streams = [\"a\", \"b\"]\nunits = [\"bar\"]", "1 given for 2 sensors"},
+                         {"streams = [\"a\", \"b\"]\nmodel = \"My pumps\"", "allowed: 1 to 64"},
+                         {"streams = [\"x/a\", \"y/a\"]\nmodel = \"m\"", "give each its own"},
+                         {"streams = [\"x/+\", \"y/+\"]\nmodel = \"m\"", "give each its own"}}) {
     const auto loaded = load_group("[[group]]\nname = \"g\"\n" + std::string(one.text));
     EXPECT_NE(loaded.problems.find(one.said), std::string::npos) << one.text << loaded.problems;
   }

@@ -87,9 +87,10 @@ TEST(Train, TellsASpreadAsFarAsSoManyRowsKnowIt) {
   std::vector<float> scores;
   for (int i = 1; i <= 100; ++i) scores.push_back(static_cast<float>(101 - i));
   const auto spread = spread_of(scores, false);
-  EXPECT_THAT(spread.shares,
-              ElementsAre(0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 1));
-  EXPECT_THAT(spread.scores, ElementsAre(1, 5, 10, 25, 50, 75, 90, 95, 98, 99, 100));
+  EXPECT_THAT(spread.shares, ElementsAre(0.01, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75,
+                                         0.8, 0.9, 0.95, 0.98, 0.99, 1));
+  EXPECT_THAT(spread.scores,
+              ElementsAre(1, 5, 10, 20, 25, 30, 40, 50, 60, 70, 75, 80, 90, 95, 98, 99, 100));
 }
 
 }  // namespace
