@@ -7,8 +7,6 @@
 namespace lapwing::hub::rollout {
 namespace {
 
-constexpr const char* kHub = "rollout";  ///< as actor
-
 RolloutStep step_of(const RolloutRow& rollout, Time now) {
   return {.tenant = rollout.tenant,
           .id = rollout.id,
@@ -66,7 +64,8 @@ class Decider {
   [[nodiscard]] std::string numbers() const { return figures_json(s_, figures_); }
 
   void enter(RolloutPhase phase, std::string action, std::string text) {
-    rollout::enter(step_, phase, kHub, std::move(action), std::move(text), numbers());
+    rollout::enter(step_, phase, Rollouts::kHubActor, std::move(action), std::move(text),
+                   numbers());
   }
 
   /// The next ring that has devices, from `ring` on; none: the rollout is done.

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/rollout/plan.hpp"
 
-#include "hub/store/labels.hpp"
-
 #include <nlohmann/json.hpp>
 
 #include <algorithm>

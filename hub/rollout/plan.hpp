@@ -2,12 +2,12 @@
 /// How a model is to spread: over which devices, in which rings, and what must hold on the way.
 #pragma once
 
+#include "hub/store/labels.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
 
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -53,8 +53,8 @@ struct Plan {
   static constexpr std::size_t kLabelsMax = 16;
   static constexpr Micros kDurationMax = std::chrono::hours(24 * 30);
 
-  std::vector<std::string> devices;           ///< these; empty: all of the tenant
-  std::map<std::string, std::string> labels;  ///< of them only those with all of these
+  std::vector<std::string> devices;  ///< these; empty: all of the tenant
+  Labels labels;                     ///< of them only those with all of these
   std::vector<Ring> rings = {{.percent = 1, .label = {}, .shadow_for = {}, .soak = {}},
                              {.percent = 5, .label = {}, .shadow_for = {}, .soak = {}},
                              {.percent = 25, .label = {}, .shadow_for = {}, .soak = {}},

@@ -20,7 +20,7 @@ std::uint64_t place(std::uint64_t rollout, std::string_view device) {
 
 bool has(const Labels& labels, std::string_view label) {
   const auto equals = label.find('=');
-  const auto at = labels.find(std::string(label.substr(0, equals)));
+  const auto at = labels.find(label.substr(0, equals));
   return at != labels.end() && at->second == label.substr(equals + 1);
 }
 

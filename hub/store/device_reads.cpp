@@ -26,7 +26,7 @@ constexpr std::string_view kDeviceColumns =
     " coalesce(r.outbox_bytes, d.outbox_bytes),"
     " coalesce(r.quarantined_total, d.quarantined_total), coalesce(r.elsewhere, d.elsewhere),"
     " CASE WHEN d.last_seen IS NULL OR r.peer_no IS NOT NULL"
-    " THEN (SELECT p.peer FROM peers p WHERE p.peer_no = d.peer_no) END"
+    " THEN (SELECT p.peer FROM peers p WHERE p.peer_no = d.peer_no) END, d.labels"
     " FROM devices d LEFT JOIN peer_devices r ON r.tenant_no = d.tenant_no"
     " AND r.device_no = d.device_no AND r.peer_no = d.peer_no"
     " AND (d.last_seen IS NULL OR r.last_seen > d.last_seen) ";
@@ -58,6 +58,7 @@ DeviceRow device_row(const sql::Row& row, std::string_view tenant) {
   d.outbox_bytes = row.count(21);
   d.quarantined_total = row.count(22);
   d.region = row.text(24);
+  d.labels = labels_from(row.view(25));
   return d;
 }
 
@@ -123,6 +124,13 @@ Result<Page<DeviceRow>> devices(sql::Connection& db, std::string_view tenant,
         " AND coalesce(CASE WHEN d.last_seen IS NULL OR r.peer_no IS NOT NULL"
         " THEN (SELECT p.peer FROM peers p WHERE p.peer_no = d.peer_no) END, '') = ?";
     arguments.emplace_back(*filter.region);
+  }
+  // Between bars, as labels_text() writes them: no label is part of another.
+  std::vector<std::string> wanted;
+  for (const auto& label : filter.labels) wanted.push_back("|" + label + "|");
+  for (const auto& label : wanted) {
+    sql += " AND replace(d.labels, ?, '') <> d.labels";
+    arguments.emplace_back(label);
   }
   sql += " ORDER BY d.device LIMIT ?";
   arguments.emplace_back(rows + 1);

@@ -3,17 +3,17 @@
 /// is in a rollout.
 #pragma once
 
-#include "hub/store/store.hpp"
 #include "shared/base/result.hpp"
 
 #include <cstddef>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
 
 namespace lapwing::hub {
 
-using Labels = std::map<std::string, std::string>;
+using Labels = std::map<std::string, std::string, std::less<>>;
 
 inline constexpr std::size_t kLabelsMax = 16;      ///< of a device
 inline constexpr std::size_t kLabelBytesMax = 63;  ///< of a key, of a value

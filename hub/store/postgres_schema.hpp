@@ -255,10 +255,32 @@ CREATE INDEX model_versions_by_file ON model_versions(tenant_no, sha256);
 CREATE TABLE key_lists(number bigint PRIMARY KEY, list bytea NOT NULL, taken_at bigint NOT NULL);
 )sql";
 
+/// Staged distributions of models, and what operators call devices by.
+inline constexpr std::string_view kPostgresRollouts = R"sql(
+CREATE TABLE rollouts(
+  id bigint PRIMARY KEY, tenant_no bigint NOT NULL, model text COLLATE "C" NOT NULL,
+  number bigint NOT NULL, undo bigint NOT NULL, plan text NOT NULL, phase smallint NOT NULL,
+  resume smallint NOT NULL, ring bigint NOT NULL, since bigint NOT NULL,
+  judged_from bigint NOT NULL, ready_at bigint, baseline_rows bigint NOT NULL DEFAULT 0,
+  baseline_alarms bigint NOT NULL DEFAULT 0, baseline_cost double precision, text text NOT NULL,
+  revision bigint NOT NULL DEFAULT 1, decisions bigint NOT NULL DEFAULT 0, actor text NOT NULL,
+  created_at bigint NOT NULL, ended_at bigint);
+CREATE INDEX rollouts_by_tenant ON rollouts(tenant_no, id);
+CREATE UNIQUE INDEX rollouts_open ON rollouts(tenant_no, model) WHERE phase IN (1, 2, 3, 4, 7);
+CREATE TABLE rollout_members(
+  rollout bigint NOT NULL, device_no bigint NOT NULL, ring bigint NOT NULL,
+  left_out smallint NOT NULL, PRIMARY KEY(rollout, device_no));
+CREATE TABLE rollout_decisions(
+  rollout bigint NOT NULL, number bigint NOT NULL, at bigint NOT NULL, actor text NOT NULL,
+  action text NOT NULL, text text NOT NULL, figures text NOT NULL,
+  PRIMARY KEY(rollout, number));
+ALTER TABLE devices ADD COLUMN labels text NOT NULL DEFAULT '';
+)sql";
+
 /// In order; the table `schema_version` counts those applied.
 inline constexpr std::array kPostgresMigrations{
-    kPostgresSchema1,         kPostgresExchange,     kPostgresSpool,
-    kPostgresLists,           kPostgresElsewhere,    kPostgresReplicas,
-    kPostgresCommandsAndJobs, kPostgresCertificates, kPostgresModels};
+    kPostgresSchema1,   kPostgresExchange, kPostgresSpool,           kPostgresLists,
+    kPostgresElsewhere, kPostgresReplicas, kPostgresCommandsAndJobs, kPostgresCertificates,
+    kPostgresModels,    kPostgresRollouts};
 
 }  // namespace lapwing::hub

@@ -107,9 +107,10 @@ class Rollouts {
   static constexpr std::size_t kOpenMax = 100;
   static constexpr std::size_t kEndedMax = 500;
   static constexpr std::size_t kMembersMax = 100'000;
-  static constexpr std::size_t kDecisionsMax = 1'000;
+  static constexpr std::size_t kDecisionsMax = 300;
   /// Steps with a decision of a person stop that much earlier, so that there is room to roll back.
   static constexpr std::size_t kDecisionsReserved = 200;
+  static constexpr const char* kHubActor = "rollout";  ///< in decisions that no person made
 
   virtual ~Rollouts() = default;
   Rollouts(const Rollouts&) = delete;

@@ -96,6 +96,16 @@ Result<void> SqlStore::release_quarantine(const DeviceKey& key) {
   });
 }
 
+Result<void> SqlStore::label_device(const DeviceKey& key, const Labels& labels) {
+  return access_.change([&](sql::Connection& db) -> Result<void> {
+    const auto numbers = reads::device_numbers(db, key);
+    if (!numbers) return numbers.error();
+    db.run("UPDATE devices SET labels=? WHERE tenant_no=? AND device_no=?", labels_text(labels),
+           numbers->tenant_no, numbers->device_no);
+    return {};
+  });
+}
+
 Result<void> SqlStore::add_token(const TokenRow& token) {
   return access_.change([&](sql::Connection& db) -> Result<void> {
     std::optional<std::int64_t> expires;

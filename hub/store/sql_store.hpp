@@ -11,6 +11,7 @@
 #include "hub/store/sql_jobs.hpp"
 #include "hub/store/sql_models.hpp"
 #include "hub/store/sql_replicas.hpp"
+#include "hub/store/sql_rollouts.hpp"
 #include "hub/store/sql_spool.hpp"
 #include "hub/store/store.hpp"
 #include "hub/store/writer.hpp"
@@ -35,6 +36,7 @@ class SqlStore : public Store {
   Result<void> register_devices(std::span<const DeviceRegistration> registrations) override;
   Result<void> revoke_device(const DeviceKey& key, Time at) override;
   Result<void> release_quarantine(const DeviceKey& key) override;
+  Result<void> label_device(const DeviceKey& key, const Labels& labels) override;
   Result<DeviceRow> device(const DeviceKey& key) override {
     return access_.read([&](auto& db) { return reads::device(db, key); });
   }
@@ -105,6 +107,7 @@ class SqlStore : public Store {
   Jobs& jobs() override { return jobs_; }
   Models& models() override { return models_; }
   Replicas& replicas() override { return replicas_; }
+  Rollouts& rollouts() override { return rollouts_; }
 
  protected:
   /// What an engine needs on which several processes write to one store.
@@ -133,6 +136,7 @@ class SqlStore : public Store {
   SqlJobs jobs_;
   SqlModels models_{access_};
   SqlReplicas replicas_{access_};
+  SqlRollouts rollouts_{access_};
 };
 
 }  // namespace lapwing::hub

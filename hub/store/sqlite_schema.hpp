@@ -251,9 +251,32 @@ CREATE TABLE key_lists(
   number INTEGER PRIMARY KEY, list BLOB NOT NULL, taken_at INTEGER NOT NULL) STRICT;
 )sql";
 
+/// Staged distributions of models, and what operators call devices by.
+inline constexpr std::string_view kSqliteRollouts = R"sql(
+CREATE TABLE rollouts(
+  id INTEGER PRIMARY KEY, tenant_no INTEGER NOT NULL, model TEXT NOT NULL,
+  number INTEGER NOT NULL, undo INTEGER NOT NULL, plan TEXT NOT NULL, phase INTEGER NOT NULL,
+  resume INTEGER NOT NULL, ring INTEGER NOT NULL, since INTEGER NOT NULL,
+  judged_from INTEGER NOT NULL, ready_at INTEGER, baseline_rows INTEGER NOT NULL DEFAULT 0,
+  baseline_alarms INTEGER NOT NULL DEFAULT 0, baseline_cost REAL, text TEXT NOT NULL,
+  revision INTEGER NOT NULL DEFAULT 1, decisions INTEGER NOT NULL DEFAULT 0, actor TEXT NOT NULL,
+  created_at INTEGER NOT NULL, ended_at INTEGER) STRICT;
+CREATE INDEX rollouts_by_tenant ON rollouts(tenant_no, id);
+CREATE UNIQUE INDEX rollouts_open ON rollouts(tenant_no, model) WHERE phase IN (1, 2, 3, 4, 7);
+CREATE TABLE rollout_members(
+  rollout INTEGER NOT NULL, device_no INTEGER NOT NULL, ring INTEGER NOT NULL,
+  left_out INTEGER NOT NULL, PRIMARY KEY(rollout, device_no)) STRICT, WITHOUT ROWID;
+CREATE TABLE rollout_decisions(
+  rollout INTEGER NOT NULL, number INTEGER NOT NULL, at INTEGER NOT NULL, actor TEXT NOT NULL,
+  action TEXT NOT NULL, text TEXT NOT NULL, figures TEXT NOT NULL,
+  PRIMARY KEY(rollout, number)) STRICT;
+ALTER TABLE devices ADD COLUMN labels TEXT NOT NULL DEFAULT '';
+)sql";
+
 /// In order; the database's user_version counts those applied.
 inline constexpr std::array kSqliteMigrations{
-    kSqliteSchema1, kSqliteSchema2,  kSqliteExchange,        kSqliteSpool,        kSqliteElsewhere,
-    kSqliteRare,    kSqliteReplicas, kSqliteCommandsAndJobs, kSqliteCertificates, kSqliteModels};
+    kSqliteSchema1,      kSqliteSchema2, kSqliteExchange, kSqliteSpool,
+    kSqliteElsewhere,    kSqliteRare,    kSqliteReplicas, kSqliteCommandsAndJobs,
+    kSqliteCertificates, kSqliteModels,  kSqliteRollouts};
 
 }  // namespace lapwing::hub

@@ -16,6 +16,7 @@
 /// Cost: blocking; disk I/O. Do not call it on a network event loop's only thread.
 #pragma once
 
+#include "hub/store/labels.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
 #include "shared/wire/messages.hpp"
@@ -40,6 +41,7 @@ class IngestTransaction;  // hub/store/ingest_transaction.hpp
 class Jobs;               // hub/store/jobs.hpp
 class Models;             // hub/store/models.hpp
 class Replicas;           // hub/store/replicas.hpp
+class Rollouts;           // hub/store/rollouts.hpp
 class Spool;              // hub/store/spool.hpp
 
 /// A device: the name is unique within its tenant only.
@@ -132,10 +134,12 @@ struct DeviceRow {
   /// Where it was heard of last; empty: here. Elsewhere: status, last_seen, agent version, account
   /// and figures are what that region told.
   std::string region;
+  Labels labels;
 };
 
 struct DeviceFilter {
   std::optional<std::string> region;  ///< empty: this one
+  std::vector<std::string> labels;    ///< `key=value`: those that have all of them
 };
 
 /// A device that may connect, as enrolment knows it.
@@ -341,6 +345,8 @@ class Store {
   virtual Result<void> revoke_device(const DeviceKey& key, Time at) = 0;
   /// Lets a quarantined device say hello again: an operator decided. not_found.
   virtual Result<void> release_quarantine(const DeviceKey& key) = 0;
+  /// Replaces the device's labels, which were checked. not_found.
+  virtual Result<void> label_device(const DeviceKey& key, const Labels& labels) = 0;
   virtual Result<DeviceRow> device(const DeviceKey& key) = 0;  ///< not_found
   /// By name.
   virtual Result<Page<DeviceRow>> devices(std::string_view tenant, const PageRequest& page,
@@ -406,6 +412,7 @@ class Store {
   virtual Jobs& jobs() = 0;
   virtual Models& models() = 0;
   virtual Replicas& replicas() = 0;
+  virtual Rollouts& rollouts() = 0;
 
  protected:
   Store() = default;

@@ -76,6 +76,7 @@ class FailingStore final : public Store {
   };
 
   static Error unused() { return {Errc::unsupported, "not used here"}; }
+  Rollouts& rollouts() override { return inner_.rollouts(); }
   Spool& spool() override { return inner_.spool(); }
   Exchange& exchange() override { return inner_.exchange(); }
   Certificates& certificates() override { return inner_.certificates(); }
@@ -85,6 +86,7 @@ class FailingStore final : public Store {
   Result<void> register_devices(std::span<const DeviceRegistration>) override { return unused(); }
   Result<void> revoke_device(const DeviceKey&, Time) override { return unused(); }
   Result<void> release_quarantine(const DeviceKey&) override { return unused(); }
+  Result<void> label_device(const DeviceKey&, const Labels&) override { return unused(); }
   Result<DeviceRow> device(const DeviceKey&) override { return unused(); }
   Result<Page<DeviceRow>> devices(std::string_view, const PageRequest&,
                                   const DeviceFilter&) override {
