@@ -21,7 +21,7 @@ struct Spread {
   double width = 0;
 };
 
-Spread standard(std::span<const double> values) {
+Spread standard_spread(std::span<const double> values) {
   const auto n = static_cast<double>(values.size());
   Spread spread;
   for (const double v : values) spread.centre += v / n;
@@ -40,8 +40,18 @@ double quantile(std::span<double> values, double share) {
 
 Spread robust(std::span<double> values) {
   const double width = (quantile(values, 0.75) - quantile(values, 0.25)) / kNormalRange;
-  const Spread fallback = standard(values);
+  const Spread fallback = standard_spread(values);
   return {quantile(values, 0.5), width > kSame * fallback.width ? width : fallback.width};
+}
+
+bool differ(double low, double high) {
+  return high - low > kSame * std::max(std::abs(low), std::abs(high));
+}
+
+bool varies(const Spread& spread) { return spread.width > std::numeric_limits<double>::min() * 4; }
+
+Error refused(std::string_view kind, const char* what) {
+  return {Errc::bad_input, "training " + std::string(kind) + ": " + what};
 }
 
 double clamped(double value) { return std::clamp(value, -kValueMax, kValueMax); }
@@ -49,10 +59,7 @@ double clamped(double value) { return std::clamp(value, -kValueMax, kValueMax); 
 }  // namespace
 
 Result<Columns> Columns::learn(std::string_view kind, const Table& table, Scaling scaling) {
-  const auto refuse = [kind](const char* what) {
-    return Error{Errc::bad_input, "training " + std::string(kind) + ": " + what};
-  };
-  if (table.rows() == 0) return refuse("there are no rows");
+  if (table.rows() == 0) return refused(kind, "there are no rows");
   Columns made(table.width);
   made.scaling_ = scaling;
   std::vector<double> values;
@@ -67,20 +74,33 @@ Result<Columns> Columns::learn(std::string_view kind, const Table& table, Scalin
     if (values.empty()) continue;
     const auto [low, high] = std::ranges::minmax(values);
     Spread spread{low, 0};
-    if (high - low > kSame * std::max(std::abs(low), std::abs(high))) {
-      spread = scaling == Scaling::robust ? robust(values) : standard(values);
+    if (differ(low, high)) {
+      spread = scaling == Scaling::robust ? robust(values) : standard_spread(values);
     }
     widest = std::max(widest, spread.width);
-    const bool varies = spread.width > std::numeric_limits<double>::min() * 4;
-    made.columns_[c] = {spread.centre, varies ? 1 / spread.width : 0};
+    made.columns_[c] = {spread.centre, varies(spread) ? 1 / spread.width : 0};
   }
   if (std::ranges::none_of(made.columns_, [](const Column& c) { return c.factor > 0; })) {
-    return refuse("no column varies");
+    return refused(kind, "no column varies");
   }
   if (scaling == Scaling::common) {
     for (Column& column : made.columns_) {
       if (column.factor > 0) column.factor = 1 / widest;
     }
+  }
+  return made;
+}
+
+Result<Columns> Columns::standard(std::string_view kind, std::span<const Shown> columns) {
+  Columns made(columns.size());
+  for (std::size_t c = 0; c < columns.size(); ++c) {
+    const Shown& shown = columns[c];
+    Spread spread{shown.least, 0};
+    if (differ(shown.least, shown.greatest)) spread = {shown.mean, shown.deviation};
+    made.columns_[c] = {spread.centre, varies(spread) ? 1 / spread.width : 0};
+  }
+  if (std::ranges::none_of(made.columns_, [](const Column& c) { return c.factor > 0; })) {
+    return refused(kind, "no column varies");
   }
   return made;
 }

@@ -31,9 +31,20 @@ class Columns {
 
   /// Errors: bad_input (no rows, or no column that varies), naming the kind.
   static Result<Columns> learn(std::string_view kind, const Table& table, Scaling scaling);
+  /// What a column showed; all 0 where it had no number.
+  struct Shown {
+    double least = 0;
+    double greatest = 0;
+    double mean = 0;
+    double deviation = 0;  ///< of the population
+  };
+  /// What learn() makes with Scaling::standard of rows that showed this. Errors: as learn().
+  static Result<Columns> standard(std::string_view kind, std::span<const Shown> columns);
 
   [[nodiscard]] std::size_t width() const noexcept { return columns_.size(); }
   [[nodiscard]] float scale(std::size_t column, double value) const noexcept;
+  /// What a number off the centre is multiplied with; 0: the column is constant.
+  [[nodiscard]] double factor(std::size_t column) const noexcept { return columns_[column].factor; }
   /// `row` and `out` have width() numbers.
   void scale(std::span<const double> row, std::span<float> out) const noexcept;
   /// What a scaled 1 is in the table's unit where the scaling is common; 1 otherwise.

@@ -71,6 +71,8 @@ float at_share(const std::vector<float>& scores, double share) {
 
 }  // namespace
 
+std::span<const double> spread_shares() noexcept { return kShares; }
+
 Calibration spread_of(std::vector<float> scores, bool held_out) {
   std::ranges::sort(scores);
   Calibration spread{.rows = scores.size(), .held_out = held_out, .shares = {}, .scores = {}};

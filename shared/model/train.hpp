@@ -55,6 +55,8 @@ inline constexpr std::size_t kHeldOutRowsMin = 50;
 /// rows, no column that varies), shutting_down (cancelled), limit.
 Result<Trained> train(const TrainRequest& request);
 
+/// The shares that a calibration tells, those beyond what its rows can tell aside.
+[[nodiscard]] std::span<const double> spread_shares() noexcept;
 /// How the scores are spread, up to the share that so many rows can tell, and the greatest.
 /// `scores` are finite and not empty.
 [[nodiscard]] Calibration spread_of(std::vector<float> scores, bool held_out);

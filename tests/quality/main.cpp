@@ -22,6 +22,7 @@ constexpr Row kMeasures[] = {
     {"tsb_m", &measure_tsb_m},
     {"skab", &measure_skab},
     {"adbench", &measure_adbench},
+    {"federated", &measure_federated},
     {"budget", &measure_budget},
     {"budget_real", &measure_budget_real},
     {"synthetic", &measure_synthetic},

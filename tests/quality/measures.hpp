@@ -17,6 +17,8 @@ Result<void> measure_tsb_m(const Options& options);
 Result<void> measure_skab(const Options& options);
 /// Trained kinds on tables.
 Result<void> measure_adbench(const Options& options);
+/// Isolation forests of rows spread over devices against one of all rows, on the same tables.
+Result<void> measure_federated(const Options& options);
 /// False alarms on clean synthetic streams, over those asked for.
 Result<void> measure_budget(const Options& options);
 /// The same on what is not labelled in NAB and TSB-AD-U.

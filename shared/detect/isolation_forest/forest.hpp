@@ -46,6 +46,10 @@ class Forest {
   [[nodiscard]] std::size_t bytes() const noexcept;
 
   [[nodiscard]] Column& column(std::size_t at) noexcept { return columns_[at]; }
+  [[nodiscard]] const Column& column(std::size_t at) const noexcept { return columns_[at]; }
+  [[nodiscard]] std::uint32_t word(std::uint32_t tree, std::uint32_t node) const noexcept {
+    return words_[word_at(tree, node)];
+  }
   [[nodiscard]] std::uint32_t& word(std::uint32_t tree, std::uint32_t node) noexcept {
     return words_[word_at(tree, node)];
   }

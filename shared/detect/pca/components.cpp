@@ -34,17 +34,20 @@ Result<void> for_blocks(const Kind& kind, const Table& table, std::span<const st
   return {};
 }
 
-void take(const Matrix& covariance, double share, Components& components) {
+void take(const Matrix& covariance, double share, Components& components,
+          std::vector<double>* rest = nullptr) {
   const Eigen::SelfAdjointEigenSolver<Matrix> eigen(covariance);  // ascending
   const auto& values = eigen.eigenvalues();
   const double total = values.cwiseMax(0.0).sum();
   double held = 0;
-  for (Eigen::Index i = values.size() - 1; i >= 0 && held < share * total; --i) {
+  Eigen::Index i = values.size() - 1;
+  for (; i >= 0 && held < share * total; --i) {
     held += std::max(values[i], 0.0);
     components.variances.push_back(std::max(values[i], kVarianceMin));
     const auto loading = eigen.eigenvectors().col(i);
     components.loadings.insert(components.loadings.end(), loading.begin(), loading.end());
   }
+  for (; rest != nullptr && i >= 0; --i) rest->push_back(std::max(values[i], 0.0));
 }
 
 }  // namespace
@@ -82,6 +85,14 @@ Result<Components> find_components(const Kind& kind, const Table& table,
   Components components;
   components.centre.assign(mean.begin(), mean.end());
   take(products / n, share, components);
+  return components;
+}
+
+Components components_of(std::span<const double> covariance, double share,
+                         std::vector<double>& rest) {
+  const auto width = static_cast<Eigen::Index>(std::sqrt(static_cast<double>(covariance.size())));
+  Components components;
+  take(Eigen::Map<const Matrix>(covariance.data(), width, width), share, components, &rest);
   return components;
 }
 

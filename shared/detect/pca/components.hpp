@@ -39,6 +39,11 @@ Result<Components> find_components(const Kind& kind, const Table& table,
                                    std::span<const std::size_t> rows, const Columns& columns,
                                    double share, const Progress& progress);
 
+/// The same from a covariance, width * width, of columns whose centre is left to the caller; `rest`
+/// gets the variances beside them, falling. None where nothing varies.
+Components components_of(std::span<const double> covariance, double share,
+                         std::vector<double>& rest);
+
 /// T^2 and Q of each row. Errors: shutting_down (`progress` hears from 0.5 on).
 struct Distances {
   std::vector<double> within;

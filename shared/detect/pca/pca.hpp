@@ -48,4 +48,11 @@ class Pca final : public RowDetector {
   std::vector<float> scaled_;
 };
 
+namespace pca {
+/// Of the frame that a model is.
+[[nodiscard]] inline std::uint64_t model_tag(std::size_t width) {
+  return frame_tag("pca model", 1, width);
+}
+}  // namespace pca
+
 }  // namespace lapwing::detect

@@ -12,10 +12,10 @@
 namespace lapwing::detect {
 namespace {
 
+using pca::model_tag;
+
 constexpr std::size_t kRowsMin = 3;
 constexpr double kQuantile = 0.99;
-
-std::uint64_t model_tag(std::size_t width) { return frame_tag("pca model", 1, width); }
 
 double quantile(std::vector<double>& values) {
   const auto nth = values.begin() +
