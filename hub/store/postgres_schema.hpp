@@ -277,10 +277,31 @@ CREATE TABLE rollout_decisions(
 ALTER TABLE devices ADD COLUMN labels text NOT NULL DEFAULT '';
 )sql";
 
+/// What each device is to run of each model, and what it reported last.
+inline constexpr std::string_view kPostgresTargets = R"sql(
+CREATE TABLE model_targets(
+  tenant_no bigint NOT NULL, device_no bigint NOT NULL, model text COLLATE "C" NOT NULL,
+  number bigint NOT NULL DEFAULT 0, stage bigint NOT NULL DEFAULT 1, rollout bigint NOT NULL DEFAULT 0,
+  offer bigint NOT NULL DEFAULT 0, changed_at bigint NOT NULL DEFAULT 0,
+  assignment bytea, until_us bigint,  -- NULL: not signed yet
+  sent_at bigint, sent_connection text NOT NULL DEFAULT '',
+  -- The newest report, by (epoch, seq).
+  epoch bigint NOT NULL DEFAULT 0, seq bigint NOT NULL DEFAULT 0, state text NOT NULL DEFAULT '',
+  detail text NOT NULL DEFAULT '', version bigint NOT NULL DEFAULT 0,
+  reported_offer bigint NOT NULL DEFAULT 0, reported_rollout bigint NOT NULL DEFAULT 0,
+  reported_us bigint NOT NULL DEFAULT 0, keys_number bigint NOT NULL DEFAULT 0, reported_at bigint,
+  statistics bytea,  -- the newest report's that has them, of this version, as a record
+  PRIMARY KEY(tenant_no, device_no, model));
+CREATE INDEX model_targets_due ON model_targets(tenant_no, device_no) WHERE offer > reported_offer;
+CREATE INDEX model_targets_ending ON model_targets(until_us) WHERE until_us IS NOT NULL;
+CREATE INDEX model_targets_by_model ON model_targets(tenant_no, model, device_no);
+CREATE INDEX model_targets_by_rollout ON model_targets(tenant_no, rollout) WHERE rollout <> 0;
+)sql";
+
 /// In order; the table `schema_version` counts those applied.
 inline constexpr std::array kPostgresMigrations{
     kPostgresSchema1,   kPostgresExchange, kPostgresSpool,           kPostgresLists,
     kPostgresElsewhere, kPostgresReplicas, kPostgresCommandsAndJobs, kPostgresCertificates,
-    kPostgresModels,    kPostgresRollouts};
+    kPostgresModels,    kPostgresRollouts, kPostgresTargets};
 
 }  // namespace lapwing::hub

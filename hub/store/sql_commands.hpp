@@ -37,11 +37,14 @@ class SqlCommands final : public Commands {
                                                                       std::size_t limit) override;
   Result<std::unique_ptr<CommandWatch>> watch(std::function<void()> wake) override;
 
- private:
+  /// Of a change that makes something due: within it, so that other replicas hear of its commit ...
   void notify(sql::Connection& db) const {
     if (!notify_.empty()) db.run(notify_);
   }
+  /// ... and after it, for this process.
+  void wake() { wakes_.wake(); }
 
+ private:
   SqlAccess& access_;
   const std::string notify_;
   const Listen listen_;

@@ -208,7 +208,22 @@ void SqlIngest::store_record(Storing& s, const IncomingRecord& record) {
     store_anomaly(s, record, *anomaly);
   } else if (const auto* summary = std::get_if<wire::SummaryRecord>(record.body)) {
     store_summary(s, record, *summary);
+  } else if (const auto* report = std::get_if<wire::ModelReport>(record.body)) {
+    store_report(s, record, *report);
   }
+}
+
+void SqlIngest::store_report(const Storing& s, const IncomingRecord& record,
+                             const wire::ModelReport& report) {
+  const auto at = devices_.find(s.key);
+  reports_.push_back({&at->first, s.device.numbers, {s.epoch, record.seq, s.received_at, report}});
+}
+
+/// In the order in which targets are changed everywhere: none waits for another in a circle.
+void SqlIngest::write_reports() {
+  std::stable_sort(reports_.begin(), reports_.end(),
+                   [](const auto& a, const auto& b) { return *a.key < *b.key; });
+  for (const auto& one : reports_) keep_report(db_, one.device, one.reported);
 }
 
 void SqlIngest::write_device(DeviceWork& device) {
@@ -261,6 +276,7 @@ void SqlIngest::spool(const SpoolRow& row) { add_to_spool(db_, row); }
 Result<std::uint64_t> SqlIngest::commit() {
   write_anomalies();
   write_streams();
+  write_reports();
   for (auto& [key, device] : devices_) {
     if (device.changed) write_device(device);
   }

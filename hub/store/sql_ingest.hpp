@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hub/store/ingest_transaction.hpp"
+#include "hub/store/sql_targets.hpp"
 #include "hub/store/writer.hpp"
 #include "shared/sql/connection.hpp"
 
@@ -116,6 +117,8 @@ class SqlIngest final : public IngestTransaction {
   void close_windows(Storing& s, std::uint64_t seq, std::int64_t time_us);
 
   void store_anomaly(Storing& s, const IncomingRecord& record, const wire::AnomalyRecord& anomaly);
+  void store_report(const Storing& s, const IncomingRecord& record,
+                    const wire::ModelReport& report);
   void store_summary(Storing& s, const IncomingRecord& record, const wire::SummaryRecord& summary);
   std::int64_t stream_number(DeviceWork& device, const std::string& stream,
                              const std::string& watch, const std::vector<wire::Tag>& tags);
@@ -123,6 +126,7 @@ class SqlIngest final : public IngestTransaction {
   void load_streams(DeviceWork& device);
   void write_device(DeviceWork& device);
   void write_anomalies();
+  void write_reports();
   void write_streams();
 
   Writer& writer_;
@@ -140,6 +144,13 @@ class SqlIngest final : public IngestTransaction {
   };
   std::vector<AnomalyStep> steps_;  ///< bounded
   std::size_t step_bytes_ = 0;
+  /// What a device said of a model, not written yet.
+  struct ReportStep {
+    const DeviceKey* key;  ///< in devices_
+    reads::DeviceNumbers device;
+    ReportedModel reported;
+  };
+  std::vector<ReportStep> reports_;  ///< no more than the transaction has records
   Watch watch_;
   std::vector<FeedStep> feed_;  ///< numbered at the end
   std::string stream_key_;      ///< reused

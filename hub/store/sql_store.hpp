@@ -13,6 +13,7 @@
 #include "hub/store/sql_replicas.hpp"
 #include "hub/store/sql_rollouts.hpp"
 #include "hub/store/sql_spool.hpp"
+#include "hub/store/sql_targets.hpp"
 #include "hub/store/store.hpp"
 #include "hub/store/writer.hpp"
 
@@ -108,6 +109,7 @@ class SqlStore : public Store {
   Models& models() override { return models_; }
   Replicas& replicas() override { return replicas_; }
   Rollouts& rollouts() override { return rollouts_; }
+  Targets& targets() override { return targets_; }
 
  protected:
   /// What an engine needs on which several processes write to one store.
@@ -137,6 +139,7 @@ class SqlStore : public Store {
   SqlModels models_{access_};
   SqlReplicas replicas_{access_};
   SqlRollouts rollouts_{access_};
+  SqlTargets targets_{access_, commands_};
 };
 
 }  // namespace lapwing::hub

@@ -273,10 +273,31 @@ CREATE TABLE rollout_decisions(
 ALTER TABLE devices ADD COLUMN labels TEXT NOT NULL DEFAULT '';
 )sql";
 
+/// What each device is to run of each model, and what it reported last.
+inline constexpr std::string_view kSqliteTargets = R"sql(
+CREATE TABLE model_targets(
+  tenant_no INTEGER NOT NULL, device_no INTEGER NOT NULL, model TEXT NOT NULL,
+  number INTEGER NOT NULL DEFAULT 0, stage INTEGER NOT NULL DEFAULT 1, rollout INTEGER NOT NULL DEFAULT 0,
+  offer INTEGER NOT NULL DEFAULT 0, changed_at INTEGER NOT NULL DEFAULT 0,
+  assignment BLOB, until_us INTEGER,  -- NULL: not signed yet
+  sent_at INTEGER, sent_connection TEXT NOT NULL DEFAULT '',
+  -- The newest report, by (epoch, seq).
+  epoch INTEGER NOT NULL DEFAULT 0, seq INTEGER NOT NULL DEFAULT 0, state TEXT NOT NULL DEFAULT '',
+  detail TEXT NOT NULL DEFAULT '', version INTEGER NOT NULL DEFAULT 0,
+  reported_offer INTEGER NOT NULL DEFAULT 0, reported_rollout INTEGER NOT NULL DEFAULT 0,
+  reported_us INTEGER NOT NULL DEFAULT 0, keys_number INTEGER NOT NULL DEFAULT 0, reported_at INTEGER,
+  statistics BLOB,  -- the newest report's that has them, of this version, as a record
+  PRIMARY KEY(tenant_no, device_no, model)) WITHOUT ROWID, STRICT;
+CREATE INDEX model_targets_due ON model_targets(tenant_no, device_no) WHERE offer > reported_offer;
+CREATE INDEX model_targets_ending ON model_targets(until_us) WHERE until_us IS NOT NULL;
+CREATE INDEX model_targets_by_model ON model_targets(tenant_no, model, device_no);
+CREATE INDEX model_targets_by_rollout ON model_targets(tenant_no, rollout) WHERE rollout <> 0;
+)sql";
+
 /// In order; the database's user_version counts those applied.
 inline constexpr std::array kSqliteMigrations{
     kSqliteSchema1,      kSqliteSchema2, kSqliteExchange, kSqliteSpool,
     kSqliteElsewhere,    kSqliteRare,    kSqliteReplicas, kSqliteCommandsAndJobs,
-    kSqliteCertificates, kSqliteModels,  kSqliteRollouts};
+    kSqliteCertificates, kSqliteModels,  kSqliteRollouts, kSqliteTargets};
 
 }  // namespace lapwing::hub

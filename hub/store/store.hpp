@@ -43,6 +43,7 @@ class Models;             // hub/store/models.hpp
 class Replicas;           // hub/store/replicas.hpp
 class Rollouts;           // hub/store/rollouts.hpp
 class Spool;              // hub/store/spool.hpp
+class Targets;            // hub/store/targets.hpp
 
 /// A device: the name is unique within its tenant only.
 struct DeviceKey {
@@ -413,6 +414,7 @@ class Store {
   virtual Models& models() = 0;
   virtual Replicas& replicas() = 0;
   virtual Rollouts& rollouts() = 0;
+  virtual Targets& targets() = 0;
 
  protected:
   Store() = default;

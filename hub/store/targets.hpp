@@ -8,13 +8,13 @@
 #include "shared/wire/messages.hpp"
 #include "shared/wire/models.hpp"
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace lapwing::hub {
@@ -41,18 +41,31 @@ struct TargetRow {
   std::optional<wire::ModelStatistics> statistics;
 };
 
+/// A target that its device has not reported on.
+struct DueTarget {
+  TargetRow row;
+  std::string connection_id;  ///< of the device, now
+};
+
+/// Reports come with the records of an ingest transaction: the newest by (epoch, seq) stands,
+/// whichever way it came; also of models that nobody wanted (kReportedMax of a device).
 /// Errors: not_found (no such device), io, corrupt. Threads: as Store.
 class Targets {
  public:
+  static constexpr std::size_t kReportedMax = 64;
+  /// An offer is sent again when it was sent so long ago.
+  static constexpr Micros kResendAfter = std::chrono::seconds(30);
+
   virtual ~Targets() = default;
   Targets(const Targets&) = delete;
   Targets& operator=(const Targets&) = delete;
 
-  /// All or none. Each that differs from what was wanted gets the next offer, loses its assignment
-  /// and is due; wakes watchers of Commands on every replica.
+  /// All or none. Each that differs from what was wanted gets the next offer (above what the device
+  /// reported, too), loses its assignment and is due; wakes watchers of Commands on every replica.
   virtual Result<void> want(std::span<const Target> targets, Time at) = 0;
+  /// not_found too: nothing is known of that model there.
   virtual Result<TargetRow> get(const DeviceKey& key, std::string_view model) = 0;
-  /// Of one device (by model), or of one model or rollout (by device); by what is not empty or 0.
+  /// What is not empty or 0 restricts. By device, then model.
   struct Filter {
     std::string device;
     std::string model;
@@ -62,9 +75,12 @@ class Targets {
                                        const PageRequest& page) = 0;
 
   /// Those whose report is behind their offer, of devices that are online through this replica's
-  /// broker; with the connection's id.
-  virtual Result<std::vector<std::pair<TargetRow, std::string>>> due(std::string_view replica,
-                                                                     std::size_t limit) = 0;
+  /// broker, and whose offer was not sent on the present connection, or more than kResendAfter
+  /// before `at`.
+  virtual Result<std::vector<DueTarget>> due(std::string_view replica, Time at,
+                                             std::size_t limit) = 0;
+  /// Their offers were handed to the broker.
+  virtual Result<void> mark_sent(std::span<const DueTarget> sent, Time at) = 0;
   /// Whose assignment ends before `renew_before`, connected or not: to be signed anew.
   virtual Result<std::vector<TargetRow>> ending(Time renew_before, std::size_t limit) = 0;
   /// Of no effect when `offer` is not the newest any more.

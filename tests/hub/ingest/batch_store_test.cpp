@@ -125,6 +125,7 @@ class FailingStore final : public Store {
   Commands& commands() override { return inner_.commands(); }
   Jobs& jobs() override { return inner_.jobs(); }
   Models& models() override { return inner_.models(); }
+  Targets& targets() override { return inner_.targets(); }
 
   Store& inner_;
 };
