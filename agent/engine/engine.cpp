@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <unordered_map>
@@ -125,6 +126,60 @@ class Engine::Impl {
     return {};
   }
 
+  Result<void> install(std::string_view model, ModelSlot slot,
+                       std::shared_ptr<const model::LiveModel> live) {
+    const std::lock_guard one_at_a_time(install_mutex_);
+    if (auto fits = check(model, live.get()); !fits) return fits;
+    // Detectors are made without the lock that names of streams need.
+    std::map<std::string, std::unique_ptr<detect::GroupScorer>> ready;
+    for (const auto& [name, config] : groups_of(model)) {
+      auto scorer = make_scorer(*config, slot, live.get());
+      if (!scorer) return std::move(scorer).error();
+      ready.emplace(name, *std::move(scorer));
+    }
+    {
+      const std::lock_guard lock(mutex_);
+      Slot& held = installed_[std::string(model)][static_cast<std::size_t>(slot)];
+      held = {std::move(live), now()};
+      std::vector<std::vector<Shard::Change>> changes(shards_.size());
+      for (const auto& [name, home] : groups_) {
+        if (home.group->config().model != model) continue;
+        auto& scorer = ready[name];
+        if (!scorer) {  // the group came while the others' were made
+          auto made = make_scorer(home.group->config(), slot, held.live.get());
+          if (!made) return std::move(made).error();
+          scorer = *std::move(made);
+        }
+        changes[home.shard].push_back(
+            {.group = home.group, .slot = slot, .scorer = std::move(scorer)});
+      }
+      for (std::size_t i = 0; i < shards_.size(); ++i) {
+        if (!changes[i].empty()) shards_[i]->change(std::move(changes[i]));
+      }
+    }
+    for (auto& shard : shards_) shard->finish_changes();
+    return {};
+  }
+
+  std::optional<wire::ModelStatistics> statistics(std::string_view model, ModelSlot slot) const {
+    wire::ModelStatistics out;
+    {
+      const std::lock_guard lock(mutex_);
+      const auto known = installed_.find(model);
+      if (known == installed_.end()) return std::nullopt;
+      const Slot& held = known->second[static_cast<std::size_t>(slot)];
+      if (!held.live) return std::nullopt;
+      out.since = held.since;
+    }
+    std::optional<detect::Comparison> account;
+    for (const auto& shard : shards_) {
+      shard->add_account(model, slot, account, out.memory_bytes);
+    }
+    if (account) account->fill(out);
+    out.until = now();
+    return out;
+  }
+
   bool held_up() const { return outbox_.figures().waiting; }
 
   void flush() {
@@ -169,6 +224,67 @@ class Engine::Impl {
     Group* group = nullptr;  ///< its shard's
     std::size_t shard = 0;
   };
+
+  struct Slot {
+    std::shared_ptr<const model::LiveModel> live;  ///< null: empty
+    Time since{};
+  };
+  using Slots = std::array<Slot, 2>;  // by ModelSlot
+
+  /// Whether the model can be put to use here; null: none is.
+  Result<void> check(std::string_view model, const model::LiveModel* live) const {
+    bool used = false;
+    for (const auto& group : watched_.groups) {
+      if (group.model != model) continue;
+      used = true;
+      if (live == nullptr) continue;
+      if (auto fits = model::check_sensors(group, live->model().header()); !fits) return fits;
+    }
+    if (used) return {};
+    return Error{Errc::not_found,
+                 "unknown_model: no [[group]] here has model = \"" + std::string(model) + "\""};
+  }
+
+  std::vector<std::pair<std::string, const detect::GroupConfig*>> groups_of(
+      std::string_view model) const {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::pair<std::string, const detect::GroupConfig*>> groups;
+    for (const auto& [name, home] : groups_) {
+      if (home.group->config().model == model) groups.emplace_back(name, &home.group->config());
+    }
+    return groups;
+  }
+
+  /// Null for an empty shadow.
+  static Result<std::unique_ptr<detect::GroupScorer>> make_scorer(const detect::GroupConfig& config,
+                                                                  ModelSlot slot,
+                                                                  const model::LiveModel* live) {
+    if (live != nullptr) {
+      auto trained = live->for_group();
+      if (!trained) return std::move(trained).error();
+      return std::make_unique<detect::GroupScorer>(config.watch, *std::move(trained));
+    }
+    if (slot == ModelSlot::shadow) return std::unique_ptr<detect::GroupScorer>();
+    return detect::GroupPipeline::make_scorer(config, config.watch.streams.size());
+  }
+
+  /// With the lock. What is installed scores from the first row on.
+  Result<std::unique_ptr<Group>> make_group(const detect::GroupConfig& config,
+                                            const std::string& name) const {
+    const auto known = config.model.empty() ? installed_.end() : installed_.find(config.model);
+    const auto live_in = [&](ModelSlot slot) {
+      return known == installed_.end() ? nullptr
+                                       : known->second[static_cast<std::size_t>(slot)].live.get();
+    };
+    auto scorer = make_scorer(config, ModelSlot::active, live_in(ModelSlot::active));
+    if (!scorer) return std::move(scorer).error();
+    auto group = Group::make(config, name, seed_of(name), *std::move(scorer));
+    if (!group) return group;
+    auto shadow = make_scorer(config, ModelSlot::shadow, live_in(ModelSlot::shadow));
+    if (!shadow) return std::move(shadow).error();
+    (void)(*group)->exchange_shadow(*std::move(shadow));
+    return group;
+  }
 
   /// With the lock. All that nobody watches is one stream, so that it takes no room from the
   /// others: its readings are only counted.
@@ -248,7 +364,7 @@ class Engine::Impl {
                          std::span<const std::byte> state) {
     if (const auto known = groups_.find(name); known != groups_.end()) return known->second;
     if (auto room = take_room(config.watch.streams.size()); !room) return room.error();
-    auto group = Group::make(config, name, seed_of(name));
+    auto group = make_group(config, name);
     if (!group) return std::move(group).error();
     if (!state.empty()) {
       if (auto restored = (*group)->restore(state); !restored) {
@@ -307,9 +423,11 @@ class Engine::Impl {
   std::vector<std::unique_ptr<Shard>> shards_;
   std::atomic<bool> started_{false};
 
+  std::mutex install_mutex_;  // one install at a time; taken before mutex_
   mutable std::mutex mutex_;  // guards what follows
   std::unordered_map<std::string, std::uint32_t, TextHash, std::equal_to<>> ids_;
   std::unordered_map<std::string, Home, TextHash, std::equal_to<>> groups_;
+  std::map<std::string, Slots, std::less<>> installed_;  // by the model's name
   std::optional<StreamId> unwatched_;
   std::vector<std::uint32_t> placed_;  // streams on each shard
   std::size_t next_shard_ = 0;
@@ -331,6 +449,14 @@ Result<void> Engine::submit(std::span<const Reading> readings) { return impl_->s
 bool Engine::held_up() const { return impl_->held_up(); }
 Result<void> Engine::take(std::string_view name, detect::Feedback feedback) {
   return impl_->take(name, feedback);
+}
+Result<void> Engine::install(std::string_view model, ModelSlot slot,
+                             std::shared_ptr<const model::LiveModel> live) {
+  return impl_->install(model, slot, std::move(live));
+}
+std::optional<wire::ModelStatistics> Engine::statistics(std::string_view model,
+                                                        ModelSlot slot) const {
+  return impl_->statistics(model, slot);
 }
 void Engine::flush() { impl_->flush(); }
 std::vector<StreamView> Engine::streams(std::string_view after, std::size_t limit) const {

@@ -9,16 +9,20 @@
 
 #include "agent/decode/reading.hpp"
 #include "agent/engine/config.hpp"
+#include "agent/engine/model_slot.hpp"
 #include "agent/outbox/outbox.hpp"
 #include "shared/base/result.hpp"
 #include "shared/detect/feedback.hpp"
 #include "shared/detect/group.hpp"
 #include "shared/detect/pipeline.hpp"
 #include "shared/detect/watch.hpp"
+#include "shared/model/live.hpp"
+#include "shared/wire/messages.hpp"
 
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -40,7 +44,7 @@ struct Watched {
 struct StreamView {
   std::string name;
   std::string watch;
-  std::string detector;
+  std::string detector;  ///< or the model that scores: `pumps 7`
   detect::StreamState state;
   std::vector<wire::Tag> tags;
 };
@@ -77,6 +81,19 @@ class Engine final : public StreamNamer, public ReadingSink {
   /// bad_input (a group's sensor: the group is judged); limit (too many wait to be taken);
   /// shutting_down.
   Result<void> take(std::string_view name, detect::Feedback feedback);
+  /// Puts a model into a slot, in place of what is there; null: nothing (the groups' own detector
+  /// then warms up, or nothing scores beside). Every group that uses the model by name gets its own
+  /// detector, made on the calling thread, and changes between two of its batches: no row is left
+  /// out, none is judged by both; an anomaly that is open ends. What moves from shadow to active
+  /// goes on as it was calibrated. Groups that appear later have it from their first row. Returns
+  /// when all have it. Before start() too: what was learnt is then restored with it.
+  /// Errors: not_found (no group uses it), denied (`wrong_schema: ...`, tells both), corrupt.
+  Result<void> install(std::string_view model, ModelSlot slot,
+                       std::shared_ptr<const model::LiveModel> live);
+  /// What it did since it was installed, all its groups together; nullopt: the slot is empty. Waits
+  /// at most for the batches that are being scored.
+  [[nodiscard]] std::optional<wire::ModelStatistics> statistics(std::string_view model,
+                                                                ModelSlot slot) const;
   /// Returns when everything handed in before has been taken.
   void flush();
 

@@ -58,7 +58,11 @@ void Group::score_rows(Time now, std::vector<detect::GroupEvent>& events) {
   while (const auto row = alignment_.next()) {
     const auto verdict = pipeline_->push(row->time, row->values, now, events);
     summary_.reading();
-    if (verdict.scored) summary_.score(verdict.score);
+    if (verdict.scored) {
+      summary_.score(verdict.score);
+    } else if (pipeline_->scorer().is_model() && !verdict.dropped) {
+      ++unscored_;
+    }
   }
 }
 

@@ -84,6 +84,9 @@ class Group {
     return alignment_.late_total() - std::exchange(late_taken_, alignment_.late_total());
   }
 
+  /// Rows since the last call that a model was to score, and that have no score.
+  [[nodiscard]] std::uint64_t take_unscored() noexcept { return std::exchange(unscored_, 0); }
+
   /// Appends the whole state: which sensors, the interval between rows, and what was learnt.
   void snapshot(std::vector<std::byte>& out) const;
   /// Errors: corrupt, unsupported (other sensors, detector or warm-up): it then warms up anew.
@@ -111,6 +114,7 @@ class Group {
   std::unique_ptr<detect::GroupPipeline> pipeline_;
   detect::Summary summary_;  ///< of the rows
   std::uint64_t late_taken_ = 0;
+  std::uint64_t unscored_ = 0;
 };
 
 }  // namespace lapwing::agent

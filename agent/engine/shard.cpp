@@ -34,6 +34,9 @@ Shard::Shard(const EngineConfig& config, std::size_t index, std::filesystem::pat
       unwatched_(metrics.counter("unwatched_readings_total", "Readings of streams no watch takes")),
       late_(metrics.counter("late_readings_total",
                             "Readings of groups that came too late for their row")),
+      unscored_(metrics.counter("model_rows_unscored_total",
+                                "Rows that a model should have scored and did not: it gave no "
+                                "number")),
       waits_(metrics.counter("engine_waits_total",
                              "Times a source waited because a shard's queue was full")),
       queue_gauge_(metrics.gauge("anomaly_processing_queue_size", "Readings waiting to be scored")),
@@ -102,6 +105,49 @@ bool Shard::tell(const Told& told) {
   return true;
 }
 
+void Shard::change(std::vector<Change> changes) {
+  {
+    const std::lock_guard lock(mutex_);
+    changes_posted_ += changes.size();
+    std::ranges::move(changes, std::back_inserter(changes_));
+  }
+  work_.notify_one();
+}
+
+void Shard::finish_changes() {
+  std::vector<Change> replaced;  // destroyed without the locks
+  {
+    std::unique_lock lock(mutex_);
+    const std::uint64_t target = changes_posted_;
+    idle_.wait(lock, [&] { return changes_taken_ >= target || !running_; });
+  }
+  const std::lock_guard state_lock(state_mutex_);
+  const std::lock_guard lock(mutex_);
+  if (!running_) {  // nothing scores, not yet or not any more
+    changes_taken_ += changes_.size();
+    take(changes_);
+    std::ranges::move(std::exchange(changes_, {}), std::back_inserter(changed_));
+  }
+  replaced = std::exchange(changed_, {});
+}
+
+void Shard::add_account(std::string_view model, ModelSlot slot,
+                        std::optional<detect::Comparison>& account, std::uint64_t& bytes) const {
+  const std::lock_guard lock(state_mutex_);
+  for (const auto& group : groups_) {
+    if (group->config().model != model) continue;
+    const detect::GroupScorer* scorer =
+        slot == ModelSlot::active ? &group->scorer() : group->shadow();
+    if (scorer == nullptr || scorer->comparison() == nullptr) continue;
+    bytes += scorer->state_bytes();
+    if (account) {
+      account->merge(*scorer->comparison());
+    } else {
+      account = *scorer->comparison();
+    }
+  }
+}
+
 void Shard::flush() {
   std::unique_lock lock(mutex_);
   const std::uint64_t target = submitted_;
@@ -116,15 +162,18 @@ std::vector<StreamView> Shard::views() const {
                        const detect::StreamState& state, std::vector<wire::Tag> tags) {
     views.push_back({name, watch.name, watch.detector, state, std::move(tags)});
   };
+  const auto by_group = [&](const Group& group) { views.back().detector = group.detector(); };
   for (const auto& stream : streams_) {
     if (stream->pipeline) {
       add(stream->name, stream->pipeline->watch(), stream->pipeline->state(), stream->tags);
     } else if (const Group* group = stream->group) {
       add(stream->name, group->config().watch, group->sensor_state(stream->sensor), stream->tags);
+      by_group(*group);
     }
   }
   for (const auto& group : groups_) {
     add(group->name(), group->config().watch, group->state(), group->shared_tags());
+    by_group(*group);
   }
   return views;
 }
@@ -139,18 +188,21 @@ void Shard::run() {
   for (;;) {
     const auto until = std::min(
         {next_tick_, next_snapshot_, ticks_now() + std::max(Micros(0), next_summary_ - now())});
-    work_.wait_until(lock, until,
-                     [this] { return stopping_ || !inbox_.empty() || !told_.empty(); });
+    work_.wait_until(lock, until, [this] {
+      return stopping_ || !inbox_.empty() || !told_.empty() || !changes_.empty();
+    });
     const bool last = stopping_;
     batch_.clear();
     std::swap(batch_, inbox_);
     Arrivals arrivals = std::exchange(arrivals_, {});
     const auto told = std::exchange(told_, {});
+    auto changes = std::exchange(changes_, {});
     lock.unlock();
     room_.notify_all();
     {
       const std::lock_guard state_lock(state_mutex_);
       take_in(std::move(arrivals));
+      take(changes);
       const Time at = now();
       score(at);
       take(told);
@@ -165,6 +217,8 @@ void Shard::run() {
     if (last || ticks_now() >= next_snapshot_) save_snapshot(last);
     lock.lock();
     scored_ += batch_.size() + told.size();
+    changes_taken_ += changes.size();
+    std::ranges::move(changes, std::back_inserter(changed_));
     queue_gauge_.add(-static_cast<double>(batch_.size()));
     running_ = !last;
     idle_.notify_all();
@@ -254,6 +308,25 @@ void Shard::take(const std::vector<Told>& told) {
   }
 }
 
+/// With the state's lock. What was replaced is left in `changes`.
+void Shard::take(std::vector<Change>& changes) {
+  for (Change& one : changes) {
+    if (one.slot == ModelSlot::shadow) {
+      one.scorer = one.group->exchange_shadow(std::move(one.scorer));
+      continue;
+    }
+    one.group->end_anomaly(group_events_);
+    if (!group_events_.empty()) collect(*one.group);
+    const detect::GroupScorer* shadow = one.group->shadow();
+    if (shadow != nullptr && one.scorer->is_model() && shadow->print() == one.scorer->print()) {
+      auto proven = one.group->exchange_shadow(nullptr);
+      proven->begin_account();
+      one.spare = std::exchange(one.scorer, std::move(proven));
+    }
+    one.scorer = one.group->exchange(std::move(one.scorer));
+  }
+}
+
 void Shard::periodic(Time at) {
   if (ticks_now() >= next_tick_) {
     next_tick_ = ticks_now() + kTick;
@@ -294,11 +367,14 @@ void Shard::write_summaries(Time end) {
     summaries_.push_back(std::move(summary));
   }
   double late = 0;
+  double unscored = 0;
   for (auto& group : groups_) {
     group->take_summaries(summary_begin_, end, summaries_);
     late += static_cast<double>(group->take_late());
+    unscored += static_cast<double>(group->take_unscored());
   }
   if (late > 0) late_.add(late);
+  if (unscored > 0) unscored_.add(unscored);
   for (auto& summary : summaries_) {
     records_.push_back({wire::RecordClass::summary, end, wire::encode_record(std::move(summary))});
   }

@@ -7,6 +7,7 @@
 #include "agent/engine/engine.hpp"
 #include "agent/engine/group.hpp"
 #include "agent/outbox/outbox.hpp"
+#include "shared/detect/comparison.hpp"
 #include "shared/detect/pipeline.hpp"
 
 #include <atomic>
@@ -15,8 +16,10 @@
 #include <filesystem>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -72,6 +75,20 @@ class Shard {
   };
   /// False: kToldMax wait already.
   bool tell(const Told& told);
+  /// What is to score a group's rows, or beside what does (null: nothing).
+  struct Change {
+    Group* group = nullptr;  ///< of this shard
+    ModelSlot slot = ModelSlot::active;
+    std::unique_ptr<detect::GroupScorer> scorer;
+    std::unique_ptr<detect::GroupScorer> spare = nullptr;  ///< of no use after all
+  };
+  /// Taken between two batches, before the next one; finish_changes() waits for that, and destroys
+  /// what they replaced on the calling thread.
+  void change(std::vector<Change> changes);
+  void finish_changes();
+  /// What the groups' models of this name did, added up; `bytes`: of their detectors.
+  void add_account(std::string_view model, ModelSlot slot,
+                   std::optional<detect::Comparison>& account, std::uint64_t& bytes) const;
   /// Returns when everything handed in before has been taken and its records are with the outbox.
   void flush();
 
@@ -91,6 +108,7 @@ class Shard {
   [[nodiscard]] detect::AlarmPrior learn(const detect::WatchConfig& watch) const;
   void score(Time now);
   void take(const std::vector<Told>& told);
+  void take(std::vector<Change>& changes);
   void periodic(Time now);
   void finish_groups(Time at);
   void write_summaries(Time end);
@@ -109,6 +127,7 @@ class Shard {
   Counter& detections_;
   Counter& unwatched_;
   Counter& late_;
+  Counter& unscored_;
   Counter& waits_;
   Gauge& queue_gauge_;  // of all shards: each adds and takes away its own
   Histogram& duration_;
@@ -137,8 +156,12 @@ class Shard {
   std::vector<Item> inbox_;
   Arrivals arrivals_;
   std::vector<Told> told_;
+  std::vector<Change> changes_;
+  std::vector<Change> changed_;  // holds what was replaced
   std::uint64_t submitted_ = 0;
   std::uint64_t scored_ = 0;
+  std::uint64_t changes_posted_ = 0;
+  std::uint64_t changes_taken_ = 0;
   bool running_ = false;
   bool stopping_ = false;
 

@@ -152,7 +152,7 @@ GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time no
   const Checked checked = s.clock.check(time, 0, now, kRows);
   if (checked.dropped) {
     ++s.dropped_total;
-    return {.score = scorer_->last_score(), .anomalous = scorer_->inside()};
+    return {.score = scorer_->last_score(), .anomalous = scorer_->inside(), .dropped = true};
   }
   check_hole(checked.time, row_before, row, events);
   check_sensors(checked.time, row, events);

@@ -32,6 +32,7 @@ struct GroupVerdict {
   float raw = 0;        ///< the detector's own score
   bool scored = false;  ///< false while warming up, and for rows that came late or twice
   bool anomalous = false;  ///< the sensors together are: from a fault's first row to its last
+  bool dropped = false;    ///< it came late or twice
 };
 
 /// A detector trained elsewhere, as a group takes it: it has no warm-up.
@@ -81,6 +82,8 @@ class GroupScorer {
   /// What the model did; null where it is none.
   [[nodiscard]] Comparison* comparison() noexcept { return comparison_.get(); }
   [[nodiscard]] const Comparison* comparison() const noexcept { return comparison_.get(); }
+  /// Of a model: its account begins anew.
+  void begin_account() noexcept { *comparison_ = Comparison(normal_); }
   [[nodiscard]] bool warm() const noexcept { return state_.calibration.ready(); }
   [[nodiscard]] float last_score() const noexcept { return state_.last_score; }
   [[nodiscard]] bool inside() const noexcept { return state_.episode.inside(); }
