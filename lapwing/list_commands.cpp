@@ -12,10 +12,21 @@ std::string range(const Json& item) {
   return lower == "-" ? "-" : lower + " .. " + number(item, "upper");
 }
 
+std::string labels(const Json& item) {
+  const auto at = item.find("labels");
+  std::string all;
+  if (at == item.end() || !at->is_object()) return "-";
+  for (const auto& [key, value] : at->items()) {
+    if (value.is_string()) all += (all.empty() ? "" : " ") + key + "=" + value.get<std::string>();
+  }
+  return all.empty() ? "-" : all;
+}
+
 std::vector<std::string> device_row(const Json& d) {
   return {text(d, "device"),        text(d, "status"),           instant(d, "last_seen"),
           number(d, "streams"),     number(d, "anomalies_open"), number(d, "stored"),
-          number(d, "outstanding"), number(d, "lost"),           text(d, "agent_version")};
+          number(d, "outstanding"), number(d, "lost"),           labels(d),
+          text(d, "agent_version")};
 }
 
 std::vector<std::string> stream_row(const Json& s) {
@@ -38,6 +49,7 @@ int run_devices(const ListCommand& command, std::ostream& out, std::ostream& err
                      {"STORED", true, 0},
                      {"WAITING", true, 0},
                      {"LOST", true, 0},
+                     {"LABELS", false, 6},
                      {"AGENT"}},
                     &device_row, out, err);
 }

@@ -138,16 +138,18 @@ int run_keys_show(const fs::path& file, std::ostream& out, std::ostream& err) {
   return 0;
 }
 
-int run_model_sign(const SignCommand& command, std::ostream& out, std::ostream& err) {
-  const auto model = model::Model::open(command.file);
-  if (!model) return fail(err, model.error());
+namespace {
+
+/// Signs `file` as a version, into `into`.
+Result<void> sign_version(const SignCommand& command, const fs::path& file, std::uint64_t number,
+                          const trust::PrivateKey& key, const fs::path& into, std::ostream& out) {
+  const auto model = model::Model::open(file);
+  if (!model) return model.error();
   if (const auto detector = model->make_detector(); !detector) {
-    return fail(err, within(command.file.string(), detector.error()));
+    return within(file.string(), detector.error());
   }
-  const auto key = trust::PrivateKey::load(command.key);
-  if (!key) return fail(err, key.error());
   const Manifest manifest{.model = command.model,
-                          .number = command.number,
+                          .number = number,
                           .sha256 = model->sha256(),
                           .length = model->file_bytes().size(),
                           .tenant = command.tenant,
@@ -155,12 +157,25 @@ int run_model_sign(const SignCommand& command, std::ostream& out, std::ostream& 
                           .schema_sha256 = release::schema_digest(model->header().sensors),
                           .minimum_agent = command.minimum_agent};
   Signed document{manifest};
-  if (auto done = document.sign(*key); !done) return fail(err, done.error());
-  const auto file = manifest_of(command.file, command.out);
-  if (auto done = store(file, document); !done) return fail(err, done.error());
+  if (auto done = document.sign(key); !done) return done;
+  if (auto done = store(into, document); !done) return done;
   print(manifest, out);
-  out << file.string() << ": signed with " << release::key_id(key->public_pem()) << '\n';
-  return 0;
+  out << into.string() << ": signed with " << release::key_id(key.public_pem()) << '\n';
+  return {};
+}
+
+}  // namespace
+
+int run_model_sign(const SignCommand& command, std::ostream& out, std::ostream& err) {
+  const auto key = trust::PrivateKey::load(command.key);
+  if (!key) return fail(err, key.error());
+  const auto manifest = manifest_of(command.file, command.out);
+  auto done = sign_version(command, command.file, command.number, *key, manifest, out);
+  if (done && !command.undo.empty()) {
+    done = sign_version(command, command.undo, command.number + 1, *key,
+                        fs::path(manifest).replace_extension(".undo.manifest"), out);
+  }
+  return done ? 0 : fail(err, done.error());
 }
 
 int run_model_verify(const VerifyCommand& command, std::ostream& out, std::ostream& err) {

@@ -46,6 +46,9 @@ struct SignCommand {
   std::string device_class;
   std::string minimum_agent;
   std::filesystem::path out;  ///< empty: the model's name with `.manifest`
+  /// The model file before; empty: none. It is signed as the next version, with which a rollout
+  /// goes back: the model's name with `.undo.manifest`.
+  std::filesystem::path undo;
 };
 int run_model_sign(const SignCommand& command, std::ostream& out, std::ostream& err);
 

@@ -65,6 +65,9 @@ void add_release_commands(CLI::App& app, int& exit_code) {
   sign->add_option("--class", signing->device_class, "Which class of devices; without: any");
   sign->add_option("--min-agent", signing->minimum_agent, "The oldest agent that can run it");
   sign->add_option("--out", signing->out, "Its file; without: the model's with .manifest");
+  sign->add_option(
+      "--undo", signing->undo,
+      "The model file before, signed as the next version: a rollout goes back with it");
   sign->callback(
       [signing, &exit_code] { exit_code = run_model_sign(*signing, std::cout, std::cerr); });
 

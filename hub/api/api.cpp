@@ -25,10 +25,12 @@ struct Entry {
 /// The only list of operations: routes, openapi_test and the middleware read it.
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> kEntries{
-      {{Method::get, "/api/v1/devices", "read", {"region", "limit", "cursor"}}, &list_devices},
+      {{Method::get, "/api/v1/devices", "read", {"region", "label", "limit", "cursor"}},
+       &list_devices},
       {{Method::get, "/api/v1/devices/{device}", "read", {}}, &get_device},
       {{Method::post, "/api/v1/devices/{device}/revoke", "admin", {}}, &revoke_device},
       {{Method::post, "/api/v1/devices/{device}/release", "admin", {}}, &release_device},
+      {{Method::put, "/api/v1/devices/{device}/labels", "admin", {}}, &label_device},
       {{Method::get, "/api/v1/devices/{device}/regions", "read", {}}, &list_device_regions},
       {{Method::get, "/api/v1/devices/{device}/losses", "read", {"limit", "cursor"}}, &list_losses},
       {{Method::get, "/api/v1/devices/{device}/streams", "read", {"limit", "cursor"}},

@@ -43,6 +43,7 @@ using Operate = http::Response (*)(const Desk&, const Call&);
 http::Response list_devices(const Desk& desk, const Call& call);
 http::Response get_device(const Desk& desk, const Call& call);
 http::Response revoke_device(const Desk& desk, const Call& call);
+http::Response label_device(const Desk& desk, const Call& call);
 http::Response release_device(const Desk& desk, const Call& call);
 http::Response list_device_regions(const Desk& desk, const Call& call);
 http::Response list_losses(const Desk& desk, const Call& call);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "hub/api/body.hpp"
 #include "hub/api/handlers.hpp"
 #include "hub/api/query.hpp"
 #include "hub/api/rows_json.hpp"
@@ -35,6 +36,18 @@ std::optional<std::string> region_of(Query& query) {
   return region;
 }
 
+/// Labels with commas between them; at most as many as a device may have, and one more.
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> parts;
+  while (parts.size() <= kLabelsMax) {
+    const auto comma = text.find(',');
+    parts.emplace_back(text.substr(0, comma));
+    if (comma == std::string_view::npos) break;
+    text.remove_prefix(comma + 1);
+  }
+  return parts;
+}
+
 Response change_device(const Desk& desk, const Call& call, const char* action,
                        const Result<void>& done) {
   if (!done) return refuse(call, done.error());
@@ -58,9 +71,13 @@ Response fresh(const Call& call, std::string body) {
 
 Response list_devices(const Desk& desk, const Call& call) {
   Query query(call.request);
-  const DeviceFilter filter{.region = region_of(query)};
+  DeviceFilter filter{.region = region_of(query), .labels = {}};
+  if (const auto label = query.text("label")) filter.labels = split(*label);
   const auto page = query.page();
   if (query.problem()) return refuse(call, *query.problem());
+  for (const auto& label : filter.labels) {
+    if (const auto good = check_label(label); !good) return refuse(call, good.error());
+  }
   const auto devices = desk.parts.store.devices(call.token.tenant, page, filter);
   return devices ? fresh(call, to_json(*devices)) : refuse(call, devices.error());
 }
@@ -78,6 +95,20 @@ Response revoke_device(const Desk& desk, const Call& call) {
 Response release_device(const Desk& desk, const Call& call) {
   return change_device(desk, call, "device.release",
                        desk.parts.store.release_quarantine(device_of(call)));
+}
+
+Response label_device(const Desk& desk, const Call& call) {
+  const auto json = Json::parse(call.request.body, nullptr, false);
+  const Error wrong{Errc::bad_input, "the body is a JSON object of labels: {\"site\":\"a\"}"};
+  if (!json.is_object()) return refuse(call, wrong);
+  Labels labels;
+  for (const auto& [key, value] : json.items()) {
+    if (!value.is_string()) return refuse(call, wrong);
+    labels.emplace(key, value.get<std::string>());
+  }
+  if (const auto good = check_labels(labels); !good) return refuse(call, good.error());
+  return change_device(desk, call, "device.label",
+                       desk.parts.store.label_device(device_of(call), labels));
 }
 
 Response list_losses(const Desk& desk, const Call& call) {

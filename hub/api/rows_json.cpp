@@ -55,7 +55,8 @@ Json json(const DeviceRow& row) {
           {"anomalies_open", row.anomalies_open},
           {"readings_total", row.readings_total},
           {"quarantined_total", row.quarantined_total},
-          {"region", region(row.region)}};
+          {"region", region(row.region)},
+          {"labels", row.labels}};
 }
 
 Json json(const std::pair<std::string, ExchangedLedger>& told) {

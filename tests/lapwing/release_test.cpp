@@ -77,6 +77,21 @@ TEST_F(ReleaseCommands, FromKeysToAVerifiedModel) {
   EXPECT_THAT(run({"keys", "show", path("pump.manifest")}).out, HasSubstr("tenant acme"));
 }
 
+TEST_F(ReleaseCommands, SignsTheWayBackWithTheModel) {
+  make_model("pump.lw", 10);
+  make_model("before.lw", 11);
+  ASSERT_EQ(make_list({"r1", "r3"}).code, 0);
+  const auto made =
+      run({"model", "sign", path("pump.lw"), "--undo", path("before.lw"), "--key",
+           path("release.key"), "--model", "pumps", "--number", "3", "--tenant", "acme"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_EQ(verify().code, 0);
+  const auto undo = run({"model", "verify", path("before.lw"), "--manifest",
+                         path("pump.undo.manifest"), "--keys", path("keys.lwk")});
+  EXPECT_EQ(undo.code, 0) << undo.err;
+  EXPECT_THAT(undo.out, HasSubstr("version 4 of pumps"));
+}
+
 TEST_F(ReleaseCommands, RefusesWhatIsNotInOrder) {
   make_model("pump.lw", 10);
   make_list({"r1"});

@@ -241,6 +241,11 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
                      put("/api/v1/devices/edge-1/desired", body));
   }
   expect_get("/api/v1/devices/{device}/desired", "/api/v1/devices/edge-1/desired");
+  for (const auto* body : {R"({"site":"lab"})", R"({"site":"a|b"})"}) {
+    expect_described(Method::put, "/api/v1/devices/{device}/labels",
+                     put("/api/v1/devices/edge-1/labels", body));
+  }
+  expect_get("/api/v1/devices", "/api/v1/devices?label=site%3Dlab");
   const auto job =
       post("/api/v1/jobs", admin_, R"({"kind":"export","arguments":{"what":"anomalies"}})");
   expect_described(Method::post, "/api/v1/jobs", job);

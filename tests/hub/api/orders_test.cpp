@@ -63,6 +63,26 @@ TEST_F(HubOrders, ACommandIsTakenCheckedAndNoted) {
             429U);
 }
 
+TEST_F(HubOrders, LabelsOfADeviceAreShownAndFound) {
+  enrol("edge-2");
+  const std::string at = "/api/v1/devices/edge-1/labels";
+  EXPECT_EQ(ask(http::Method::put, at, R"({"site":"lab","line":"2"})").status, 204U);
+  EXPECT_EQ(ask(http::Method::put, "/api/v1/devices/none/labels", "{}").status, 404U);
+  for (const auto* bad : {"[]", "", R"({"site":1})", R"({"si te":"a"})", R"({"site":"a|b"})"}) {
+    EXPECT_EQ(ask(http::Method::put, at, bad).status, 400U) << bad;
+  }
+  EXPECT_EQ(json::parse(get("/api/v1/devices/edge-1").body)["labels"],
+            (json{{"site", "lab"}, {"line", "2"}}));
+  const auto found = [&](const std::string& label) {
+    return json::parse(get("/api/v1/devices?label=" + label).body)["items"].size();
+  };
+  EXPECT_EQ(found("site%3Dlab"), 1U);
+  EXPECT_EQ(found("site%3Dlab,line%3D2"), 1U);
+  EXPECT_EQ(found("site%3Dlab,line%3D3"), 0U);
+  EXPECT_EQ(get("/api/v1/devices?label=site").status, 400U);
+  EXPECT_THAT(get("/api/v1/audit", admin_).body, HasSubstr("device.label"));
+}
+
 TEST_F(HubOrders, SettingsAreReplacedOnlyWhereTheirVersionIsKnown) {
   const std::string at = "/api/v1/devices/edge-1/desired";
   const auto none = ask(http::Method::get, at, "");
