@@ -150,6 +150,9 @@ Result<void> Parts::start_worker() {
                                             .threads = config.job_threads},
                                *store, metrics);
   worker->start();
+  rollouts = std::make_unique<rollout::Runner>(rollout::RunnerConfig{.replica = config.replica},
+                                               *store, metrics);
+  rollouts->start();
   if (!config.peers.empty()) start_puller();
   return {};
 }
@@ -173,6 +176,7 @@ void Parts::start_puller() {
 
 void Parts::stop_worker() {
   puller.reset();
+  rollouts.reset();
   worker.reset();
   upkeep.reset();
 }

@@ -14,6 +14,7 @@
 #include "hub/ingest/ingest.hpp"
 #include "hub/jobs/upkeep.hpp"
 #include "hub/jobs/worker.hpp"
+#include "hub/rollout/runner.hpp"
 #include "hub/sink/sinks.hpp"
 #include "hub/store/feed.hpp"
 #include "hub/store/store.hpp"
@@ -47,6 +48,7 @@ struct Parts {
   std::unique_ptr<Renewals> renewals = nullptr;      ///< likewise
   std::unique_ptr<Upkeep> upkeep = nullptr;
   std::unique_ptr<Worker> worker = nullptr;
+  std::unique_ptr<rollout::Runner> rollouts = nullptr;
   std::unique_ptr<Puller> puller = nullptr;  ///< null: no rows of other regions are taken here
   std::unique_ptr<StoreWatch> store_watch = nullptr;
   std::unique_ptr<Enrolment> enrolment = nullptr;

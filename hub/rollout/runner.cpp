@@ -20,8 +20,7 @@ constexpr int kRest = 5;
 Result<Loaded> load(Rollouts& rollouts, Targets& targets, RolloutRow row) {
   auto plan = read_plan(row.plan);
   if (!plan) {
-    return Error{Errc::corrupt,
-                 "rollout " + std::to_string(row.id) + ": " + plan.error().context};
+    return Error{Errc::corrupt, "rollout " + std::to_string(row.id) + ": " + plan.error().context};
   }
   Loaded loaded{.plan = *std::move(plan), .rollout = std::move(row), .views = {}};
   const auto& tenant = loaded.rollout.tenant;
@@ -56,9 +55,8 @@ Result<Stepped> step_once(Rollouts& rollouts, Targets& targets, RolloutRow row, 
   const auto kept = rollouts.step(*decision.step);
   if (!kept) return kept.error();
   if (!*kept) return Stepped{.more = false, .overtaken = true, .decision = std::nullopt};
-  return Stepped{.more = decision.more,
-                 .overtaken = false,
-                 .decision = std::move(decision.step->decision)};
+  return Stepped{
+      .more = decision.more, .overtaken = false, .decision = std::move(decision.step->decision)};
 }
 
 Runner::Runner(RunnerConfig config, Store& store, Metrics& metrics)

@@ -30,8 +30,8 @@ struct Loaded {
 Result<Loaded> load(Rollouts& rollouts, Targets& targets, RolloutRow row);
 
 struct Stepped {
-  bool more = false;      ///< there is more to do at once
-  bool overtaken = false; ///< another stepped meanwhile; nothing was done
+  bool more = false;       ///< there is more to do at once
+  bool overtaken = false;  ///< another stepped meanwhile; nothing was done
   std::optional<RolloutDecision> decision;
 };
 /// One step of one rollout: at most one write, of all it changes.

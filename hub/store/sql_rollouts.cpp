@@ -3,6 +3,8 @@
 
 #include "hub/store/pages.hpp"
 #include "hub/store/reads.hpp"
+#include "hub/store/sql_commands.hpp"
+#include "hub/store/sql_targets.hpp"
 
 #include <cmath>
 #include <optional>
@@ -252,8 +254,7 @@ Result<Page<RolloutDecision>> SqlRollouts::decisions(std::string_view tenant, st
 }
 
 Result<bool> SqlRollouts::step(const RolloutStep& step) {
-  if (!step.targets.empty()) return Error{Errc::unsupported, "targets cannot be kept yet"};
-  return access_.change([&](sql::Connection& db) -> Result<bool> {
+  auto done = access_.change([&](sql::Connection& db) -> Result<bool> {
     const auto& state = step.state;
     std::optional<std::int64_t> ready;
     if (state.ready_at) ready = to_micros(*state.ready_at);
@@ -282,8 +283,13 @@ Result<bool> SqlRollouts::step(const RolloutStep& step) {
           " (SELECT tenant_no FROM tenants WHERE tenant = ?))",
           step.id, device, step.tenant);
     }
+    if (step.targets.empty()) return true;
+    if (auto wanted = want_targets(db, step.targets, step.at); !wanted) return wanted.error();
+    commands_.notify(db);
     return true;
   });
+  if (done && *done && !step.targets.empty()) commands_.wake();
+  return done;
 }
 
 }  // namespace lapwing::hub

@@ -6,9 +6,12 @@
 
 namespace lapwing::hub {
 
+class SqlCommands;
+
 class SqlRollouts final : public Rollouts {
  public:
-  explicit SqlRollouts(SqlAccess& access) : access_(access) {}
+  /// Borrows both, which must outlive it. `commands`: whose watchers hear of new targets.
+  SqlRollouts(SqlAccess& access, SqlCommands& commands) : access_(access), commands_(commands) {}
 
   Result<RolloutRow> add(const RolloutRow& row, const Order& order) override;
   Result<RolloutRow> get(std::string_view tenant, std::uint64_t id) override;
@@ -22,6 +25,7 @@ class SqlRollouts final : public Rollouts {
 
  private:
   SqlAccess& access_;
+  SqlCommands& commands_;
 };
 
 }  // namespace lapwing::hub

@@ -138,8 +138,8 @@ class SqlStore : public Store {
   SqlJobs jobs_;
   SqlModels models_{access_};
   SqlReplicas replicas_{access_};
-  SqlRollouts rollouts_{access_};
   SqlTargets targets_{access_, commands_};
+  SqlRollouts rollouts_{access_, commands_};
 };
 
 }  // namespace lapwing::hub

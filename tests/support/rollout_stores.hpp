@@ -54,7 +54,9 @@ class MemoryTargets final : public Targets {
     }
     return out;
   }
-  Result<std::vector<DueTarget>> due(std::string_view, Time, std::size_t) override { return unused(); }
+  Result<std::vector<DueTarget>> due(std::string_view, Time, std::size_t) override {
+    return unused();
+  }
   Result<void> mark_sent(std::span<const DueTarget>, Time) override { return unused(); }
   Result<std::vector<TargetRow>> ending(Time, std::size_t) override { return unused(); }
   Result<void> assign(const DeviceKey&, std::string_view, std::uint64_t, std::string_view,

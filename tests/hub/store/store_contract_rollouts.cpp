@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Rollouts: one open for a model, steps taken once, decisions kept; and labels of devices.
+#include "hub/store/commands.hpp"
 #include "hub/store/rollouts.hpp"
+#include "hub/store/targets.hpp"
 #include "tests/hub/store/store_contract.hpp"
 
 #include <atomic>
@@ -117,6 +119,30 @@ TEST_P(StoreContract, KeepsARolloutAndItsRings) {
   auto others = step_of(seen, RolloutPhase::aborted, t0_);
   others.tenant = "other";
   EXPECT_FALSE(again.step(others).value()) << "nobody steps another tenant's";
+}
+
+TEST_P(StoreContract, AStepWantsItsTargetsOrIsNotTaken) {
+  auto& rollouts = store_->rollouts();
+  const auto made = rollouts.add(pumps(t0_), just({"press-1"})).value();
+  std::atomic<int> woken = 0;
+  const auto watch = store_->commands().watch([&] { ++woken; }).value();
+  auto step = step_of(made, RolloutPhase::shadow, t0_);
+  step.targets = {{.key = key_, .model = "pumps", .number = 4, .rollout = made.id}};
+  ASSERT_TRUE(rollouts.step(step).value());
+  EXPECT_GT(woken, 0) << "devices are told at once";
+  const auto target = store_->targets().get(key_, "pumps").value();
+  EXPECT_EQ(target.target.number, 4U);
+  EXPECT_EQ(target.target.rollout, made.id);
+  EXPECT_EQ(target.offer, 1U);
+  EXPECT_EQ(store_->targets().list(kTenant, {.rollout = made.id}, {})->items.size(), 1U);
+  step.targets[0].number = 5;
+  EXPECT_FALSE(rollouts.step(step).value()) << "of a revision that is gone";
+  EXPECT_EQ(store_->targets().get(key_, "pumps")->target.number, 4U);
+  step.revision = 2;
+  step.targets[0].key.device = "nobody";
+  EXPECT_EQ(rollouts.step(step).error().code, Errc::not_found);
+  EXPECT_EQ(rollouts.get(kTenant, made.id)->revision, 2U) << "nothing of it was done";
+  EXPECT_EQ(rollouts.decisions(kTenant, made.id, {})->items.size(), 1U);
 }
 
 TEST_P(StoreContract, HasOneOpenRolloutOfAModel) {
