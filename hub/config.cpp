@@ -158,6 +158,8 @@ HubConfig HubConfig::read(config::Section& root) {
   c.http = read_http(root.table({"http", "API, page, health and metrics"}), c.data_dir);
   auto certificates = root.table({"certificates", "how long certificates hold"});
   c.certificates = CertificatesConfig::read(certificates);
+  auto models = root.table({"models", "giving models to devices"});
+  c.models = ModelsConfig::read(models, c.data_dir);
   auto store = root.table({"store", "where and how much is kept"});
   c.store = StoreConfig::read(store);
   auto ingest = root.table({"ingest", "taking in what devices send"});

@@ -63,6 +63,7 @@ struct HubConfig {
   HubMqttConfig mqtt;
   HubHttpConfig http;
   CertificatesConfig certificates;
+  ModelsConfig models;
   StoreConfig store;
   IngestConfig ingest;
   std::vector<PeerConfig> peers;                  ///< `[[peer]]`

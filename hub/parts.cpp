@@ -100,6 +100,8 @@ void Parts::stop_certificates() {
 
 Result<void> Parts::start_ingest() {
   if (!config.roles.sync) return {};
+  auto key = load_signing_key(config.models.signing_key.string(), config.models.signing_key_given);
+  if (!key) return key.error();
   auto ingest_config = config.ingest;
   ingest_config.replica = config.replica;
   ingest = std::make_unique<Ingest>(ingest_config, broker_options(config.mqtt), *store, feed,
@@ -110,6 +112,20 @@ Result<void> Parts::start_ingest() {
         return ingest->send(topic, frame);
       },
       metrics);
+  offers = std::make_unique<OfferDesk>(
+      config.replica, *std::move(key), *store,
+      [this](const std::string& topic, const std::string& frame) {
+        return ingest->send(topic, frame);
+      },
+      metrics);
+  dispatcher->also([this](Time at) { return offers->round(at); });
+  files = std::make_unique<FileDesk>(config.models.pieces_bytes_per_second, *store, metrics,
+                                     [this](const wire::Identity& device, std::string_view frame) {
+                                       return ingest->send(
+                                           wire::topic(device, wire::Channel::chunk), frame, 0);
+                                     });
+  ingest->on_fetch(
+      [this](const wire::Identity& device, std::string_view frame) { files->ask(device, frame); });
   ingest->tell({.on_hello = [this] { dispatcher->look_soon(); },
                 .on_results = [this](auto results) { dispatcher->answered(std::move(results)); }});
   renewals = std::make_unique<Renewals>(
@@ -124,6 +140,7 @@ Result<void> Parts::start_ingest() {
   auto started = ingest->start();
   if (started) started = dispatcher->start();
   if (started) renewals->start();
+  if (started) files->start();
   if (!started) stop_ingest();
   return started;
 }
@@ -132,9 +149,12 @@ void Parts::stop_ingest() {
   if (ingest) ingest->stop();  // the last answers reach the dispatcher
   if (dispatcher) dispatcher->stop();
   if (renewals) renewals->stop();
+  if (files) files->stop();
   ingest.reset();
+  files.reset();
   renewals.reset();
   dispatcher.reset();
+  offers.reset();
 }
 
 Result<void> Parts::start_worker() {

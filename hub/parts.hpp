@@ -10,6 +10,8 @@
 #include "hub/fleet/certificate_keeper.hpp"
 #include "hub/fleet/dispatcher.hpp"
 #include "hub/fleet/enrolment.hpp"
+#include "hub/fleet/file_desk.hpp"
+#include "hub/fleet/offer_desk.hpp"
 #include "hub/fleet/renewals.hpp"
 #include "hub/ingest/ingest.hpp"
 #include "hub/jobs/upkeep.hpp"
@@ -45,6 +47,8 @@ struct Parts {
   std::unique_ptr<CertificateKeeper> keeper = nullptr;  ///< of this replica's broker
   std::unique_ptr<Ingest> ingest = nullptr;
   std::unique_ptr<Dispatcher> dispatcher = nullptr;  ///< ingest tells it, so it ends later
+  std::unique_ptr<OfferDesk> offers = nullptr;       ///< of the dispatcher's thread
+  std::unique_ptr<FileDesk> files = nullptr;         ///< likewise told by ingest
   std::unique_ptr<Renewals> renewals = nullptr;      ///< likewise
   std::unique_ptr<Upkeep> upkeep = nullptr;
   std::unique_ptr<Worker> worker = nullptr;

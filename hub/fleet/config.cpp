@@ -27,4 +27,18 @@ CertificatesConfig CertificatesConfig::read(config::Section& section) {
   return c;
 }
 
+ModelsConfig ModelsConfig::read(config::Section& section, const std::filesystem::path& data_dir) {
+  ModelsConfig c;
+  const auto standard = data_dir / "release-hub.key";
+  c.signing_key = section.path({"signing_key",
+                                "the hub's key for assignments (`lapwing keys new`); without it no "
+                                "model is given to a device"},
+                               standard);
+  c.signing_key_given = c.signing_key != standard;
+  c.pieces_bytes_per_second = section.bytes(
+      {"pieces_bytes_per_second", "of model files, to all devices of this replica together"},
+      c.pieces_bytes_per_second, 64U << 10U, 1U << 30U);
+  return c;
+}
+
 }  // namespace lapwing::hub

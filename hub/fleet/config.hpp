@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-/// `[certificates]` of hub.toml: how long things hold.
+/// `[certificates]` and `[models]` of hub.toml.
 #pragma once
 
 #include "shared/base/time.hpp"
+
+#include <cstdint>
+#include <filesystem>
 
 namespace lapwing::config {
 class Section;
@@ -21,6 +24,15 @@ struct CertificatesConfig {
   Micros move_within = std::chrono::hours(1);
 
   static CertificatesConfig read(config::Section& section);
+};
+
+/// Plain data.
+struct ModelsConfig {
+  std::filesystem::path signing_key;  ///< of assignments (Ed25519, PEM)
+  bool signing_key_given = false;     ///< else there need be none
+  std::uint64_t pieces_bytes_per_second = std::uint64_t{16} << 20U;  ///< [64 KiB, 1 GiB]
+
+  static ModelsConfig read(config::Section& section, const std::filesystem::path& data_dir);
 };
 
 }  // namespace lapwing::hub

@@ -93,8 +93,9 @@ void Dispatcher::run() {
 
 bool Dispatcher::round(Time at) {
   store_answers(at);
-  const bool more = send_commands(at);
-  return send_desired(at) || more;
+  bool more = send_commands(at);
+  more = send_desired(at) || more;
+  return (also_ && also_(at)) || more;
 }
 
 void Dispatcher::failed(const char* what, const Error& error) {

@@ -49,6 +49,10 @@ class Dispatcher {
   Dispatcher(const Dispatcher&) = delete;
   Dispatcher& operator=(const Dispatcher&) = delete;
 
+  /// Looked at in each round too, on the dispatcher's thread; says whether there is more to do at
+  /// once. Before start().
+  void also(std::function<bool(Time at)> look) { also_ = std::move(look); }
+
   /// Errors: the store's, where it cannot be watched.
   Result<void> start();
   /// Stores what was answered, ends. Repeatable.
@@ -78,6 +82,7 @@ class Dispatcher {
   const std::string replica_;
   Store& store_;
   const Send send_;
+  std::function<bool(Time)> also_;
   wire::FrameWriter writer_;
   Counter& sent_;
   Counter& done_;

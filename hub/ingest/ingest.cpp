@@ -100,9 +100,11 @@ void Ingest::stop() {
 void Ingest::received(const mqtt::Message& message) {
   if (message.retained) return;  // nothing of the protocol is; someone else's leftovers
   // Signing is nothing for the thread that stores.
-  if (on_certificate_ && message.topic.ends_with("/up/certificate")) {
+  const bool certificate = on_certificate_ && message.topic.ends_with("/up/certificate");
+  // Nor are pieces of models, which are asked for by the thousand.
+  if (certificate || (on_fetch_ && message.topic.ends_with("/up/fetch"))) {
     if (const auto topic = wire::parse_topic(message.topic)) {
-      on_certificate_(topic->identity, message.payload);
+      (certificate ? on_certificate_ : on_fetch_)(topic->identity, message.payload);
     }
     return;
   }
@@ -193,8 +195,8 @@ void Ingest::greet(Lane& lane) {
   publish(*answers, 0);
 }
 
-bool Ingest::send(const std::string& topic, const std::string& frame) {
-  return client_.publish(topic, frame, 1).has_value();
+bool Ingest::send(const std::string& topic, std::string_view frame, int qos) {
+  return client_.publish(topic, frame, qos).has_value();
 }
 
 Result<std::size_t> Ingest::hand_off(Micros window) {

@@ -56,6 +56,10 @@ class Ingest {
   void on_certificate(std::function<void(const wire::Identity&, std::string_view frame)> hook) {
     on_certificate_ = std::move(hook);
   }
+  /// Likewise with what comes on `up/fetch`.
+  void on_fetch(std::function<void(const wire::Identity&, std::string_view frame)> hook) {
+    on_fetch_ = std::move(hook);
+  }
 
   /// bad_config: a certificate cannot be read. A broker that is absent is waited for.
   Result<void> start();
@@ -64,8 +68,8 @@ class Ingest {
 
   /// Before start().
   void tell(Listener listener) { listener_ = std::move(listener); }
-  /// Hands a frame to the broker at QoS 1; false: it was not taken. Threads: any.
-  bool send(const std::string& topic, const std::string& frame);
+  /// Hands a frame to the broker; false: it was not taken. Threads: any.
+  bool send(const std::string& topic, std::string_view frame, int qos = 1);
   /// Tells every device that is online through this replica's broker to leave within `window`, each
   /// after a random time of its own, and to connect again. How many there were. Errors: the
   /// store's.
@@ -101,6 +105,7 @@ class Ingest {
   void received(const mqtt::Message& message);
 
   std::function<void(const wire::Identity&, std::string_view)> on_certificate_;
+  std::function<void(const wire::Identity&, std::string_view)> on_fetch_;
   IngestConfig config_;
   Store& store_;
   Feed& feed_;
