@@ -298,10 +298,33 @@ CREATE INDEX model_targets_by_model ON model_targets(tenant_no, model, device_no
 CREATE INDEX model_targets_by_rollout ON model_targets(tenant_no, rollout) WHERE rollout <> 0;
 )sql";
 
+/// Federated rounds: their devices, and what those told of the present pass.
+inline constexpr std::string_view kPostgresRounds = R"sql(
+CREATE TABLE rounds(
+  id bigint PRIMARY KEY, tenant_no bigint NOT NULL, name text NOT NULL, model text NOT NULL,
+  kind text NOT NULL, schema text NOT NULL, plan text NOT NULL, state bigint NOT NULL,
+  pass bigint NOT NULL, pass_length bigint NOT NULL, deadline bigint NOT NULL,
+  devices_min bigint NOT NULL, enough bigint NOT NULL, result text NOT NULL DEFAULT '',
+  report text NOT NULL DEFAULT '', text text NOT NULL DEFAULT '', job bigint NOT NULL DEFAULT 0,
+  actor text NOT NULL, created_at bigint NOT NULL, ended_at bigint);
+CREATE INDEX rounds_by_tenant ON rounds(tenant_no, id);
+CREATE INDEX rounds_open ON rounds(id) WHERE state < 3;
+CREATE TABLE round_members(
+  round bigint NOT NULL, device_no bigint NOT NULL, device text COLLATE "C" NOT NULL,
+  state bigint NOT NULL, asked_at bigint, told_at bigint, sha256 text NOT NULL DEFAULT '',
+  parts bigint NOT NULL DEFAULT 0, here bigint NOT NULL DEFAULT 0,
+  rows_told bigint NOT NULL DEFAULT 0, bytes bigint NOT NULL DEFAULT 0,
+  text text NOT NULL DEFAULT '', PRIMARY KEY(round, device_no));
+CREATE INDEX round_members_by_name ON round_members(round, device);
+CREATE TABLE round_parts(
+  round bigint NOT NULL, device_no bigint NOT NULL, part bigint NOT NULL, bytes bytea NOT NULL,
+  PRIMARY KEY(round, device_no, part));
+)sql";
+
 /// In order; the table `schema_version` counts those applied.
 inline constexpr std::array kPostgresMigrations{
     kPostgresSchema1,   kPostgresExchange, kPostgresSpool,           kPostgresLists,
     kPostgresElsewhere, kPostgresReplicas, kPostgresCommandsAndJobs, kPostgresCertificates,
-    kPostgresModels,    kPostgresRollouts, kPostgresTargets};
+    kPostgresModels,    kPostgresRollouts, kPostgresTargets,         kPostgresRounds};
 
 }  // namespace lapwing::hub

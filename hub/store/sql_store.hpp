@@ -12,6 +12,7 @@
 #include "hub/store/sql_models.hpp"
 #include "hub/store/sql_replicas.hpp"
 #include "hub/store/sql_rollouts.hpp"
+#include "hub/store/sql_rounds.hpp"
 #include "hub/store/sql_spool.hpp"
 #include "hub/store/sql_targets.hpp"
 #include "hub/store/store.hpp"
@@ -110,6 +111,7 @@ class SqlStore : public Store {
   Replicas& replicas() override { return replicas_; }
   Rollouts& rollouts() override { return rollouts_; }
   Targets& targets() override { return targets_; }
+  Rounds& rounds() override { return rounds_; }
 
  protected:
   /// What an engine needs on which several processes write to one store.
@@ -140,6 +142,7 @@ class SqlStore : public Store {
   SqlReplicas replicas_{access_};
   SqlTargets targets_{access_, commands_};
   SqlRollouts rollouts_{access_, commands_};
+  SqlRounds rounds_{access_};
 };
 
 }  // namespace lapwing::hub

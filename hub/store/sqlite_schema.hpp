@@ -294,10 +294,33 @@ CREATE INDEX model_targets_by_model ON model_targets(tenant_no, model, device_no
 CREATE INDEX model_targets_by_rollout ON model_targets(tenant_no, rollout) WHERE rollout <> 0;
 )sql";
 
+/// Federated rounds: their devices, and what those told of the present pass.
+inline constexpr std::string_view kSqliteRounds = R"sql(
+CREATE TABLE rounds(
+  id INTEGER PRIMARY KEY, tenant_no INTEGER NOT NULL, name TEXT NOT NULL, model TEXT NOT NULL,
+  kind TEXT NOT NULL, schema TEXT NOT NULL, plan TEXT NOT NULL, state INTEGER NOT NULL,
+  pass INTEGER NOT NULL, pass_length INTEGER NOT NULL, deadline INTEGER NOT NULL,
+  devices_min INTEGER NOT NULL, enough INTEGER NOT NULL, result TEXT NOT NULL DEFAULT '',
+  report TEXT NOT NULL DEFAULT '', text TEXT NOT NULL DEFAULT '', job INTEGER NOT NULL DEFAULT 0,
+  actor TEXT NOT NULL, created_at INTEGER NOT NULL, ended_at INTEGER) STRICT;
+CREATE INDEX rounds_by_tenant ON rounds(tenant_no, id);
+CREATE INDEX rounds_open ON rounds(id) WHERE state < 3;
+CREATE TABLE round_members(
+  round INTEGER NOT NULL, device_no INTEGER NOT NULL, device TEXT NOT NULL,
+  state INTEGER NOT NULL, asked_at INTEGER, told_at INTEGER, sha256 TEXT NOT NULL DEFAULT '',
+  parts INTEGER NOT NULL DEFAULT 0, here INTEGER NOT NULL DEFAULT 0,
+  rows_told INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0,
+  text TEXT NOT NULL DEFAULT '', PRIMARY KEY(round, device_no)) WITHOUT ROWID, STRICT;
+CREATE INDEX round_members_by_name ON round_members(round, device);
+CREATE TABLE round_parts(
+  round INTEGER NOT NULL, device_no INTEGER NOT NULL, part INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY(round, device_no, part)) STRICT;
+)sql";
+
 /// In order; the database's user_version counts those applied.
 inline constexpr std::array kSqliteMigrations{
-    kSqliteSchema1,      kSqliteSchema2, kSqliteExchange, kSqliteSpool,
-    kSqliteElsewhere,    kSqliteRare,    kSqliteReplicas, kSqliteCommandsAndJobs,
-    kSqliteCertificates, kSqliteModels,  kSqliteRollouts, kSqliteTargets};
+    kSqliteSchema1,  kSqliteSchema2,  kSqliteExchange,        kSqliteSpool,        kSqliteElsewhere,
+    kSqliteRare,     kSqliteReplicas, kSqliteCommandsAndJobs, kSqliteCertificates, kSqliteModels,
+    kSqliteRollouts, kSqliteTargets,  kSqliteRounds};
 
 }  // namespace lapwing::hub

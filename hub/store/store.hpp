@@ -42,6 +42,7 @@ class Jobs;               // hub/store/jobs.hpp
 class Models;             // hub/store/models.hpp
 class Replicas;           // hub/store/replicas.hpp
 class Rollouts;           // hub/store/rollouts.hpp
+class Rounds;             // hub/store/rounds.hpp
 class Spool;              // hub/store/spool.hpp
 class Targets;            // hub/store/targets.hpp
 
@@ -415,6 +416,8 @@ class Store {
   virtual Replicas& replicas() = 0;
   virtual Rollouts& rollouts() = 0;
   virtual Targets& targets() = 0;
+  /// Federated rounds.
+  virtual Rounds& rounds() = 0;
 
  protected:
   Store() = default;

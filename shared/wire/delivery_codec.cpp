@@ -2,6 +2,7 @@
 #include "schemas/delivery_generated.h"
 #include "shared/base/hex.hpp"
 #include "shared/wire/codec_support.hpp"
+#include "shared/wire/contributions.hpp"
 #include "shared/wire/models.hpp"
 
 namespace lapwing::wire {
@@ -154,6 +155,57 @@ Result<Chunk> decode_chunk(std::string_view bytes) {
     return Error{Errc::bad_input, "chunk: it reaches beyond the file"};
   }
   return chunk;
+}
+
+std::string encode(const ContributionPart& part) {
+  Builder builder(part.bytes.size() + 512);
+  const auto bytes = write_bytes(builder, part.bytes);
+  const auto connection = builder.CreateString(part.connection_id);
+  const auto sha256 = builder.CreateString(part.sha256);
+  const auto problem = builder.CreateString(part.problem);
+  return finish_delivery(
+      builder, fbs::DeliveryMessage::ContributionPart,
+      fbs::CreateContributionPart(builder, kMessageVersion, connection, part.round, part.pass,
+                                  part.part, part.parts, part.rows, sha256, bytes, problem));
+}
+
+Result<ContributionPart> decode_contribution(std::string_view bytes) {
+  auto part = read_delivery<fbs::ContributionPart, ContributionPart>(
+      bytes, "contribution", kChunkBytesMax, [](const auto& table, Texts& texts) {
+        return ContributionPart{.connection_id = texts.name(table.connection_id(), "connection"),
+                                .round = table.round(),
+                                .pass = table.pass(),
+                                .part = table.part(),
+                                .parts = table.parts(),
+                                .rows = table.rows(),
+                                .sha256 = texts.name(table.sha256(), "digest"),
+                                .bytes = read_bytes(table.bytes()),
+                                .problem = texts.sentence(table.problem(), "problem")};
+      });
+  if (!part) return part;
+  constexpr std::size_t kPartsMax = kContributionBytesMax / kContributionPieceBytes;
+  const bool last = part->part + 1 == part->parts;
+  const bool fits = part->part < part->parts && part->parts <= kPartsMax &&
+                    is_digest(part->sha256) && !part->bytes.empty() &&
+                    (last ? part->bytes.size() <= kContributionPieceBytes
+                          : part->bytes.size() == kContributionPieceBytes);
+  const bool none = part->parts == 0 && part->bytes.empty() && !part->problem.empty();
+  if (part->round == 0 || part->round >> 62U != 0 || part->rows >> 52U != 0 || part->pass == 0 ||
+      part->pass > 16 || (!fits && !none)) {
+    return Error{Errc::bad_input, "contribution: a piece that no contribution has"};
+  }
+  return part;
+}
+
+std::vector<ContributionPart> pieces_of(const ContributionPart& head, std::string_view whole) {
+  std::vector<ContributionPart> pieces;
+  for (std::size_t at = 0; at < whole.size(); at += kContributionPieceBytes) {
+    pieces.push_back(head);
+    pieces.back().part = static_cast<std::uint32_t>(pieces.size() - 1);
+    pieces.back().bytes = whole.substr(at, kContributionPieceBytes);
+  }
+  for (auto& piece : pieces) piece.parts = static_cast<std::uint32_t>(pieces.size());
+  return pieces;
 }
 
 }  // namespace lapwing::wire

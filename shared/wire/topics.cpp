@@ -7,9 +7,9 @@ namespace lapwing::wire {
 namespace {
 
 constexpr std::string_view kPrefix = "lapwing/v1/";
-constexpr std::array<std::string_view, 14> kChannels = {
-    "hello",   "records", "report",  "fetch", "status",  "result",      "certificate",
-    "welcome", "ack",     "desired", "chunk", "command", "certificate", "offer"};
+constexpr std::array<std::string_view, 15> kChannels = {
+    "hello", "records", "report", "fetch",   "status",      "result", "certificate", "welcome",
+    "ack",   "desired", "chunk",  "command", "certificate", "offer",  "contribution"};
 
 /// Cuts the text before the next `/` off the front; the whole rest when there is none.
 std::string_view next_level(std::string_view& rest) {
@@ -51,7 +51,9 @@ std::string_view to_string(Channel channel) noexcept {
   return kChannels[static_cast<std::size_t>(channel)];
 }
 
-bool is_up(Channel channel) noexcept { return channel <= Channel::certificate; }
+bool is_up(Channel channel) noexcept {
+  return channel <= Channel::certificate || channel == Channel::contribution;
+}
 
 std::string topic(const Identity& identity, Channel channel) {
   std::string text(kPrefix);

@@ -40,6 +40,7 @@ enum class Channel : std::uint8_t {
   command,
   certificate_answer,  // down: `certificate`
   offer,
+  contribution,  // up again
 };
 [[nodiscard]] std::string_view to_string(Channel channel) noexcept;
 [[nodiscard]] bool is_up(Channel channel) noexcept;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `make_seeds FOLDER`: the binary seeds of wire_fuzz. Run again when the schemas grow.
 #include "shared/wire/codec.hpp"
+#include "shared/wire/contributions.hpp"
 #include "shared/wire/frame.hpp"
 #include "shared/wire/models.hpp"
 
@@ -78,6 +79,8 @@ int main(int argc, char** argv) {
                               .assignment = "assignment"}));
   write("fetch", encode(Fetch{"7-c", digest, kModelBlockBytes, 4096}));
   write("chunk", encode(Chunk{digest, 0, 6, "blocks", ""}));
+  write("contribution", encode(ContributionPart{"1-a", 7, 1, 0, 1, 500, digest, "bytes", ""}));
+  write("contribution-none", encode(ContributionPart{"1-a", 7, 1, 0, 0, 0, "", "", "not shared"}));
   write("chunk-problem", encode(Chunk{digest, 0, 0, "", "no such file"}));
   return 0;
 }

@@ -2,6 +2,7 @@
 // Frames and every message of the protocol: what can be read is written and read again the same.
 #include "shared/wire/certificates.hpp"
 #include "shared/wire/codec.hpp"
+#include "shared/wire/contributions.hpp"
 #include "shared/wire/frame.hpp"
 #include "shared/wire/models.hpp"
 #include "shared/wire/topics.hpp"
@@ -35,6 +36,7 @@ void every_message(std::string_view body) {
   again(&decode_offer, body);
   again(&decode_fetch, body);
   again(&decode_chunk, body);
+  again(&decode_contribution, body);
   const auto batch = decode_batch(body);
   if (batch) {
     fuzz::require(batch->entries.size() <= kEntriesMax, "a batch is bounded");

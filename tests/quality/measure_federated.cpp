@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <string>
-#include <tuple>
 #include <vector>
 
 namespace lapwing::quality {
@@ -70,12 +69,19 @@ Result<FleetLine> measure_fleet(const Series& table) {
     line.skewed_devices = skewed.size();
     if (!central) return central.error();
     line.central += *central / kFleetSeeds;
-    for (const auto& [devices, passes, sum] :
-         {std::tuple{&even, 2U, &line.even}, std::tuple{&even, 1U, &line.even_trees},
-          std::tuple{&skewed, 2U, &line.skewed}, std::tuple{&skewed, 1U, &line.skewed_trees}}) {
-      const auto one = auroc_of(table, *devices, seed, passes);
+    struct Run {
+      const std::vector<federate::Rows>& split;
+      std::uint32_t passes;
+      double& sum;
+    };
+    const Run runs[] = {{even, 2, line.even},
+                        {even, 1, line.even_trees},
+                        {skewed, 2, line.skewed},
+                        {skewed, 1, line.skewed_trees}};
+    for (const auto& run : runs) {
+      const auto one = auroc_of(table, run.split, seed, run.passes);
       if (!one) return one.error();
-      *sum += *one / kFleetSeeds;
+      run.sum += *one / kFleetSeeds;
     }
   }
   return line;

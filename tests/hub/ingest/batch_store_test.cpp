@@ -77,6 +77,7 @@ class FailingStore final : public Store {
 
   static Error unused() { return {Errc::unsupported, "not used here"}; }
   Rollouts& rollouts() override { return inner_.rollouts(); }
+  Rounds& rounds() override { return inner_.rounds(); }
   Spool& spool() override { return inner_.spool(); }
   Exchange& exchange() override { return inner_.exchange(); }
   Certificates& certificates() override { return inner_.certificates(); }

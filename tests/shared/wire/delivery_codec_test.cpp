@@ -2,6 +2,7 @@
 // What of offers, fetches, chunks and model reports is refused: against the protocol, or
 // impossible.
 #include "shared/wire/codec.hpp"
+#include "shared/wire/contributions.hpp"
 #include "shared/wire/models.hpp"
 #include "tests/shared/wire/samples.hpp"
 
@@ -120,6 +121,61 @@ TEST(WireDelivery, TextsOfAReportAreBounded) {
   Offer offer = samples::offer();
   offer.model.assign(kNameBytesMax + 1, 'x');
   EXPECT_EQ(refusal(decode_offer(encode(offer))), Errc::bad_input);
+}
+
+TEST(WireDelivery, AContributionComesInPieces) {
+  std::string whole(kContributionPieceBytes * 2 + 5, 'x');
+  whole[kContributionPieceBytes] = '\0';
+  const ContributionPart head{.connection_id = "3-a",
+                              .round = 7,
+                              .pass = 2,
+                              .part = 0,
+                              .parts = 0,
+                              .rows = 900,
+                              .sha256 = std::string(64, 'a'),
+                              .bytes = {},
+                              .problem = {}};
+  std::string together;
+  const auto pieces = pieces_of(head, whole);
+  ASSERT_EQ(pieces.size(), 3U);
+  for (std::uint32_t i = 0; i < pieces.size(); ++i) {
+    const auto read = decode_contribution(encode(pieces[i]));
+    ASSERT_TRUE(read) << read.error().context;
+    EXPECT_EQ(read->part, i);
+    EXPECT_EQ(read->parts, 3U);
+    EXPECT_EQ(read->round, 7U);
+    EXPECT_EQ(read->rows, 900U);
+    together += read->bytes;
+  }
+  EXPECT_EQ(together, whole);
+  auto none = head;
+  none.problem = "not shared";
+  EXPECT_EQ(refusal(decode_contribution(encode(none))), std::nullopt);
+}
+
+TEST(WireDelivery, APieceThatNoContributionHasIsRefused) {
+  const auto with = [](auto change) {
+    ContributionPart part{.connection_id = "3-a",
+                          .round = 7,
+                          .pass = 1,
+                          .part = 1,
+                          .parts = 2,
+                          .rows = 900,
+                          .sha256 = std::string(64, 'a'),
+                          .bytes = "xyz",
+                          .problem = {}};
+    change(part);
+    return refusal(decode_contribution(encode(part)));
+  };
+  EXPECT_EQ(with([](auto&) {}), std::nullopt);
+  EXPECT_EQ(with([](auto& p) { p.part = 2; }), Errc::bad_input);
+  EXPECT_EQ(with([](auto& p) { p.part = 0; }), Errc::bad_input) << "short, and not the last";
+  EXPECT_EQ(with([](auto& p) { p.parts = 17; }), Errc::bad_input);
+  EXPECT_EQ(with([](auto& p) { p.bytes.clear(); }), Errc::bad_input);
+  EXPECT_EQ(with([](auto& p) { p.sha256 = "abc"; }), Errc::bad_input);
+  EXPECT_EQ(with([](auto& p) { p.round = 0; }), Errc::bad_input);
+  EXPECT_EQ(with([](auto& p) { p.rows = ~std::uint64_t{0}; }), Errc::bad_input);
+  EXPECT_EQ(with([](auto& p) { p.pass = 0; }), Errc::bad_input);
 }
 
 }  // namespace

@@ -21,7 +21,8 @@ constexpr Channel kAll[] = {Channel::hello,
                             Channel::command,
                             Channel::certificate,
                             Channel::certificate_answer,
-                            Channel::offer};
+                            Channel::offer,
+                            Channel::contribution};
 
 TEST(WireTopics, AreThoseOfTheProtocol) {
   const Identity who{"plant1", "edge-1"};
@@ -40,6 +41,8 @@ TEST(WireTopics, AreThoseOfTheProtocol) {
   EXPECT_EQ(topic(who, Channel::certificate_answer), "lapwing/v1/plant1/edge-1/down/certificate");
   EXPECT_EQ(topic(who, Channel::offer), "lapwing/v1/plant1/edge-1/down/offer");
   EXPECT_FALSE(is_up(Channel::offer));
+  EXPECT_EQ(topic(who, Channel::contribution), "lapwing/v1/plant1/edge-1/up/contribution");
+  EXPECT_TRUE(is_up(Channel::contribution));
   EXPECT_EQ(down_filter(who), "lapwing/v1/plant1/edge-1/down/#");
 }
 
