@@ -102,6 +102,7 @@ Result<void> Parts::start_ingest() {
   if (!config.roles.sync) return {};
   auto key = load_signing_key(config.models.signing_key.string(), config.models.signing_key_given);
   if (!key) return key.error();
+  can_assign = key->has_value();
   auto ingest_config = config.ingest;
   ingest_config.replica = config.replica;
   ingest = std::make_unique<Ingest>(ingest_config, broker_options(config.mqtt), *store, feed,
@@ -226,7 +227,9 @@ Result<http::Router> Parts::routes() {
                .readiness = std::move(readiness),
                .peers = std::move(peers),
                .notes = [this] { return sinks ? sinks->notes() : std::vector<std::string>(); }},
-      ApiOptions{.mqtt_host = config.mqtt.public_host, .mqtt_port = config.mqtt.public_port});
+      ApiOptions{.mqtt_host = config.mqtt.public_host,
+                 .mqtt_port = config.mqtt.public_port,
+                 .can_assign = can_assign});
   api->add_routes(router);
   router.add_files(web_files());
   return router;

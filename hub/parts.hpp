@@ -59,6 +59,7 @@ struct Parts {
   std::unique_ptr<Api> api = nullptr;
   std::unique_ptr<http::Server> server = nullptr;
   std::atomic<bool> draining = false;
+  bool can_assign = true;  ///< see ApiOptions; other replicas' keys are not known here
 
   Result<void> start_store();
   void stop_store();

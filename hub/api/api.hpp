@@ -28,6 +28,8 @@ struct ApiOptions {
   std::uint16_t mqtt_port = 8883;
   /// Failed credentials of one address within a minute; then it gets 429 until a minute has passed.
   std::uint32_t failures_max = 30;
+  /// False: offers of models cannot be signed here, so no rollout is begun.
+  bool can_assign = true;
 };
 
 /// What `/health/ready` tells; none of it may block.

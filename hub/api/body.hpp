@@ -76,6 +76,25 @@ class Body {
     return std::nullopt;
   }
 
+  /// A whole number that a version may have.
+  std::uint64_t whole(const char* key) {
+    known_.emplace_back(key);
+    const auto at = json_.find(key);
+    if (at != json_.end() && at->is_number_unsigned() && at->get<std::uint64_t>() >> 62U == 0) {
+      return at->get<std::uint64_t>();
+    }
+    wrong("\"" + std::string(key) + "\": a whole number is required");
+    return 0;
+  }
+
+  bool truth(const char* key) {
+    known_.emplace_back(key);
+    const auto at = json_.find(key);
+    if (at != json_.end() && at->is_boolean()) return at->get<bool>();
+    wrong("\"" + std::string(key) + "\": true or false is required");
+    return false;
+  }
+
   /// An object's text; empty when it is absent.
   std::string object(const char* key) {
     known_.emplace_back(key);

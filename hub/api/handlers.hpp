@@ -67,6 +67,15 @@ http::Response get_job(const Desk& desk, const Call& call);
 http::Response cancel_job(const Desk& desk, const Call& call);
 http::Response get_job_result(const Desk& desk, const Call& call);
 
+http::Response list_rollouts(const Desk& desk, const Call& call);
+http::Response make_rollout(const Desk& desk, const Call& call);
+http::Response get_rollout(const Desk& desk, const Call& call);
+http::Response list_rollout_devices(const Desk& desk, const Call& call);
+http::Response list_rollout_decisions(const Desk& desk, const Call& call);
+http::Response pause_rollout(const Desk& desk, const Call& call);
+http::Response resume_rollout(const Desk& desk, const Call& call);
+http::Response abort_rollout(const Desk& desk, const Call& call);
+
 http::Response list_audit(const Desk& desk, const Call& call);
 http::Response list_dead_letters(const Desk& desk, const Call& call);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The description and the API say the same, in both directions.
+#include "hub/rollout/runner.hpp"
 #include "hub/store/exchange.hpp"
+#include "hub/store/models.hpp"
 #include "tests/hub/api/hub_fixture.hpp"
 
 #include <gmock/gmock.h>
@@ -257,6 +259,31 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
   expect_get("/api/v1/jobs/{id}/result", at + "/result");
   expect_described(Method::del, "/api/v1/jobs/{id}",
                    client(admin_).request(Method::del, at).value());
+  for (const std::uint64_t number : {1U, 2U}) {
+    const std::string digest(64, number == 1 ? 'a' : 'b');
+    ASSERT_TRUE(store_->models().add_file({.tenant = "acme", .sha256 = digest}, "bytes"));
+    ASSERT_TRUE(store_->models().add_version(
+        {.tenant = "acme", .model = "pumps", .number = number, .sha256 = digest}));
+  }
+  for (const auto* plan : {R"({"devices":["edge-1"]})", R"({"rings":[]})", "{}"}) {
+    expect_described(
+        Method::post, "/api/v1/rollouts",
+        post("/api/v1/rollouts", admin_,
+             std::string(R"({"model":"pumps","number":1,"undo":2,"plan":)") + plan + "}"));
+  }
+  const auto one = store_->rollouts().open(1).value().at(0);
+  ASSERT_TRUE(rollout::step_once(store_->rollouts(), store_->targets(), one, now()));
+  const std::string rollout_at = "/api/v1/rollouts/" + std::to_string(one.id);
+  const std::string rollout_pattern = "/api/v1/rollouts/{id}";
+  expect_get("/api/v1/rollouts", "/api/v1/rollouts");
+  for (const auto* more : {"", "/devices", "/decisions"}) {
+    expect_get(rollout_pattern + more, rollout_at + more);
+    expect_get(rollout_pattern + more, std::string("/api/v1/rollouts/7") + more);
+  }
+  for (const auto* action : {"pause", "pause", "resume", "abort", "abort"}) {
+    expect_described(Method::post, rollout_pattern + "/" + action,
+                     post(rollout_at + "/" + action, admin_, R"({"roll_back":false})"));
+  }
   for (const auto* action : {"release", "revoke"}) {
     expect_described(Method::post, std::string("/api/v1/devices/{device}/") + action,
                      post(std::string("/api/v1/devices/edge-1/") + action, admin_, ""));
