@@ -6,6 +6,16 @@
 namespace lapwing::agent {
 namespace {
 
+std::optional<UplinkStatus::Download> download_of(const DownloadFigures& figures) {
+  if (figures.sha256.empty()) return std::nullopt;
+  return UplinkStatus::Download{.sha256 = figures.sha256,
+                                .bytes = figures.bytes,
+                                .total = figures.total,
+                                .bytes_per_second = figures.bytes_per_second,
+                                .left = figures.left,
+                                .problem = figures.problem};
+}
+
 constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 /// A stream's name may hold anything; a cursor only what an address may hold.
@@ -117,7 +127,8 @@ AgentStatus AgentView::status() {
                      .hub_changes = uplink.hub_changes,
                      .certificate_expires = uplink.certificate.expires.value_or(Time{}),
                      .certificate_renewal = uplink.certificate.renewal_due.value_or(Time{}),
-                     .certificate_problem = uplink.certificate.problem};
+                     .certificate_problem = uplink.certificate.problem,
+                     .download = download_of(uplink.download)};
   }
   return status;
 }

@@ -41,6 +41,13 @@ http::Response bad_limit() {
   return http::problem(400, "limit must be a whole number from 1 to " + std::to_string(kLimitMax));
 }
 
+json to_json(const UplinkStatus::Download& file) {
+  const auto left = file.left ? json(std::chrono::duration<double>(*file.left).count()) : json();
+  return {{"sha256", file.sha256}, {"bytes", file.bytes},
+          {"total", file.total},   {"bytes_per_second", file.bytes_per_second},
+          {"left_seconds", left},  {"problem", file.problem}};
+}
+
 json to_json(const AgentStatus& status) {
   json sources = json::array();
   for (const auto& source : status.sources) {
@@ -87,7 +94,8 @@ json to_json(const AgentStatus& status) {
             {"certificate",
              {{"expires", time_of(uplink.certificate_expires)},
               {"renewal", time_of(uplink.certificate_renewal)},
-              {"problem", uplink.certificate_problem}}}}}};
+              {"problem", uplink.certificate_problem}}},
+            {"model_file", uplink.download ? to_json(*uplink.download) : json()}}}};
 }
 
 json to_json(const StreamStatus& stream) {

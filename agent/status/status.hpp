@@ -69,6 +69,15 @@ struct UplinkStatus {
   Time certificate_expires{};       ///< of this device's certificate
   Time certificate_renewal{};       ///< when it is asked for, at the earliest
   std::string certificate_problem;  ///< why it could not be renewed; empty when all is well
+  struct Download {
+    std::string sha256;
+    std::uint64_t bytes = 0;
+    std::uint64_t total = 0;
+    double bytes_per_second = 0;
+    std::optional<Micros> left;
+    std::string problem;  ///< why it rests; empty: it does not
+  };
+  std::optional<Download> download;  ///< of a model file
 };
 
 struct AgentStatus {

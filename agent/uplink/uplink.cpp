@@ -53,6 +53,9 @@ struct Instruments {
         refused(m.counter("uplink_sends_refused_total",
                           "Messages the connection did not take: not connected, or too many under "
                           "way; what they carried is sent again")),
+        offers(m.counter("uplink_offers_total", "Offers of models, repeated ones included")),
+        offers_refused(m.counter("uplink_offers_refused_total",
+                                 "Offers for which there was no room; the hub sends them again")),
         commands(m.counter("uplink_commands_total", "Commands of the hub, repeated ones included")),
         unreadable(
             m.counter("uplink_unreadable_total", "Messages of the hub that cannot be read")) {}
@@ -68,6 +71,8 @@ struct Instruments {
   Counter& probes;
   Counter& dropped;
   Counter& refused;
+  Counter& offers;
+  Counter& offers_refused;
   Counter& commands;
   Counter& unreadable;
 };
@@ -143,6 +148,11 @@ class Uplink::Impl {
         status_interval_(config.status_interval),
         chooser_(priorities_of(hubs_), {config.failover_after, config.failback_after}, random_u64(),
                  ticks_now()),
+        download_(metrics,
+                  [this](std::string_view frame) {
+                    const auto topic = wire::topic(identity_, wire::Channel::fetch);
+                    return client_.publish(topic, frame, 0).has_value();
+                  }),
         client_(options(hubs_.front()), handlers()) {
     client_.subscribe({{wire::down_filter(identity_), 1}});
     desk_.on("reconnect", [this](std::string_view arguments) { return leave(arguments); });
@@ -165,6 +175,9 @@ class Uplink::Impl {
   void on_command(std::string kind, CommandDesk::Handler handler) {
     desk_.on(std::move(kind), std::move(handler));
   }
+
+  void on_offer(std::function<bool(wire::Offer)> hook) { on_offer_ = std::move(hook); }
+  FileFetch& files() { return download_; }
 
   Result<void> start() {
     for (const auto& hub : hubs_) {
@@ -195,6 +208,7 @@ class Uplink::Impl {
     wake_.notify_one();
     thread_.join();
     if (prober_.joinable()) prober_.join();
+    download_.stop();
     client_.stop();
     const std::lock_guard lock(mutex_);
     figures_.connected = false;
@@ -208,6 +222,7 @@ class Uplink::Impl {
       figures = figures_;
     }
     figures.certificate = renewer_.figures();
+    figures.download = download_.figures();
     return figures;
   }
 
@@ -287,9 +302,13 @@ class Uplink::Impl {
   void on_message(const mqtt::Message& message) {
     const auto topic = wire::parse_topic(message.topic);
     if (!topic || topic->identity != identity_) return;
-    thread_local wire::FrameReader reader(
+    thread_local wire::FrameReader small(
         {.frame_bytes_max = 64 * 1024, .body_bytes_max = 64 * 1024});
-    const auto body = reader.open(message.payload);
+    thread_local wire::FrameReader large(
+        {.frame_bytes_max = wire::kOfferBytesMax, .body_bytes_max = wire::kOfferBytesMax});
+    const bool of_models =
+        topic->channel == wire::Channel::offer || topic->channel == wire::Channel::chunk;
+    const auto body = (of_models ? large : small).open(message.payload);
     if (!body) return unreadable("message of the hub unreadable", body.error());
     switch (topic->channel) {
       case wire::Channel::welcome:
@@ -302,9 +321,22 @@ class Uplink::Impl {
         return post_read(wire::decode_desired(*body), "desired settings unreadable");
       case wire::Channel::certificate_answer:
         return post_read(wire::decode_certificate_answer(*body), "certificate unreadable");
+      case wire::Channel::offer:
+        return offered(wire::decode_offer(*body));
+      case wire::Channel::chunk: {
+        auto chunk = wire::decode_chunk(*body);
+        if (!chunk) return unreadable("piece of a model unreadable", chunk.error());
+        return download_.chunk(*std::move(chunk));
+      }
       default:
         return;
     }
+  }
+
+  void offered(Result<wire::Offer> offer) {
+    if (!offer) return unreadable("offer unreadable", offer.error());
+    meters_.offers.add();
+    if (!on_offer_ || !on_offer_(*std::move(offer))) meters_.offers_refused.add();
   }
 
   void unreadable(const char* what, const Error& error) {
@@ -367,6 +399,7 @@ class Uplink::Impl {
         client_.reconnect("the hub asked for another connection");
       }
       look_at_certificate();
+      download_.connected(agent_.streaming() ? live_connection_ : "");
       lock.lock();
       publish_figures();
     }
@@ -734,7 +767,8 @@ class Uplink::Impl {
   bool not_kept_ = false;  ///< an epoch could not be stored
   std::uint64_t acked_ = 0;
   CommandDesk desk_;
-  std::optional<Ticks> leave_at_;  ///< then this connection is given up for another
+  std::function<bool(wire::Offer)> on_offer_;  ///< on the client's threads
+  std::optional<Ticks> leave_at_;              ///< then this connection is given up for another
   Micros status_interval_;
   std::uint64_t desired_version_ = 0;
   std::string desired_region_;  ///< it is a number of this region
@@ -755,6 +789,7 @@ class Uplink::Impl {
   std::optional<std::size_t> probing_;  ///< a hub, by prober_
   std::optional<bool> probed_;          ///< what came of it
 
+  Download download_;
   std::thread prober_;  // of the uplink's thread
   std::thread thread_;
   mqtt::Client client_;  // last: its callbacks reach everything above
@@ -787,6 +822,8 @@ void Uplink::stop() { impl_->stop(); }
 void Uplink::renew_certificate(Micros within) { impl_->renew_certificate(within); }
 UplinkFigures Uplink::figures() const { return impl_->figures(); }
 const wire::Identity& Uplink::identity() const { return impl_->identity(); }
+void Uplink::on_offer(std::function<bool(wire::Offer)> hook) { impl_->on_offer(std::move(hook)); }
+FileFetch& Uplink::files() { return impl_->files(); }
 void Uplink::on_command(std::string kind, CommandDesk::Handler handler) {
   impl_->on_command(std::move(kind), std::move(handler));
 }

@@ -6,9 +6,11 @@
 #include "agent/outbox/outbox.hpp"
 #include "agent/uplink/command_desk.hpp"
 #include "agent/uplink/config.hpp"
+#include "agent/uplink/download.hpp"
 #include "agent/uplink/renewer.hpp"
 #include "shared/base/result.hpp"
 #include "shared/wire/messages.hpp"
+#include "shared/wire/models.hpp"
 #include "shared/wire/topics.hpp"
 
 #include <cstdint>
@@ -34,6 +36,7 @@ struct UplinkFigures {
   std::uint64_t watermark = 0;
   std::uint64_t backlog = 0;  ///< records committed, not acknowledged
   CertificateFigures certificate;
+  DownloadFigures download;  ///< of a model file
 };
 
 /// Threads: start and stop from one thread, figures from any. One thread of its own decides; the
@@ -65,6 +68,12 @@ class Uplink {
   /// What the device does at the hub's command of this kind, on the uplink's thread: it must not
   /// block. `reconnect` and `report_status` are there already. Before start().
   void on_command(std::string kind, CommandDesk::Handler handler);
+
+  /// Told of each offer of the hub, on a thread of the MQTT library: it must not block. False:
+  /// there is no room; the hub sends it again. Before start().
+  void on_offer(std::function<bool(wire::Offer)> hook);
+  /// Gets model files over this connection; ends with stop().
+  FileFetch& files();
 
  private:
   class Impl;
