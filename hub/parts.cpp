@@ -127,6 +127,10 @@ Result<void> Parts::start_ingest() {
                                      });
   ingest->on_fetch(
       [this](const wire::Identity& device, std::string_view frame) { files->ask(device, frame); });
+  contributions = std::make_unique<ContributionDesk>(*store, metrics);
+  ingest->on_contribution([this](const wire::Identity& device, std::string_view frame) {
+    contributions->take(device, frame);
+  });
   ingest->tell({.on_hello = [this] { dispatcher->look_soon(); },
                 .on_results = [this](auto results) { dispatcher->answered(std::move(results)); }});
   renewals = std::make_unique<Renewals>(
@@ -142,6 +146,7 @@ Result<void> Parts::start_ingest() {
   if (started) started = dispatcher->start();
   if (started) renewals->start();
   if (started) files->start();
+  if (started) contributions->start();
   if (!started) stop_ingest();
   return started;
 }
@@ -151,7 +156,9 @@ void Parts::stop_ingest() {
   if (dispatcher) dispatcher->stop();
   if (renewals) renewals->stop();
   if (files) files->stop();
+  if (contributions) contributions->stop();
   ingest.reset();
+  contributions.reset();
   files.reset();
   renewals.reset();
   dispatcher.reset();

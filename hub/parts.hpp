@@ -8,6 +8,7 @@
 #include "hub/exchange/puller.hpp"
 #include "hub/fleet/authorities.hpp"
 #include "hub/fleet/certificate_keeper.hpp"
+#include "hub/fleet/contribution_desk.hpp"
 #include "hub/fleet/dispatcher.hpp"
 #include "hub/fleet/enrolment.hpp"
 #include "hub/fleet/file_desk.hpp"
@@ -46,10 +47,11 @@ struct Parts {
   std::optional<Authorities> authorities = std::nullopt;
   std::unique_ptr<CertificateKeeper> keeper = nullptr;  ///< of this replica's broker
   std::unique_ptr<Ingest> ingest = nullptr;
-  std::unique_ptr<Dispatcher> dispatcher = nullptr;  ///< ingest tells it, so it ends later
-  std::unique_ptr<OfferDesk> offers = nullptr;       ///< of the dispatcher's thread
-  std::unique_ptr<FileDesk> files = nullptr;         ///< likewise told by ingest
-  std::unique_ptr<Renewals> renewals = nullptr;      ///< likewise
+  std::unique_ptr<Dispatcher> dispatcher = nullptr;           ///< ingest tells it, so it ends later
+  std::unique_ptr<OfferDesk> offers = nullptr;                ///< of the dispatcher's thread
+  std::unique_ptr<FileDesk> files = nullptr;                  ///< likewise told by ingest
+  std::unique_ptr<ContributionDesk> contributions = nullptr;  ///< likewise
+  std::unique_ptr<Renewals> renewals = nullptr;               ///< likewise
   std::unique_ptr<Upkeep> upkeep = nullptr;
   std::unique_ptr<Worker> worker = nullptr;
   std::unique_ptr<rollout::Runner> rollouts = nullptr;

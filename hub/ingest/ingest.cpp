@@ -99,13 +99,16 @@ void Ingest::stop() {
 
 void Ingest::received(const mqtt::Message& message) {
   if (message.retained) return;  // nothing of the protocol is; someone else's leftovers
-  // Signing is nothing for the thread that stores.
-  const bool certificate = on_certificate_ && message.topic.ends_with("/up/certificate");
-  // Nor are pieces of models, which are asked for by the thousand.
-  if (certificate || (on_fetch_ && message.topic.ends_with("/up/fetch"))) {
-    if (const auto topic = wire::parse_topic(message.topic)) {
-      (certificate ? on_certificate_ : on_fetch_)(topic->identity, message.payload);
-    }
+  // Signing is nothing for the threads that store, nor are pieces of models, which are asked for by
+  // the thousand, or what devices tell in rounds.
+  const std::pair<std::string_view, const Hook*> elsewhere[] = {
+      {"/up/certificate", &on_certificate_},
+      {"/up/fetch", &on_fetch_},
+      {"/up/contribution", &on_contribution_}};
+  for (const auto& [ending, hook] : elsewhere) {
+    if (!*hook || !message.topic.ends_with(ending)) continue;
+    const auto topic = wire::parse_topic(message.topic);
+    if (topic) (*hook)(topic->identity, message.payload);
     return;
   }
   if (!queue_.put(message.topic, message.payload, now())) queue_full_.add();

@@ -56,6 +56,10 @@ class Ingest {
   void on_certificate(std::function<void(const wire::Identity&, std::string_view frame)> hook) {
     on_certificate_ = std::move(hook);
   }
+  /// Likewise with what comes on `up/contribution`.
+  void on_contribution(std::function<void(const wire::Identity&, std::string_view frame)> hook) {
+    on_contribution_ = std::move(hook);
+  }
   /// Likewise with what comes on `up/fetch`.
   void on_fetch(std::function<void(const wire::Identity&, std::string_view frame)> hook) {
     on_fetch_ = std::move(hook);
@@ -104,8 +108,10 @@ class Ingest {
   void upkeep();
   void received(const mqtt::Message& message);
 
-  std::function<void(const wire::Identity&, std::string_view)> on_certificate_;
-  std::function<void(const wire::Identity&, std::string_view)> on_fetch_;
+  using Hook = std::function<void(const wire::Identity&, std::string_view)>;
+  Hook on_certificate_;
+  Hook on_fetch_;
+  Hook on_contribution_;
   IngestConfig config_;
   Store& store_;
   Feed& feed_;

@@ -2,6 +2,7 @@
 #include "hub/jobs/kinds.hpp"
 
 #include "hub/jobs/export.hpp"
+#include "hub/jobs/rounds.hpp"
 
 #include <algorithm>
 #include <array>
@@ -13,8 +14,9 @@ namespace {
 /// A part of a result: one row of the store, one answer of the API.
 constexpr std::size_t kPartBytes = std::size_t{256} << 10U;
 
-constexpr std::array<JobKind, 1> kKinds{
-    {{"export", "text/csv; charset=utf-8", &check_export, &run_export}}};
+constexpr std::array<JobKind, 2> kKinds{
+    {{"export", "text/csv; charset=utf-8", &check_export, &run_export},
+     {"federate", "text/csv; charset=utf-8", &check_federate, &run_federate}}};
 
 }  // namespace
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/jobs/upkeep.hpp"
 
+#include "hub/jobs/rounds.hpp"
 #include "hub/store/commands.hpp"
 #include "hub/store/jobs.hpp"
 #include "hub/store/replicas.hpp"
@@ -57,6 +58,9 @@ bool Upkeep::round(Time at) {
   if (!mine) return false;
   if (at >= *settled_at_) mark_silent(at);
   expire(at);
+  if (const auto tended = tend_rounds(store_, at); !tended) {
+    failed("federated rounds wait", tended.error());
+  }
   return trim(at);
 }
 

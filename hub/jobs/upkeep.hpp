@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What must be done for a store by one replica at a time: retention, silent devices, what has
-/// expired.
+/// expired, federated rounds.
 #pragma once
 
 #include "hub/store/store.hpp"
