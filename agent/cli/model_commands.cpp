@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cli/commands.hpp"
-#include "agent/cli/model_text.hpp"
-#include "agent/replay/report.hpp"
+#include "shared/base/short_text.hpp"
 #include "shared/model/model.hpp"
+#include "shared/model/text.hpp"
 
 #include <nlohmann/json.hpp>
 

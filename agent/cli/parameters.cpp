@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cli/parameters.hpp"
 
-#include "agent/replay/fields.hpp"
+#include "shared/csv/fields.hpp"
 
 #include <optional>
 #include <string_view>
@@ -15,7 +15,7 @@ Result<std::map<std::string, double, std::less<>>> read_parameters(
     const auto equals = one.find('=');
     const auto value = equals == std::string::npos
                            ? std::nullopt
-                           : parse_number(std::string_view(one).substr(equals + 1));
+                           : csv::parse_number(std::string_view(one).substr(equals + 1));
     if (!value) return Error{Errc::bad_config, "--set " + one + ": NAME=NUMBER is needed"};
     parameters[one.substr(0, equals)] = *value;
   }

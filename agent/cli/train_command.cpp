@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cli/commands.hpp"
-#include "agent/cli/model_text.hpp"
 #include "agent/cli/parameters.hpp"
 #include "agent/cli/progress.hpp"
-#include "agent/cli/spread_picture.hpp"
-#include "agent/replay/read_rows.hpp"
-#include "agent/replay/report.hpp"
 #include "shared/base/files.hpp"
-#include "shared/detect/kinds.hpp"
-#include "shared/model/train.hpp"
+#include "shared/base/short_text.hpp"
+#include "shared/model/picture.hpp"
+#include "shared/model/text.hpp"
+#include "shared/model/train_csv.hpp"
 #include "shared/trust/token.hpp"
 
 #include <nlohmann/json.hpp>
 
-#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
 #include <ostream>
 #include <utility>
 #include <vector>
@@ -23,88 +23,56 @@ namespace {
 
 constexpr std::size_t kProgressSteps = 1000;
 
-/// The rows that could be read.
-struct TrainingRows {
-  std::vector<double> values;
-  std::vector<Time> times;  ///< empty: the file has none
-};
-
-TrainingRows readable(const Rows& rows) {
-  TrainingRows all;
-  for (std::size_t i = 0; i < rows.rows.size(); ++i) {
-    if (!rows.rows[i].readable) continue;
-    const auto numbers = rows.numbers_of(i);
-    all.values.insert(all.values.end(), numbers.begin(), numbers.end());
-    if (!rows.times_made_up) all.times.push_back(rows.rows[i].time);
-  }
-  return all;
-}
-
-Result<const detect::Kind*> kind_of(const std::string& name) {
-  const auto* kind = detect::find_kind(name, detect::Input::rows);
-  if (kind != nullptr && kind->learning == detect::Learning::trained) return kind;
-  std::string names;
-  for (const auto& one : detect::kKinds) {
-    if (one.learning != detect::Learning::trained) continue;
-    names += (names.empty() ? "" : ", ") + std::string(one.name);
-  }
-  return Error{Errc::bad_config, "no detector \"" + name + "\" is trained; there are: " + names};
-}
-
 /// `sensor=unit` each.
-Result<void> name_units(const std::vector<std::string>& units,
-                        std::vector<model::Sensor>& sensors) {
-  for (const auto& one : units) {
+Result<std::map<std::string, std::string, std::less<>>> read_units(
+    const std::vector<std::string>& list) {
+  std::map<std::string, std::string, std::less<>> units;
+  for (const auto& one : list) {
     const auto equals = one.find('=');
-    const auto named = std::ranges::find(sensors, one.substr(0, equals), &model::Sensor::name);
-    if (equals == std::string::npos || named == sensors.end()) {
+    if (equals == std::string::npos) {
       return Error{Errc::bad_config,
                    "--unit " + one + ": SENSOR=UNIT is needed, of a value column"};
     }
-    named->unit = one.substr(equals + 1);
+    units[one.substr(0, equals)] = one.substr(equals + 1);
   }
-  return {};
+  return units;
 }
 
 Result<model::Trained> train_on(const TrainCommand& command, std::ostream& err, double& seconds) {
-  const auto kind = kind_of(command.detector);
-  if (!kind) return kind.error();
   auto parameters = read_parameters(command.set);
   if (!parameters) return parameters.error();
-  const auto rows = read_rows(command.reading);
-  if (!rows) return rows.error();
-  const auto all = readable(*rows);
-  model::TrainRequest request{.kind = *kind,
-                              .table = {.values = all.values, .width = rows->width()},
-                              .times = all.times,
-                              .sensors = {},
-                              .seed = command.seed,
-                              .parameters = *std::move(parameters),
-                              .held_out_share = command.hold_out,
-                              .tool = "lapwing-agent " LAPWING_VERSION};
-  for (const auto& name : rows->names) request.sensors.push_back({.name = name});
-  if (auto named = name_units(command.units, request.sensors); !named) return named.error();
-  if (command.reading.file != "-") {
-    const auto bytes = read_file(command.reading.file, command.reading.file_bytes_max);
-    if (!bytes) return bytes.error();
-    request.data_sha256 = trust::sha256_hex(*bytes);
-  }
+  auto units = read_units(command.units);
+  if (!units) return units.error();
   ProgressLine progress(err, errors_go_to_terminal());
-  progress.begin("training " + command.detector);
-  request.progress = [&](double done) {
-    progress.show(static_cast<std::size_t>(done * static_cast<double>(kProgressSteps)),
-                  kProgressSteps);
-    return true;
-  };
-  const Ticks began = ticks_now();
-  auto trained = model::train(request);
+  Ticks began = ticks_now();
+  auto made = model::train_csv({.reading = command.reading,
+                                .text = std::nullopt,
+                                .detector = command.detector,
+                                .units = *std::move(units),
+                                .parameters = *std::move(parameters),
+                                .seed = command.seed,
+                                .hold_out = command.hold_out,
+                                .tool = "lapwing-agent " LAPWING_VERSION,
+                                .progress =
+                                    [&](double done) {
+                                      constexpr auto kSteps = static_cast<double>(kProgressSteps);
+                                      progress.show(static_cast<std::size_t>(done * kSteps),
+                                                    kProgressSteps);
+                                      return true;
+                                    },
+                                .rows_read =
+                                    [&](std::uint64_t) {
+                                      began = ticks_now();
+                                      progress.begin("training " + command.detector);
+                                    }});
+  if (!made) return made.error();
   seconds = std::chrono::duration<double>(ticks_now() - began).count();
-  if (trained && rows->bad_total > 0) {
-    err << "lapwing-agent: " << rows->bad_total << " rows of " << command.reading.file.string()
-        << " could not be read in full; line " << rows->bad[0].line << ": " << rows->bad[0].what
-        << '\n';
+  if (made->bad_total > 0) {
+    err << "lapwing-agent: " << made->bad_total << " rows of " << command.reading.file.string()
+        << " could not be read in full; line " << made->first_bad->line << ": "
+        << made->first_bad->what << '\n';
   }
-  return trained;
+  return std::move(made->trained);
 }
 
 }  // namespace

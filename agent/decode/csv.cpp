@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Format `csv`: one or many rows in a payload.
-#include "agent/decode/csv_split.hpp"
+#include "shared/csv/split.hpp"
 #include "agent/decode/decoder.hpp"
 
 #include <algorithm>
@@ -112,7 +112,7 @@ class CsvDecoder final : public Decoder {
   TimeRule times_;
   bool has_time_;
   std::string time_column_;
-  CsvSplitter rows_;
+  csv::Splitter rows_;
   std::vector<std::string> names_;
   std::vector<Column> columns_;
   std::size_t emitted_ = 0;

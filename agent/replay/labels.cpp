@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/decode/csv_split.hpp"
-#include "agent/replay/fields.hpp"
 #include "agent/replay/judge.hpp"
 #include "shared/base/files.hpp"
+#include "shared/csv/fields.hpp"
+#include "shared/csv/split.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -12,9 +12,9 @@ namespace {
 constexpr std::uint64_t kLabelBytesMax = std::uint64_t{64} << 20;
 
 Result<Window> window_of(std::string_view start, std::string_view end) {
-  const auto from = parse_csv_time(start);
+  const auto from = csv::parse_time(start);
   if (!from) return from.error();
-  const auto to = parse_csv_time(end);
+  const auto to = csv::parse_time(end);
   if (!to) return to.error();
   if (*to < *from) {
     return Error{Errc::bad_input, "it ends (" + std::string(end) + ") before it begins"};
@@ -24,11 +24,11 @@ Result<Window> window_of(std::string_view start, std::string_view end) {
 
 Result<std::vector<Window>> windows_of_csv(std::string_view text) {
   std::vector<Window> windows;
-  CsvSplitter rows(text);
+  csv::Splitter rows(text);
   bool first = true;
   while (rows.next()) {
     const auto& fields = rows.fields();
-    const bool header = first && !parse_csv_time(fields[0]);
+    const bool header = first && !csv::parse_time(fields[0]);
     first = false;
     if (header) continue;
     const auto window = fields.size() < 2

@@ -2,8 +2,8 @@
 /// Values and scores over time, as the pictures draw them.
 #pragma once
 
-#include "agent/replay/svg.hpp"
 #include "shared/detect/detector.hpp"
+#include "shared/svg/svg.hpp"
 
 #include <array>
 #include <cstddef>

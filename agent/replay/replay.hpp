@@ -3,7 +3,7 @@
 /// sensors, as if it were live.
 #pragma once
 
-#include "agent/replay/read_rows.hpp"
+#include "agent/replay/rows.hpp"
 #include "agent/replay/window.hpp"
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"

@@ -4,6 +4,7 @@
 
 #include "agent/replay/judge.hpp"
 #include "agent/replay/replay.hpp"
+#include "shared/base/short_text.hpp"
 
 #include <string>
 
@@ -14,10 +15,6 @@ namespace lapwing::agent {
 /// How far the anomalies met the labels.
 [[nodiscard]] std::string to_text(const Judgement& judgement);
 
-/// Four significant digits; `-` when it is not a number.
-[[nodiscard]] std::string short_number(double value);
-/// RFC 3339, to the second where that is all there is.
-[[nodiscard]] std::string short_time(Time time);
 /// As a person would say it: `3.5 h`.
 [[nodiscard]] std::string short_span(double seconds);
 

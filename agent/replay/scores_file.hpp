@@ -2,7 +2,7 @@
 /// The scores of a file as CSV.
 #pragma once
 
-#include "agent/replay/read_rows.hpp"
+#include "agent/replay/rows.hpp"
 #include "shared/base/result.hpp"
 
 #include <filesystem>

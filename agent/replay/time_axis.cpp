@@ -49,6 +49,18 @@ Step step_for(double seconds) {
   return {year * 31'557'600, 0, 10};
 }
 
+const char* colour_of(wire::Severity severity) {
+  switch (severity) {
+    case wire::Severity::minor:
+      return "#f2b134";
+    case wire::Severity::major:
+      return "#e8762d";
+    case wire::Severity::critical:
+      break;
+  }
+  return "#d03b3b";
+}
+
 }  // namespace
 
 TimeAxis::TimeAxis(Time first, Time last)
@@ -103,7 +115,7 @@ void TimeAxis::shade(std::string& out, const detect::Event& anomaly, const Box& 
         "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\" "
         "fill-opacity=\"%s\">",
         x_of(anomaly.onset) - 1, box.top, width_of(anomaly), box.height,
-        svg::colour_of(anomaly.severity), opacity);
+        colour_of(anomaly.severity), opacity);
   out += "<title>" + svg::escaped(text) + "</title></rect>\n";
 }
 

@@ -2,10 +2,10 @@
 /// The time axis of a picture, and what is marked along it.
 #pragma once
 
-#include "agent/replay/svg.hpp"
 #include "agent/replay/window.hpp"
 #include "shared/base/time.hpp"
 #include "shared/detect/event.hpp"
+#include "shared/svg/svg.hpp"
 
 #include <cstddef>
 #include <span>

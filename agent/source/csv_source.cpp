@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Kind `csv`: replays a file or standard input, as fast as possible or as its times say.
-#include "agent/decode/csv_split.hpp"
+#include "shared/csv/split.hpp"
 #include "agent/source/source.hpp"
 #include "shared/base/log.hpp"
 
@@ -241,7 +241,7 @@ class CsvSource final : public Source {
     IntakeConfig intake = config_.intake;
     DecodeConfig& decode = intake.routes.front().decode;
     if (decode.csv.header) {
-      CsvSplitter header(first, decode.csv.delimiter);
+      csv::Splitter header(first, decode.csv.delimiter);
       if (header.next()) decode.csv.names.assign(header.fields().begin(), header.fields().end());
       decode.csv.header = false;
     }

@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -48,7 +50,9 @@ void measure(const detect::Table& table, std::size_t column, Sensor& sensor) {
   sensor.deviation = std::sqrt(squares / static_cast<double>(there));
 }
 
-Result<std::vector<float>> score_all(detect::Detector& detector, const detect::Table& table) {
+/// `told` hears how many are done, and says whether to go on.
+Result<std::vector<float>> score_all(detect::Detector& detector, const detect::Table& table,
+                                     const std::function<bool(std::size_t)>& told) {
   std::vector<float> scores(table.rows());
   for (std::size_t row = 0; row < table.rows(); row += kScoredAtOnce) {
     const std::size_t count = std::min(kScoredAtOnce, table.rows() - row);
@@ -59,8 +63,19 @@ Result<std::vector<float>> score_all(detect::Detector& detector, const detect::T
     if (auto done = detector.score(batch, {.raw = std::span(scores).subspan(row, count)}); !done) {
       return done.error();
     }
+    if (!told(row + count)) return Error{Errc::shutting_down, "cancelled"};
   }
   return scores;
+}
+
+/// What the table's training takes of the whole, roughly; the rest is scoring its rows.
+constexpr double kTrainingShare = 0.6;
+
+double rows_per_week(std::span<const Time> times) {
+  if (times.size() < 2) return 0;
+  const auto [first, last] = std::ranges::minmax(times);
+  const double weeks = std::chrono::duration<double>(last - first).count() / (7 * 86'400);
+  return weeks > 0 ? static_cast<double>(times.size() - 1) / weeks : 0;
 }
 
 /// Of scores in ascending order.
@@ -117,23 +132,34 @@ Result<Trained> train(const TrainRequest& request) {
   }
   const detect::Settings settings{
       .width = all.width, .seed = request.seed, .parameters = request.parameters};
-  const auto payload = request.kind->train(own, settings, request.progress);
+  const auto tell = [&](double share) { return !request.progress || request.progress(share); };
+  const auto payload = request.kind->train(
+      own, settings, [&](double share) { return tell(kTrainingShare * share); });
   if (!payload) return payload.error();
   const auto detector = request.kind->make(settings, {.model = *payload});
   if (!detector) return detector.error();
-  auto own_scores = score_all(**detector, own);
+  const auto told = [&](std::size_t before) {
+    return [&, before](std::size_t done) {
+      const auto share = static_cast<double>(before + done) / static_cast<double>(all.rows());
+      return tell(kTrainingShare + (1 - kTrainingShare) * share);
+    };
+  };
+  auto own_scores = score_all(**detector, own, told(0));
   if (!own_scores) return own_scores.error();
   auto& evaluation = made.evaluation;
   evaluation.trained_rows = rows;
   evaluation.held_out_rows = held;
+  const auto in_time_order = *own_scores;
   std::ranges::sort(*own_scores);
   const float typical = at_share(*own_scores, kTypical);
   evaluation.trained = spread_of(*std::move(own_scores), false);
   if (held > 0) {
-    auto scores = score_all(**detector, rest);
+    auto scores = score_all(**detector, rest, told(rows));
     if (!scores) return scores.error();
     const auto above = std::ranges::count_if(*scores, [&](float one) { return one > typical; });
     evaluation.held_out_above = static_cast<double>(above) / static_cast<double>(held);
+    evaluation.alarms =
+        count_alarms(in_time_order, *scores, rows_per_week(request.times), request.alarms_per_week);
     evaluation.held_out = spread_of(*std::move(scores), true);
   }
   header.calibration = evaluation.held_out.value_or(evaluation.trained);

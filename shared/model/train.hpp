@@ -5,6 +5,7 @@
 #include "shared/base/result.hpp"
 #include "shared/base/time.hpp"
 #include "shared/detect/kind.hpp"
+#include "shared/model/alarms.hpp"
 #include "shared/model/header.hpp"
 
 #include <cstddef>
@@ -26,6 +27,7 @@ struct TrainRequest {
   std::uint64_t seed = 1;
   std::map<std::string, double, std::less<>> parameters = {};
   double held_out_share = 0.2;  ///< of the rows, the newest: not trained on, [0, 0.9]
+  double alarms_per_week = 1;   ///< for the evaluation
   std::string data_sha256 = {};
   std::string tool = {};
   detect::Progress progress = {};
@@ -40,6 +42,7 @@ struct Evaluation {
   /// Share of the held-out rows that score above 99 % of the training rows: .01 where both are of a
   /// kind; far more where the model does not fit what came later.
   double held_out_above = 0;
+  std::optional<Alarms> alarms;  ///< absent: none held out, or the rows have no times
 };
 
 struct Trained {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // CSV rows, times and numbers in text.
-#include "agent/decode/csv_split.hpp"
+#include "shared/csv/split.hpp"
 #include "agent/decode/decoder.hpp"
 #include "agent/decode/time_rule.hpp"
 #include "shared/base/time.hpp"
@@ -16,10 +16,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const auto unit = static_cast<TimeUnit>(input.below(6));
   const TimeRule rule(unit);
   const Time received = from_micros(1'795'000'000'000'000);
-  CsvSplitter rows(input.rest(), delimiter);
+  csv::Splitter rows(input.rest(), delimiter);
   std::size_t taken = 0;
   while (rows.next()) {
-    fuzz::require(rows.fields().size() <= kCsvFieldsMax, "a row's fields are bounded");
+    fuzz::require(rows.fields().size() <= csv::kFieldsMax, "a row's fields are bounded");
     taken += rows.text().size();
     for (const std::string_view field : rows.fields()) {
       double number = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/quality/collections.hpp"
 
-#include "agent/decode/csv_split.hpp"
-#include "agent/replay/fields.hpp"
+#include "shared/csv/split.hpp"
+#include "shared/csv/fields.hpp"
 #include "shared/base/files.hpp"
 #include "tests/quality/nab_score.hpp"
 
@@ -41,7 +41,7 @@ struct Layout {
 Result<Series> read_csv(const fs::path& file, const Layout& layout) {
   const auto text = read_file(file, kFileBytesMax);
   if (!text) return text.error();
-  agent::CsvSplitter rows(*text, layout.delimiter);
+  csv::Splitter rows(*text, layout.delimiter);
   if (!rows.next()) return Error{Errc::bad_input, file.string() + " is empty"};
   Series series;
   std::optional<std::size_t> time;
@@ -72,7 +72,7 @@ Result<Series> read_csv(const fs::path& file, const Layout& layout) {
     }
     Time at = kStart + kInterval * static_cast<std::int64_t>(series.rows());
     if (time) {
-      const auto read = agent::parse_csv_time(row[*time]);
+      const auto read = csv::parse_time(row[*time]);
       if (!read) return within(file.string(), read.error());
       at = *read;
     }
@@ -106,7 +106,7 @@ Result<void> find_windows(const nlohmann::json& labels, Series& series) {
   std::map<Time, std::size_t> row_at;
   for (std::size_t i = 0; i < series.rows(); ++i) row_at.emplace(series.times[i], i);
   const auto row_of = [&](const nlohmann::json& text) -> std::optional<std::size_t> {
-    const auto time = agent::parse_csv_time(text.get<std::string>());
+    const auto time = csv::parse_time(text.get<std::string>());
     const auto found = time ? row_at.find(*time) : row_at.end();
     return found == row_at.end() ? std::nullopt : std::optional(found->second);
   };
@@ -145,7 +145,7 @@ Result<std::vector<Series>> read_tsb(const fs::path& data, const std::string& co
   const auto index = read_file(folder / "index.csv", kFileBytesMax);
   if (!index) return Error{Errc::not_found, index.error().context};
   std::vector<Series> list;
-  agent::CsvSplitter rows(*index);
+  csv::Splitter rows(*index);
   if (!rows.next()) return Error{Errc::bad_input, "index.csv is empty"};
   while (rows.next()) {
     const std::string name(rows.fields().at(0));

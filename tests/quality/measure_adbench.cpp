@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/decode/csv_split.hpp"
+#include "shared/csv/split.hpp"
 #include "shared/base/files.hpp"
 #include "shared/detect/kinds.hpp"
 #include "tests/quality/auroc.hpp"
@@ -61,7 +61,7 @@ std::optional<double> scikit_mean(const Options& options, std::string_view algor
   if (!text) return std::nullopt;
   double sum = 0;
   int sets = 0;
-  agent::CsvSplitter rows(*text);
+  csv::Splitter rows(*text);
   while (rows.next()) {
     const auto& row = rows.fields();  // name,rows,dims,anomaly_pct,algo,scaling,auroc,...
     double value = 0;

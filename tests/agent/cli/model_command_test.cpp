@@ -68,7 +68,7 @@ TEST_F(AgentModel, RefusesWithTheReason) {
   EXPECT_THAT(unknown.err, HasSubstr("isolation_forest"));
   EXPECT_EQ(train({"--set", "trees=0"}).code, kConfig);
   EXPECT_THAT(train({"--set", "trees"}).err, HasSubstr("NAME=NUMBER"));
-  EXPECT_THAT(train({"--unit", "level=m"}).err, HasSubstr("SENSOR=UNIT"));
+  EXPECT_THAT(train({"--unit", "level=m"}).err, HasSubstr("no value column"));
   EXPECT_EQ(train({"--hold-out", "2"}).code, kUsage);
   ASSERT_EQ(train().code, 0);
   auto file = read_file(path("pump.lw"), kTextMax).value();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/decode/csv_split.hpp"
+#include "shared/csv/split.hpp"
 #include "agent/decode/json_path.hpp"
 #include "agent/decode/topic_template.hpp"
 #include "tests/agent/decode/support.hpp"
@@ -265,7 +265,7 @@ TEST(CsvFormat, ReadsRowsByNumberNameAndHeader) {
 }
 
 TEST(CsvSplitter, FollowsQuotesAndLineEnds) {
-  CsvSplitter rows("a,\"b,\"\"c\"\"\n2\", d\r\n\r\n\nx,,\n\"q\"");
+  csv::Splitter rows("a,\"b,\"\"c\"\"\n2\", d\r\n\r\n\nx,,\n\"q\"");
   ASSERT_TRUE(rows.next());
   EXPECT_THAT(rows.fields(), ::testing::ElementsAre("a", "b,\"c\"\n2", " d"));
   EXPECT_EQ(rows.line(), 1U);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/replay/replay.hpp"
 
-#include "agent/replay/fields.hpp"
+#include "shared/csv/fields.hpp"
 #include "agent/replay/plot.hpp"
 #include "agent/replay/report.hpp"
 #include "tests/agent/replay/support.hpp"
@@ -140,13 +140,13 @@ TEST(CsvTime, TellsUnitsApartBySize) {
   for (const std::string_view text :
        {"1700000000.5", "1700000000500", "1700000000500000", "1700000000500000000",
         "2023-11-14T22:13:20.5Z", "2023-11-14 22:13:20.5", " 2023-11-14T23:13:20.5+01:00 "}) {
-    const auto time = parse_csv_time(text);
+    const auto time = csv::parse_time(text);
     ASSERT_TRUE(time) << text;
     EXPECT_EQ(*time, wanted) << text;
   }
-  EXPECT_TRUE(parse_csv_time("2026-11-24"));
+  EXPECT_TRUE(csv::parse_time("2026-11-24"));
   for (const std::string_view bad : {"", "x", "2026-13-45 00:00:00", "1e300", "nan", "inf"}) {
-    EXPECT_FALSE(parse_csv_time(bad)) << bad;
+    EXPECT_FALSE(csv::parse_time(bad)) << bad;
   }
 }
 

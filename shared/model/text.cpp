@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/cli/model_text.hpp"
+#include "shared/model/text.hpp"
 
-#include "agent/replay/report.hpp"
+#include "shared/base/short_text.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -9,7 +9,7 @@
 #include <array>
 #include <vector>
 
-namespace lapwing::agent {
+namespace lapwing::model {
 namespace {
 
 using Line = std::vector<std::string>;
@@ -42,14 +42,14 @@ std::string table(const std::vector<Line>& lines) {
 std::string percent(double share) { return short_number(100 * share) + " %"; }
 
 /// The share that a calibration tells of `share`, where it does.
-std::string score_at(const model::Calibration& calibration, double share) {
+std::string score_at(const Calibration& calibration, double share) {
   const auto at = std::ranges::find(calibration.shares, share);
   if (at == calibration.shares.end()) return "-";
   return short_number(
       calibration.scores[static_cast<std::size_t>(at - calibration.shares.begin())]);
 }
 
-nlohmann::json to_json(const model::Calibration& calibration) {
+nlohmann::json to_json(const Calibration& calibration) {
   return {{"rows", calibration.rows},
           {"held_out", calibration.held_out},
           {"shares", calibration.shares},
@@ -58,7 +58,7 @@ nlohmann::json to_json(const model::Calibration& calibration) {
 
 }  // namespace
 
-std::string to_text(const model::Header& header) {
+std::string to_text(const Header& header) {
   const auto& l = header.lineage;
   std::string text = header.kind + " of " + std::to_string(header.sensors.size()) +
                      " sensors, trained on " + std::to_string(l.rows) + " rows";
@@ -79,7 +79,7 @@ std::string to_text(const model::Header& header) {
   return text + table(lines) + '\n';
 }
 
-nlohmann::json to_json(const model::Header& header) {
+nlohmann::json to_json(const Header& header) {
   nlohmann::json sensors = nlohmann::json::array();
   for (const auto& s : header.sensors) {
     sensors.push_back({{"name", s.name},
@@ -108,7 +108,7 @@ nlohmann::json to_json(const model::Header& header) {
           {"lineage", std::move(lineage)}};
 }
 
-std::string to_text(const model::Evaluation& evaluation) {
+std::string to_text(const Evaluation& evaluation) {
   std::vector<Line> lines{{"of the rows score at most", "trained on", "held out"}};
   for (const double share : {0.5, 0.9, 0.99, 0.999, 1.0}) {
     lines.push_back({percent(share), score_at(evaluation.trained, share),
@@ -124,20 +124,32 @@ std::string to_text(const model::Evaluation& evaluation) {
   if (evaluation.held_out_above > 0.1) {
     text += ":\n  they are not like them; train on more of the past, or look at what changed";
   }
+  if (const auto& alarms = evaluation.alarms) {
+    text += "\nat " + short_number(alarms->asked_per_week) + " alarms a week they raise " +
+            std::to_string(alarms->raised) + " in " + short_number(alarms->weeks) + " weeks; " +
+            short_number(alarms->expected) + " expected";
+  }
   return text + "\n\n";
 }
 
-nlohmann::json to_json(const model::Evaluation& evaluation) {
+nlohmann::json to_json(const Evaluation& evaluation) {
   nlohmann::json json{{"trained_rows", evaluation.trained_rows},
                       {"held_out_rows", evaluation.held_out_rows},
                       {"trained", to_json(evaluation.trained)},
                       {"held_out", nullptr},
-                      {"held_out_above", nullptr}};
+                      {"held_out_above", nullptr},
+                      {"alarms", nullptr}};
   if (evaluation.held_out) {
     json["held_out"] = to_json(*evaluation.held_out);
     json["held_out_above"] = evaluation.held_out_above;
   }
+  if (const auto& alarms = evaluation.alarms) {
+    json["alarms"] = {{"asked_per_week", alarms->asked_per_week},
+                      {"weeks", alarms->weeks},
+                      {"expected", alarms->expected},
+                      {"raised", alarms->raised}};
+  }
   return json;
 }
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::model

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/replay/svg.hpp"
+#include "shared/svg/svg.hpp"
 
 #include "shared/base/utf8.hpp"
 
-namespace lapwing::agent::svg {
+namespace lapwing::svg {
 
 std::string escaped(std::string_view text) {
   constexpr std::size_t kBytesMax = 120;
@@ -47,18 +47,6 @@ void text_at(std::string& out, double x, double y, const char* anchor, std::stri
   out += "</text>\n";
 }
 
-const char* colour_of(wire::Severity severity) {
-  switch (severity) {
-    case wire::Severity::minor:
-      return "#f2b134";
-    case wire::Severity::major:
-      return "#e8762d";
-    case wire::Severity::critical:
-      break;
-  }
-  return "#d03b3b";
-}
-
 void begin(std::string& out, double height, std::string_view title, std::string_view legend,
            bool labelled) {
   print(out,
@@ -86,4 +74,4 @@ void frame(std::string& out, const Box& box) {
         kLeft, box.top, kWidth, box.height);
 }
 
-}  // namespace lapwing::agent::svg
+}  // namespace lapwing::svg

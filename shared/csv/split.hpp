@@ -8,20 +8,20 @@
 #include <string_view>
 #include <vector>
 
-namespace lapwing::agent {
+namespace lapwing::csv {
 
 /// Splits one text row by row without copying, except fields with doubled quotes.
 ///
-///     CsvSplitter rows(text, ',');
+///     Splitter rows(text, ',');
 ///     while (rows.next()) use(rows.fields());
 ///
 /// Ownership: borrows the text; fields() are valid until the next next() or reset().
 /// Errors: a quote that is never closed takes the rest of the text: malformed() is true then.
-/// Bound: a row has at most kCsvFieldsMax fields; what follows is left out and malformed() is true.
+/// Bound: a row has at most kFieldsMax fields; what follows is left out and malformed() is true.
 /// Threads: distinct objects are safe. Cost: no allocation once warm, O(bytes).
-class CsvSplitter {
+class Splitter {
  public:
-  explicit CsvSplitter(std::string_view text = {}, char delimiter = ',');
+  explicit Splitter(std::string_view text = {}, char delimiter = ',');
   void reset(std::string_view text);
 
   /// Goes to the next row that is not blank; false at the end.
@@ -48,6 +48,6 @@ class CsvSplitter {
   bool malformed_ = false;
 };
 
-inline constexpr std::size_t kCsvFieldsMax = 4096;
+inline constexpr std::size_t kFieldsMax = 4096;
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::csv

@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lapwing::agent {
+namespace lapwing::csv {
 
 inline constexpr std::string_view kTimestampColumn = "timestamp";
 inline constexpr std::string_view kValueColumn = "value";
@@ -32,6 +32,7 @@ struct ReadOptions {
   char delimiter = ',';
   Micros interval = std::chrono::seconds(1);  ///< between rows of a file that has no times
   std::size_t file_bytes_max = std::size_t{512} << 20;  ///< a larger file is refused: split it
+  bool keep_written = true;  ///< Rows::written; without it they take a third of the memory
 };
 
 /// One data row; its values are in Rows.
@@ -53,9 +54,10 @@ struct Rows {
   static constexpr std::size_t kBadRowsKept = 20;
 
   std::vector<Row> rows;
-  std::vector<std::string> names;         ///< of the value columns: the header's, or numbers from 1
-  std::vector<double> numbers;            ///< rows.size() * width(), row-major; NaN: missing
-  std::vector<std::string_view> written;  ///< likewise, as written; empty where it is no number
+  std::vector<std::string> names;  ///< of the value columns: the header's, or numbers from 1
+  std::vector<double> numbers;     ///< rows.size() * width(), row-major; NaN: missing
+  /// Likewise, as written; empty where it is no number. ReadOptions::keep_written: else none.
+  std::vector<std::string_view> written;
   std::uint64_t bad_total = 0;
   std::vector<BadRow> bad;     ///< the first kBadRowsKept of them
   bool times_made_up = false;  ///< the file has no time column
@@ -83,5 +85,10 @@ struct Rows {
 /// Cost: the whole file and its rows are held in memory; about 2 million rows of one value
 ///   a second, 700,000 of eight.
 Result<Rows> read_rows(const ReadOptions& options);
+/// Likewise of a text that was read already; `file` is its name, for messages.
+Result<Rows> read_rows(const ReadOptions& options, std::string text);
 
-}  // namespace lapwing::agent
+/// The file's bytes, as they are. Errors: io, limit.
+Result<std::string> read_text(const ReadOptions& options);
+
+}  // namespace lapwing::csv

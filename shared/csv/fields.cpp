@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/replay/fields.hpp"
+#include "shared/csv/fields.hpp"
 
 #include <charconv>
 #include <cmath>
 #include <string>
 
-namespace lapwing::agent {
+namespace lapwing::csv {
 
 std::string_view trimmed(std::string_view text) {
   const auto from = text.find_first_not_of(" \t\r");
@@ -23,7 +23,7 @@ std::optional<double> parse_number(std::string_view text) {
   return value;
 }
 
-Result<Time> parse_csv_time(std::string_view text) {
+Result<Time> parse_time(std::string_view text) {
   text = trimmed(text);
   const auto refuse = [&] {
     return Error{Errc::bad_input, "\"" + std::string(text.substr(0, 40)) + "\" is not a time"};
@@ -48,4 +48,4 @@ Result<Time> parse_csv_time(std::string_view text) {
   return *time;
 }
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::csv

@@ -7,10 +7,10 @@
 #include <string>
 #include <string_view>
 
-namespace lapwing::agent {
+namespace lapwing::model {
 
 /// SVG: for each score the share of the rows that score higher, of those it was trained on and of
 /// those held out. One curve over the other is a model that fits what came later.
-[[nodiscard]] std::string draw_spread(const model::Evaluation& evaluation, std::string_view title);
+[[nodiscard]] std::string draw_spread(const Evaluation& evaluation, std::string_view title);
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::model

@@ -2,8 +2,6 @@
 /// What every picture is made of: text, colours, the page.
 #pragma once
 
-#include "shared/wire/messages.hpp"
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -11,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-namespace lapwing::agent::svg {
+namespace lapwing::svg {
 
 inline constexpr std::size_t kColumns = 1040;  ///< one a pixel
 inline constexpr double kLeft = 80;
@@ -39,11 +37,10 @@ void print(std::string& out, const char* format, Numbers... numbers) {
 [[nodiscard]] std::string escaped(std::string_view text);
 /// `anchor` is start, middle or end.
 void text_at(std::string& out, double x, double y, const char* anchor, std::string_view text);
-[[nodiscard]] const char* colour_of(wire::Severity severity);
 
 /// The page up to its legend; `labelled` adds the one of labels.
 void begin(std::string& out, double height, std::string_view title, std::string_view legend,
            bool labelled);
 void frame(std::string& out, const Box& box);
 
-}  // namespace lapwing::agent::svg
+}  // namespace lapwing::svg

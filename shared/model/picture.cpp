@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/cli/spread_picture.hpp"
+#include "shared/model/picture.hpp"
 
-#include "agent/replay/report.hpp"
-#include "agent/replay/svg.hpp"
+#include "shared/base/short_text.hpp"
+#include "shared/svg/svg.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
-namespace lapwing::agent {
+namespace lapwing::model {
 namespace {
 
 using svg::kLeft;
@@ -23,8 +23,8 @@ constexpr const char* kHeldOutColour = "#c1662f";
 /// Where scores and shares lie.
 class Axes {
  public:
-  explicit Axes(const model::Evaluation& evaluation) {
-    std::vector<const model::Calibration*> all{&evaluation.trained};
+  explicit Axes(const Evaluation& evaluation) {
+    std::vector<const Calibration*> all{&evaluation.trained};
     if (evaluation.held_out) all.push_back(&*evaluation.held_out);
     low_ = all.front()->scores.front();
     high_ = all.front()->scores.back();
@@ -65,8 +65,7 @@ class Axes {
   double decades_ = 1;
 };
 
-void draw_curve(std::string& out, const Axes& axes, const model::Calibration& spread,
-                const char* colour) {
+void draw_curve(std::string& out, const Axes& axes, const Calibration& spread, const char* colour) {
   std::string path;
   for (std::size_t i = 0; i < spread.shares.size(); ++i) {
     // Above the greatest there is none; one of all rows reaches it.
@@ -78,7 +77,7 @@ void draw_curve(std::string& out, const Axes& axes, const model::Calibration& sp
 
 }  // namespace
 
-std::string draw_spread(const model::Evaluation& evaluation, std::string_view title) {
+std::string draw_spread(const Evaluation& evaluation, std::string_view title) {
   std::string out;
   svg::begin(out, kBox.bottom() + kFooter, title,
              "share of the rows above a score: blue, those it was trained on; orange, newer ones",
@@ -91,4 +90,4 @@ std::string draw_spread(const model::Evaluation& evaluation, std::string_view ti
   return out + "</svg>\n";
 }
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::model

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/replay/read_rows.hpp"
+#include "shared/csv/read_rows.hpp"
 
-#include "agent/decode/csv_split.hpp"
-#include "agent/replay/columns.hpp"
-#include "agent/replay/fields.hpp"
+#include "shared/csv/columns.hpp"
+#include "shared/csv/fields.hpp"
+#include "shared/csv/split.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,47 +14,18 @@
 #include <limits>
 #include <optional>
 
-namespace lapwing::agent {
+namespace lapwing::csv {
 namespace {
 
 constexpr Time kMadeUpStart = from_micros(946'684'800'000'000);  // 2000-01-01
 constexpr std::size_t kSearchedRows = 1000;                      // for a column's first field
 
-Result<std::string> read_all(const ReadOptions& options) {
-  const bool from_stdin = options.file == "-";
-  std::ifstream file;
-  if (!from_stdin) {
-    std::error_code failed;
-    if (std::filesystem::is_directory(options.file, failed)) {
-      return Error{Errc::io, options.file.string() + " is a directory: name a CSV file"};
-    }
-    file.open(options.file, std::ios::binary);
-    if (!file)
-      return Error{Errc::io,
-                   "cannot open " + options.file.string() + ": check its name and rights"};
-  }
-  std::istream& in = from_stdin ? std::cin : file;
-  std::string text;
-  std::array<char, 1 << 16> block;
-  while (in.read(block.data(), block.size()), in.gcount() > 0) {
-    text.append(block.data(), static_cast<std::size_t>(in.gcount()));
-    if (text.size() > options.file_bytes_max) {
-      return Error{Errc::limit, options.file.string() + " is larger than " +
-                                    std::to_string(options.file_bytes_max >> 20) +
-                                    " MiB: split it into parts"};
-    }
-  }
-  if (in.bad()) return Error{Errc::io, "reading " + options.file.string() + " failed"};
-  if (text.starts_with("\xEF\xBB\xBF")) text.erase(0, 3);
-  return text;
-}
-
 /// The columns of a text, looked up in its first rows; none when it is empty.
 Result<std::optional<Columns>> columns_of(std::string_view text, const ReadOptions& options) {
-  CsvSplitter first(text, options.delimiter);
+  Splitter first(text, options.delimiter);
   if (!first.next()) return std::optional<Columns>();
   std::vector<std::string> below(first.fields().size());
-  CsvSplitter rows(text, options.delimiter);
+  Splitter rows(text, options.delimiter);
   (void)rows.next();
   std::size_t empty = below.size();
   for (std::size_t row = 0; row < kSearchedRows && empty > 0 && rows.next(); ++row) {
@@ -82,9 +53,10 @@ namespace {
 /// Reads one row after another.
 class Reader {
  public:
-  Reader(const Columns& columns, Micros interval, Rows& out, Rows::Text& text)
+  Reader(const Columns& columns, const ReadOptions& options, Rows& out, Rows::Text& text)
       : columns_(columns),
-        interval_(interval),
+        interval_(options.interval),
+        keep_written_(options.keep_written),
         fields_min_(columns.needed()),
         out_(out),
         text_(text) {}
@@ -100,7 +72,7 @@ class Reader {
     const std::size_t first = out_.numbers.size();
     const std::size_t width = columns_.values.size();
     out_.numbers.resize(first + width, std::numeric_limits<double>::quiet_NaN());
-    out_.written.resize(first + width);
+    if (keep_written_) out_.written.resize(first + width);
     std::string problem = read(fields, row, first);
     out_.rows.push_back(row);
     return problem;
@@ -116,7 +88,7 @@ class Reader {
       const std::string_view field = trimmed(fields[columns_.values[c]]);
       if (const auto number = parse_number(field)) {
         out_.numbers[first + c] = *number;
-        out_.written[first + c] = field;
+        if (keep_written_) out_.written[first + c] = field;
       } else if (!field.empty() && ++wrong == 1) {
         // Nothing between the commas is a hole in the data, which the checks report as such.
         if (width > 1) problem = columns_.names[c] + ": ";
@@ -125,7 +97,7 @@ class Reader {
     }
     if (columns_.label) row.anomalous = parse_number(fields[*columns_.label]).value_or(0) > 0;
     if (columns_.time) {
-      const auto time = parse_csv_time(row.timestamp);
+      const auto time = parse_time(row.timestamp);
       if (!time) return time.error().context;
       row.time = *time;
     }
@@ -144,6 +116,7 @@ class Reader {
 
   const Columns& columns_;
   Micros interval_;
+  bool keep_written_;
   std::size_t fields_min_;
   Rows& out_;
   Rows::Text& text_;
@@ -151,16 +124,49 @@ class Reader {
 
 }  // namespace
 
+Result<std::string> read_text(const ReadOptions& options) {
+  const bool from_stdin = options.file == "-";
+  std::ifstream file;
+  if (!from_stdin) {
+    std::error_code failed;
+    if (std::filesystem::is_directory(options.file, failed)) {
+      return Error{Errc::io, options.file.string() + " is a directory: name a CSV file"};
+    }
+    file.open(options.file, std::ios::binary);
+    if (!file)
+      return Error{Errc::io,
+                   "cannot open " + options.file.string() + ": check its name and rights"};
+  }
+  std::istream& in = from_stdin ? std::cin : file;
+  std::string text;
+  std::array<char, 1 << 16> block;
+  while (in.read(block.data(), block.size()), in.gcount() > 0) {
+    text.append(block.data(), static_cast<std::size_t>(in.gcount()));
+    if (text.size() > options.file_bytes_max) {
+      return Error{Errc::limit, options.file.string() + " is larger than " +
+                                    std::to_string(options.file_bytes_max >> 20) +
+                                    " MiB: split it into parts"};
+    }
+  }
+  if (in.bad()) return Error{Errc::io, "reading " + options.file.string() + " failed"};
+  return text;
+}
+
 Result<Rows> read_rows(const ReadOptions& options) {
-  auto file = read_all(options);
-  if (!file) return file.error();
+  auto text = read_text(options);
+  if (!text) return text.error();
+  return read_rows(options, *std::move(text));
+}
+
+Result<Rows> read_rows(const ReadOptions& options, std::string given) {
   const auto text = std::make_shared<Rows::Text>();
-  text->file = std::move(*file);
+  text->file = std::move(given);
+  if (text->file.starts_with("\xEF\xBB\xBF")) text->file.erase(0, 3);
   const auto columns = columns_of(text->file, options);
   if (!columns) return columns.error();
   Rows out;
   out.text = text;
-  CsvSplitter rows(text->file, options.delimiter);
+  Splitter rows(text->file, options.delimiter);
   const auto bad = [&](std::string what) {
     ++out.bad_total;
     if (out.bad.size() < Rows::kBadRowsKept) out.bad.push_back({rows.line(), std::move(what)});
@@ -171,7 +177,7 @@ Result<Rows> read_rows(const ReadOptions& options) {
     out.times_made_up = !c.time;
     out.names = c.names;
     if (c.header) (void)rows.next();
-    Reader reader(c, options.interval, out, *text);
+    Reader reader(c, options, out, *text);
     while (rows.next()) {
       std::string problem = reader.add(rows.fields());
       any = any || out.rows.back().readable;
@@ -189,4 +195,4 @@ Result<Rows> read_rows(const ReadOptions& options) {
   return out;
 }
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::csv

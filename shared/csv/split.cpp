@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/decode/csv_split.hpp"
+#include "shared/csv/split.hpp"
 
-namespace lapwing::agent {
+namespace lapwing::csv {
 
-CsvSplitter::CsvSplitter(std::string_view text, char delimiter)
-    : rest_(text), delimiter_(delimiter) {}
+Splitter::Splitter(std::string_view text, char delimiter) : rest_(text), delimiter_(delimiter) {}
 
-void CsvSplitter::reset(std::string_view text) {
+void Splitter::reset(std::string_view text) {
   rest_ = text;
   fields_.clear();
   unescaped_used_ = 0;
@@ -15,7 +14,7 @@ void CsvSplitter::reset(std::string_view text) {
   malformed_ = false;
 }
 
-bool CsvSplitter::next() {
+bool Splitter::next() {
   while (!rest_.empty()) {
     line_ += lines_in_row_;
     lines_in_row_ = 1;
@@ -31,7 +30,7 @@ bool CsvSplitter::next() {
 }
 
 /// The field in quotes at the start of rest_; leaves what follows the closing quote.
-std::string_view CsvSplitter::take_quoted() {
+std::string_view Splitter::take_quoted() {
   rest_.remove_prefix(1);
   std::size_t from = 0;
   std::string* copy = nullptr;
@@ -68,7 +67,7 @@ std::string_view CsvSplitter::take_quoted() {
   }
 }
 
-bool CsvSplitter::read_row() {
+bool Splitter::read_row() {
   fields_.clear();
   unescaped_used_ = 0;
   while (true) {
@@ -94,7 +93,7 @@ bool CsvSplitter::read_row() {
     const bool end_of_row = rest_.empty() || rest_.front() == '\n';
     const bool blank = end_of_row && fields_.empty() && !quoted && field.empty();
     if (!blank) {
-      if (fields_.size() < kCsvFieldsMax) {
+      if (fields_.size() < kFieldsMax) {
         fields_.push_back(field);
       } else {
         malformed_ = true;
@@ -105,4 +104,4 @@ bool CsvSplitter::read_row() {
   }
 }
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::csv

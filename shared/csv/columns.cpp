@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/replay/columns.hpp"
+#include "shared/csv/columns.hpp"
 
-#include "agent/replay/fields.hpp"
+#include "shared/csv/fields.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 #include <charconv>
 #include <string>
 
-namespace lapwing::agent {
+namespace lapwing::csv {
 namespace {
 
 using Fields = std::span<const std::string_view>;
@@ -172,4 +172,4 @@ Result<Columns> find_columns(Fields first, std::span<const std::string> below,
   return Finder(first, below, options).find();
 }
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::csv

@@ -2,8 +2,8 @@
 /// Which column of a CSV file is which.
 #pragma once
 
-#include "agent/replay/read_rows.hpp"
 #include "shared/base/result.hpp"
+#include "shared/csv/read_rows.hpp"
 
 #include <cstddef>
 #include <optional>
@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace lapwing::agent {
+namespace lapwing::csv {
 
 struct Columns {
   std::optional<std::size_t> time;  ///< none: times are made up
@@ -31,4 +31,4 @@ struct Columns {
 Result<Columns> find_columns(std::span<const std::string_view> first,
                              std::span<const std::string> below, const ReadOptions& options);
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::csv

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+/// How many alarms a model raises where its training rows taught the threshold.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace lapwing::model {
+
+/// On rows the training did not see. Where they are like those of the training, `raised` is near
+/// `expected`; ten expected ones or more tell something.
+struct Alarms {
+  double asked_per_week = 1;
+  double weeks = 0;  ///< that the rows take
+  double expected = 0;
+  std::uint64_t raised = 0;
+};
+
+/// `trained` and `held_out` are raw scores, oldest first; the threshold is found as a group's is
+/// (detect::GroupPipeline), out of the newest 100,000 of `trained`. Absent: fewer than 16 of them,
+/// or no rate.
+[[nodiscard]] std::optional<Alarms> count_alarms(std::span<const float> trained,
+                                                 std::span<const float> held_out,
+                                                 double rows_per_week, double asked_per_week);
+
+}  // namespace lapwing::model
