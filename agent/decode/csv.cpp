@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Format `csv`: one or many rows in a payload.
-#include "shared/csv/split.hpp"
 #include "agent/decode/decoder.hpp"
+#include "shared/csv/split.hpp"
 
 #include <algorithm>
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Kind `csv`: replays a file or standard input, as fast as possible or as its times say.
-#include "shared/csv/split.hpp"
 #include "agent/source/source.hpp"
 #include "shared/base/log.hpp"
+#include "shared/csv/split.hpp"
 
 #include <algorithm>
 #include <array>

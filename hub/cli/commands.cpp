@@ -120,6 +120,65 @@ void add_authority(CLI::App& app, int& exit_code) {
   add(app, "renew", "New certificates for the hub itself and its broker", &run_renew);
 }
 
+void add_keys(CLI::App& app, int& exit_code) {
+  auto* keys = app.add_subcommand("keys", "Who may sign models: take a key list, list them");
+  keys->require_subcommand(1);
+  using Run = int (*)(const KeysCommand&, std::ostream&, std::ostream&);
+  const auto add = [&](const char* name, const char* help, Run run) {
+    const auto options = std::make_shared<KeysCommand>();
+    options->config = "hub.toml";
+    auto* command = keys->add_subcommand(name, help);
+    command->add_option("--config", options->config, "The hub's hub.toml")->capture_default_str();
+    command->callback(
+        [options, run, &exit_code] { exit_code = run(*options, std::cout, std::cerr); });
+    return std::pair(command, options);
+  };
+  const auto [import, wanted] =
+      add("import", "Take a signed key list: the first as it is, later ones as devices do",
+          &run_keys_import);
+  import->add_option("file", wanted->file, "What `lapwing keys` made, as keys.lwk")->required();
+  import->add_option("--tenant", wanted->tenant, "Whose audit log tells of it")
+      ->capture_default_str();
+  add("list", "All key lists, oldest first", &run_keys_list);
+}
+
+void add_train(CLI::App& app, int& exit_code) {
+  auto* command = app.add_subcommand("train", "Train a model file and keep it in the store");
+  const auto options = std::make_shared<HubTrainCommand>();
+  options->config = "hub.toml";
+  options->reading.value_columns.clear();
+  options->progress_moves = ::isatty(STDERR_FILENO) != 0;
+  command->add_option("file", options->reading.file, "CSV: a column a sensor")->required();
+  command->add_option("--config", options->config, "The hub's hub.toml")->capture_default_str();
+  command->add_option("--tenant", options->tenant, "Whose model it is")->capture_default_str();
+  command
+      ->add_option("--detector", options->detector, "A trained one, see `lapwing-agent detectors`")
+      ->capture_default_str();
+  command
+      ->add_option("--value", options->reading.value_columns,
+                   "The sensors' columns; without: every column of numbers")
+      ->delimiter(',');
+  command->add_option("--timestamp-column", options->reading.timestamp_column, "The times")
+      ->capture_default_str();
+  command->add_option("--label-column", options->reading.label_column, "Labels, not trained on");
+  command->add_option("--unit", options->units, "SENSOR=UNIT; repeatable")->allow_extra_args(false);
+  command->add_option("--set", options->set, "NAME=NUMBER: a parameter; repeatable")
+      ->allow_extra_args(false);
+  command->add_option("--seed", options->seed, "Of what is random")->capture_default_str();
+  command->add_option("--hold-out", options->hold_out, "Share of the newest rows not trained on")
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str();
+  command->add_option("--alarms-per-week", options->alarms_per_week, "For the evaluation")
+      ->check(CLI::Range(0.001, 10'000.0))
+      ->capture_default_str();
+  command->callback([options, &exit_code] {
+    if (options->reading.value_columns.empty()) {
+      options->reading.value_columns = {std::string(csv::kEveryColumn)};
+    }
+    exit_code = run_train(*options, std::cout, std::cerr);
+  });
+}
+
 }  // namespace
 
 void add_commands(CLI::App& app, int& exit_code) {
@@ -127,6 +186,8 @@ void add_commands(CLI::App& app, int& exit_code) {
   add_token(app, exit_code);
   add_migrate(app, exit_code);
   add_authority(app, exit_code);
+  add_keys(app, exit_code);
+  add_train(app, exit_code);
   app.add_subcommand("version", "Print the version")->callback([&exit_code] {
     std::cout << "lapwing-hub " LAPWING_VERSION "\n";
     exit_code = 0;

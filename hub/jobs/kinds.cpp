@@ -3,6 +3,7 @@
 
 #include "hub/jobs/export.hpp"
 #include "hub/jobs/rounds.hpp"
+#include "hub/jobs/training.hpp"
 
 #include <algorithm>
 #include <array>
@@ -14,9 +15,10 @@ namespace {
 /// A part of a result: one row of the store, one answer of the API.
 constexpr std::size_t kPartBytes = std::size_t{256} << 10U;
 
-constexpr std::array<JobKind, 2> kKinds{
+constexpr std::array<JobKind, 3> kKinds{
     {{"export", "text/csv; charset=utf-8", &check_export, &run_export},
-     {"federate", "text/csv; charset=utf-8", &check_federate, &run_federate}}};
+     {"federate", "text/csv; charset=utf-8", &check_federate, &run_federate},
+     {"train", "application/json", &check_training, &run_training}}};
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include "hub/store/commands.hpp"
 #include "hub/store/jobs.hpp"
 #include "hub/store/replicas.hpp"
+#include "hub/store/uploads.hpp"
 #include "shared/base/log.hpp"
 
 #include <utility>
@@ -13,6 +14,8 @@ namespace lapwing::hub {
 namespace {
 
 constexpr const char* kLeaseName = "upkeep";
+/// Of uploads that nobody completed.
+constexpr Micros kKeepUploads = std::chrono::hours(24);
 
 }  // namespace
 
@@ -103,7 +106,9 @@ bool Upkeep::trim(Time at) {
   if (!trimmed) failed("retention was not applied", trimmed.error());
   const auto jobs = store_.jobs().trim(at - config_.keep_jobs);
   if (!jobs) failed("old jobs were not removed", jobs.error());
-  const bool more = (trimmed && trimmed->more) || (jobs && *jobs > 0);
+  const auto uploads = store_.uploads().trim(at - kKeepUploads);
+  if (!uploads) failed("uploads that nobody completed were not removed", uploads.error());
+  const bool more = (trimmed && trimmed->more) || (jobs && *jobs > 0) || (uploads && *uploads > 0);
   if (!more) next_trim_ = at + config_.trim_every;
   return more;
 }

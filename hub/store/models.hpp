@@ -78,6 +78,9 @@ class Models {
 
   /// Its number is above all of the model's; its file is there. The same version again is no error.
   virtual Result<void> add_version(const ModelVersionRow& row) = 0;
+  /// It is as if it had never been: for one whose release key was taken out of the key list.
+  virtual Result<void> drop_version(std::string_view tenant, std::string_view model,
+                                    std::uint64_t number) = 0;
   virtual Result<ModelVersionRow> version(std::string_view tenant, std::string_view model,
                                           std::uint64_t number) = 0;
   /// By name.

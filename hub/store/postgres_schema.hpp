@@ -321,10 +321,22 @@ CREATE TABLE round_parts(
   PRIMARY KEY(round, device_no, part));
 )sql";
 
+inline constexpr std::string_view kPostgresUploads = R"sql(
+CREATE TABLE uploads(
+  id bigint PRIMARY KEY, tenant_no bigint NOT NULL, name text NOT NULL,
+  bytes bigint NOT NULL DEFAULT 0, sha256 text NOT NULL DEFAULT '', actor text NOT NULL,
+  created_at bigint NOT NULL, completed_at bigint);
+CREATE INDEX uploads_by_tenant ON uploads(tenant_no, id);
+CREATE TABLE upload_pieces(
+  upload bigint NOT NULL, begin_at bigint NOT NULL, bytes bytea NOT NULL,
+  PRIMARY KEY(upload, begin_at));
+)sql";
+
 /// In order; the table `schema_version` counts those applied.
 inline constexpr std::array kPostgresMigrations{
     kPostgresSchema1,   kPostgresExchange, kPostgresSpool,           kPostgresLists,
     kPostgresElsewhere, kPostgresReplicas, kPostgresCommandsAndJobs, kPostgresCertificates,
-    kPostgresModels,    kPostgresRollouts, kPostgresTargets,         kPostgresRounds};
+    kPostgresModels,    kPostgresRollouts, kPostgresTargets,         kPostgresRounds,
+    kPostgresUploads};
 
 }  // namespace lapwing::hub

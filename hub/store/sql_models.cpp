@@ -54,6 +54,11 @@ Error no_file(std::string_view sha256) {
   return {Errc::not_found, "there is no model file " + std::string(sha256.substr(0, 64))};
 }
 
+Error no_version(std::string_view model, std::uint64_t number) {
+  return {Errc::not_found, "there is no version " + std::to_string(number) + " of " +
+                               std::string(model.substr(0, 256))};
+}
+
 /// Its number in the tables; none: it is not there, or the connection failed.
 std::optional<std::int64_t> file_number(sql::Connection& db, std::string_view tenant,
                                         std::string_view sha256) {
@@ -223,6 +228,18 @@ Result<void> SqlModels::add_version(const ModelVersionRow& row) {
   });
 }
 
+Result<void> SqlModels::drop_version(std::string_view tenant, std::string_view model,
+                                     std::uint64_t number) {
+  return access_.change([&](sql::Connection& db) -> Result<void> {
+    const auto gone =
+        db.run("DELETE FROM model_versions WHERE tenant_no = " + std::string(kTenantNo) +
+                   " AND model = ?2 AND number = ?3",
+               tenant, model, number);
+    if (!db.failed() && gone == 0) return no_version(model, number);
+    return {};
+  });
+}
+
 Result<ModelVersionRow> SqlModels::version(std::string_view tenant, std::string_view model,
                                            std::uint64_t number) {
   return access_.read([&](sql::Connection& db) -> Result<ModelVersionRow> {
@@ -232,10 +249,7 @@ Result<ModelVersionRow> SqlModels::version(std::string_view tenant, std::string_
             " AND v.model = ?2 AND v.number = ?3",
         [&](const sql::Row& row) { found = version_row(row); }, tenant, model, number);
     if (db.failed()) return db.failure();
-    if (!found) {
-      return Error{Errc::not_found, "there is no version " + std::to_string(number) + " of " +
-                                        std::string(model.substr(0, 256))};
-    }
+    if (!found) return no_version(model, number);
     return *std::move(found);
   });
 }

@@ -20,6 +20,8 @@ class SqlModels final : public Models {
   Result<void> drop_file(std::string_view tenant, std::string_view sha256) override;
 
   Result<void> add_version(const ModelVersionRow& row) override;
+  Result<void> drop_version(std::string_view tenant, std::string_view model,
+                            std::uint64_t number) override;
   Result<ModelVersionRow> version(std::string_view tenant, std::string_view model,
                                   std::uint64_t number) override;
   Result<Page<ModelRow>> models(std::string_view tenant, const PageRequest& page) override;

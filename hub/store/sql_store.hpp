@@ -15,6 +15,7 @@
 #include "hub/store/sql_rounds.hpp"
 #include "hub/store/sql_spool.hpp"
 #include "hub/store/sql_targets.hpp"
+#include "hub/store/sql_uploads.hpp"
 #include "hub/store/store.hpp"
 #include "hub/store/writer.hpp"
 
@@ -108,6 +109,7 @@ class SqlStore : public Store {
   Commands& commands() override { return commands_; }
   Jobs& jobs() override { return jobs_; }
   Models& models() override { return models_; }
+  Uploads& uploads() override { return uploads_; }
   Replicas& replicas() override { return replicas_; }
   Rollouts& rollouts() override { return rollouts_; }
   Targets& targets() override { return targets_; }
@@ -139,6 +141,7 @@ class SqlStore : public Store {
   SqlCommands commands_;
   SqlJobs jobs_;
   SqlModels models_{access_};
+  SqlUploads uploads_{access_};
   SqlReplicas replicas_{access_};
   SqlTargets targets_{access_, commands_};
   SqlRollouts rollouts_{access_, commands_};

@@ -317,10 +317,22 @@ CREATE TABLE round_parts(
   PRIMARY KEY(round, device_no, part)) STRICT;
 )sql";
 
+/// What people bring piece by piece.
+inline constexpr std::string_view kSqliteUploads = R"sql(
+CREATE TABLE uploads(
+  id INTEGER PRIMARY KEY, tenant_no INTEGER NOT NULL, name TEXT NOT NULL,
+  bytes INTEGER NOT NULL DEFAULT 0, sha256 TEXT NOT NULL DEFAULT '', actor TEXT NOT NULL,
+  created_at INTEGER NOT NULL, completed_at INTEGER) STRICT;
+CREATE INDEX uploads_by_tenant ON uploads(tenant_no, id);
+CREATE TABLE upload_pieces(
+  upload INTEGER NOT NULL, begin_at INTEGER NOT NULL, bytes BLOB NOT NULL,
+  PRIMARY KEY(upload, begin_at)) STRICT;
+)sql";
+
 /// In order; the database's user_version counts those applied.
 inline constexpr std::array kSqliteMigrations{
     kSqliteSchema1,  kSqliteSchema2,  kSqliteExchange,        kSqliteSpool,        kSqliteElsewhere,
     kSqliteRare,     kSqliteReplicas, kSqliteCommandsAndJobs, kSqliteCertificates, kSqliteModels,
-    kSqliteRollouts, kSqliteTargets,  kSqliteRounds};
+    kSqliteRollouts, kSqliteTargets,  kSqliteRounds,          kSqliteUploads};
 
 }  // namespace lapwing::hub

@@ -45,6 +45,7 @@ class Rollouts;           // hub/store/rollouts.hpp
 class Rounds;             // hub/store/rounds.hpp
 class Spool;              // hub/store/spool.hpp
 class Targets;            // hub/store/targets.hpp
+class Uploads;            // hub/store/uploads.hpp
 
 /// A device: the name is unique within its tenant only.
 struct DeviceKey {
@@ -413,6 +414,7 @@ class Store {
   virtual Commands& commands() = 0;
   virtual Jobs& jobs() = 0;
   virtual Models& models() = 0;
+  virtual Uploads& uploads() = 0;
   virtual Replicas& replicas() = 0;
   virtual Rollouts& rollouts() = 0;
   virtual Targets& targets() = 0;

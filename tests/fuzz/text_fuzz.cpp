@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // CSV rows, times and numbers in text.
-#include "shared/csv/split.hpp"
 #include "agent/decode/decoder.hpp"
 #include "agent/decode/time_rule.hpp"
 #include "shared/base/time.hpp"
+#include "shared/csv/split.hpp"
 #include "tests/fuzz/fuzz.hpp"
 
 using namespace lapwing;

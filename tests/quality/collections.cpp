@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/quality/collections.hpp"
 
-#include "shared/csv/split.hpp"
-#include "shared/csv/fields.hpp"
 #include "shared/base/files.hpp"
+#include "shared/csv/fields.hpp"
+#include "shared/csv/split.hpp"
 #include "tests/quality/nab_score.hpp"
 
 #include <nlohmann/json.hpp>

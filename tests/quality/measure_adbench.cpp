@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "shared/csv/split.hpp"
 #include "shared/base/files.hpp"
+#include "shared/csv/split.hpp"
 #include "shared/detect/kinds.hpp"
 #include "tests/quality/auroc.hpp"
 #include "tests/quality/collections.hpp"

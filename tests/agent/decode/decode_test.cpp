@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "shared/csv/split.hpp"
 #include "agent/decode/json_path.hpp"
 #include "agent/decode/topic_template.hpp"
+#include "shared/csv/split.hpp"
 #include "tests/agent/decode/support.hpp"
 
 #include <gmock/gmock.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/replay/replay.hpp"
 
-#include "shared/csv/fields.hpp"
 #include "agent/replay/plot.hpp"
 #include "agent/replay/report.hpp"
+#include "shared/csv/fields.hpp"
 #include "tests/agent/replay/support.hpp"
 
 #include <gtest/gtest.h>

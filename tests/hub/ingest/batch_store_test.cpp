@@ -127,6 +127,7 @@ class FailingStore final : public Store {
   Jobs& jobs() override { return inner_.jobs(); }
   Models& models() override { return inner_.models(); }
   Targets& targets() override { return inner_.targets(); }
+  Uploads& uploads() override { return inner_.uploads(); }
 
   Store& inner_;
 };

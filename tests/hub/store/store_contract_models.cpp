@@ -130,6 +130,11 @@ TEST_P(StoreContract, TakesGreaterVersionsOnly) {
   EXPECT_EQ(row.sha256, digest('a'));
   EXPECT_EQ(again.version("acme", "pumps", 4).error().code, Errc::not_found);
   EXPECT_EQ(again.drop_file("acme", digest('a')).error().code, Errc::denied);
+  EXPECT_EQ(again.drop_version("other", "pumps", 5).error().code, Errc::not_found);
+  EXPECT_EQ(again.drop_version("acme", "pumps", 4).error().code, Errc::not_found);
+  ASSERT_TRUE(again.drop_version("acme", "pumps", 5));
+  ASSERT_TRUE(again.add_version(model_version(t0_, 4, digest('b')))) << "as if it had never been";
+  ASSERT_TRUE(again.add_version(model_version(t0_, 5, digest('b'))));
   const auto names = again.models("acme", {.limit = 1}).value();
   ASSERT_EQ(names.items.size(), 1U);
   EXPECT_EQ(names.items[0].newest.model, "fans");
@@ -137,7 +142,7 @@ TEST_P(StoreContract, TakesGreaterVersionsOnly) {
   const auto rest = again.models("acme", {.limit = 1, .cursor = *names.next_cursor}).value();
   ASSERT_EQ(rest.items.size(), 1U);
   EXPECT_EQ(rest.items[0].newest.number, 5U);
-  EXPECT_EQ(rest.items[0].versions, 2U);
+  EXPECT_EQ(rest.items[0].versions, 3U);
   EXPECT_FALSE(rest.next_cursor);
 }
 
