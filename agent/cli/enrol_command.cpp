@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cli/commands.hpp"
 #include "shared/base/files.hpp"
+#include "shared/base/hex.hpp"
 #include "shared/http/client.hpp"
+#include "shared/release/signed.hpp"
 #include "shared/trust/authority.hpp"
 #include "shared/trust/certificate.hpp"
 #include "shared/trust/key.hpp"
@@ -12,6 +14,7 @@
 #include <cstdlib>
 #include <ostream>
 #include <system_error>
+#include <variant>
 
 namespace lapwing::agent {
 namespace {
@@ -24,12 +27,14 @@ struct Files {
       : key(folder / "device.key"),
         certificate(folder / "device.pem"),
         ca(folder / "ca.pem"),
+        keys(folder / "keys.lwk"),
         uplink(folder / "conf.d" / "uplink.toml") {}
   [[nodiscard]] std::filesystem::path new_key() const { return key.string() + ".new"; }
 
   std::filesystem::path key;
   std::filesystem::path certificate;
   std::filesystem::path ca;
+  std::filesystem::path keys;
   std::filesystem::path uplink;
 };
 
@@ -40,6 +45,7 @@ struct Answer {
   wire::Identity identity;
   std::string mqtt_host;
   int mqtt_port = 0;
+  std::string keys;  ///< signed list of who may release models; empty: the hub has none
 };
 
 Result<Secret<std::string>> find_token(const EnrolCommand& command) {
@@ -117,6 +123,11 @@ Result<Answer> read_answer(const std::string& url, const http::Response& respons
     answer.identity = {body.at("tenant").get<std::string>(), body.at("device").get<std::string>()};
     answer.mqtt_host = body.at("mqtt").at("host").get<std::string>();
     answer.mqtt_port = body.at("mqtt").at("port").get<int>();
+    if (const auto keys = body.find("keys"); keys != body.end()) {
+      auto bytes = bytes_from_hex(keys->get<std::string>());
+      if (!bytes) return Error{Errc::bad_input, url + ": the key list received is no such"};
+      answer.keys = *std::move(bytes);
+    }
     return answer;
   } catch (const nlohmann::json::exception&) {
     return Error{Errc::bad_input,
@@ -141,6 +152,12 @@ Result<void> check_answer(const Answer& answer, const trust::PrivateKey& key) {
   }
   auto verified = trust::verify(*certificate, *ca, now(), trust::Purpose::client);
   if (!verified) return within("the certificate received", std::move(verified).error());
+  if (answer.keys.empty()) return {};
+  const auto keys = release::Signed::decode(answer.keys);
+  if (!keys) return within("the key list received", keys.error());
+  if (!std::holds_alternative<release::KeyList>(keys->document())) {
+    return Error{Errc::corrupt, "the key list received is another document"};
+  }
   return {};
 }
 
@@ -152,6 +169,9 @@ Result<void> keep(const Files& files, const Answer& answer) {
       toml_text(answer.mqtt_host) + "\nport = " + std::to_string(answer.mqtt_port) +
       "\nca_file = \"ca.pem\"\ncertificate_file = \"device.pem\"\nkey_file = \"device.key\"\n";
   if (auto done = write_file_atomic(files.ca, answer.ca, 0600); !done) return done;
+  if (!answer.keys.empty()) {
+    if (auto done = write_file_atomic(files.keys, answer.keys, 0600); !done) return done;
+  }
   std::error_code failed;
   std::filesystem::rename(files.new_key(), files.key, failed);
   if (failed) return Error{Errc::io, files.key.string() + ": " + failed.message()};
@@ -199,8 +219,9 @@ int run_enrol(const EnrolCommand& command, std::ostream& out, std::ostream& err)
   }
   const auto config = command.directory / "agent.toml";
   out << "enrolled as " << to_string(answer->identity) << "; identity in "
-      << command.directory.string() << " (device.key, device.pem, ca.pem), uplink to "
-      << answer->mqtt_host << ':' << answer->mqtt_port << " in " << files.uplink.string() << "\n"
+      << command.directory.string() << " (device.key, device.pem, ca.pem"
+      << (answer->keys.empty() ? "" : ", keys.lwk") << "), uplink to " << answer->mqtt_host << ':'
+      << answer->mqtt_port << " in " << files.uplink.string() << "\n"
       << "next: describe your sensors in " << config.string() << ", then\n"
       << "  lapwing-agent doctor --config " << config.string() << "\n"
       << "  lapwing-agent run --config " << config.string() << '\n';

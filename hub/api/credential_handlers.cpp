@@ -4,6 +4,7 @@
 #include "hub/api/query.hpp"
 #include "hub/api/rows_json.hpp"
 #include "hub/fleet/tokens.hpp"
+#include "shared/base/hex.hpp"
 
 namespace lapwing::hub {
 namespace {
@@ -79,14 +80,14 @@ Response enrol(const Desk& desk, const Call& call) {
     if (enrolled.error().code == Errc::denied) desk.authenticator.failed(call.request);
     return refuse(call, enrolled.error());
   }
-  return secret_response(
-      {{"certificate", enrolled->certificate_pem},
-       {"ca", enrolled->authority_pem},
-       {"tenant", enrolled->key.tenant},
-       {"device", enrolled->key.device},
-       {"certificate_expires", to_rfc3339(enrolled->certificate_expires)},
-       {"mqtt", {{"host", desk.options.mqtt_host}, {"port", desk.options.mqtt_port}}}},
-      200);
+  Json told{{"certificate", enrolled->certificate_pem},
+            {"ca", enrolled->authority_pem},
+            {"tenant", enrolled->key.tenant},
+            {"device", enrolled->key.device},
+            {"certificate_expires", to_rfc3339(enrolled->certificate_expires)},
+            {"mqtt", {{"host", desk.options.mqtt_host}, {"port", desk.options.mqtt_port}}}};
+  if (!enrolled->key_list.empty()) told["keys"] = hex(enrolled->key_list);
+  return secret_response(told, 200);
 }
 
 }  // namespace lapwing::hub

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/fleet/enrolment.hpp"
 
+#include "hub/store/models.hpp"
 #include "shared/base/config.hpp"
 #include "shared/trust/token.hpp"
 #include "shared/wire/topics.hpp"
@@ -54,11 +55,19 @@ Result<NewEnrolment> Enrolment::permit(const DeviceKey& key, Micros lifetime,
   return made;
 }
 
+Result<std::string> Enrolment::newest_keys() {
+  auto newest = store_.models().newest_keys();
+  if (!newest) return newest.error();
+  return newest->value_or("");
+}
+
 Result<Enrolled> Enrolment::enrol(std::string_view token, std::string_view csr_pem, Time at) {
   const Error unknown{Errc::denied,
                       "the enrolment token is not known here; check that it was copied whole"};
   if (!trust::looks_like_token(token)) return unknown;
   if (auto wished = trust::read_csr(csr_pem); !wished) return std::move(wished).error();
+  auto key_list = newest_keys();  // before the token is used up: the store may be away
+  if (!key_list) return std::move(key_list).error();
   auto row = store_.consume_enrolment(trust::token_hash(token), at);
   if (!row) return row.error().code == Errc::not_found ? unknown : std::move(row).error();
 
@@ -71,7 +80,8 @@ Result<Enrolled> Enrolment::enrol(std::string_view token, std::string_view csr_p
                     .certificate_pem = certificate->pem(),
                     .authority_pem = options_.bundle_pem.empty() ? authority_.certificate().pem()
                                                                  : options_.bundle_pem,
-                    .certificate_expires = info.not_after};
+                    .certificate_expires = info.not_after,
+                    .key_list = *std::move(key_list)};
   auto registered =
       store_.register_device({.key = enrolled.key,
                               .enrolled_at = at,

@@ -30,6 +30,7 @@ struct Enrolled {
   std::string certificate_pem;
   std::string authority_pem;
   Time certificate_expires{};
+  std::string key_list;  ///< the newest, signed: who may release models; empty: there is none
 };
 
 /// Issues device certificates against one-time tokens. Name and tenant come from the token, never
@@ -55,6 +56,8 @@ class Enrolment {
   Result<Enrolled> enrol(std::string_view token, std::string_view csr_pem, Time at);
 
  private:
+  Result<std::string> newest_keys();
+
   Store& store_;
   trust::Authority authority_;
   EnrolmentOptions options_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -18,6 +19,20 @@ inline constexpr std::string_view kHexDigits = "0123456789abcdef";
     text += kHexDigits[byte & 15U];
   }
   return text;
+}
+
+/// The bytes again. Absent: not such digits, or an odd number of them.
+[[nodiscard]] inline std::optional<std::string> bytes_from_hex(std::string_view text) {
+  if (text.size() % 2 != 0) return std::nullopt;
+  std::string bytes;
+  bytes.reserve(text.size() / 2);
+  for (std::size_t i = 0; i < text.size(); i += 2) {
+    const auto high = kHexDigits.find(text[i]);
+    const auto low = kHexDigits.find(text[i + 1]);
+    if (high == kHexDigits.npos || low == kHexDigits.npos) return std::nullopt;
+    bytes += static_cast<char>(high << 4U | low);
+  }
+  return bytes;
 }
 
 /// Whether these are such digits only.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's commands as users run them: the real program, as a process.
 #include "shared/base/files.hpp"
+#include "shared/base/hex.hpp"
 #include "shared/http/client.hpp"
 #include "shared/http/server.hpp"
+#include "shared/release/signed.hpp"
 #include "shared/trust/authority.hpp"
 #include "tests/agent/cli/support.hpp"
 #include "tests/support/broker.hpp"
@@ -319,12 +321,13 @@ class EnrolmentServer {
       const auto certificate = authority_.issue_device(
           body["csr"].get<std::string>(), "plant1/edge-1", {.now = now(), .lifetime = 24h});
       if (!certificate) return http::problem(certificate.error());
-      return http::json_response(nlohmann::json{{"certificate", certificate->pem()},
-                                                {"ca", authority_.certificate().pem()},
-                                                {"tenant", "plant1"},
-                                                {"device", "edge-1"},
-                                                {"mqtt", {{"host", "hub.example"}, {"port", 8883}}}}
-                                     .dump());
+      return http::json_response(nlohmann::json{
+          {"certificate", certificate->pem()},
+          {"ca", authority_.certificate().pem()},
+          {"tenant", "plant1"},
+          {"device", "edge-1"},
+          {"mqtt", {{"host", "hub.example"}, {"port", 8883}}},
+          {"keys", keys_}}.dump());
     });
     server_ = *http::Server::start({}, std::move(router));
   }
@@ -332,13 +335,27 @@ class EnrolmentServer {
     return "http://127.0.0.1:" + std::to_string(server_->port());
   }
 
+  /// A key list, as bytes.
+  static std::string key_list() {
+    const auto root = trust::PrivateKey::generate_ed25519();
+    release::Signed list(release::KeyList{.number = 1,
+                                          .threshold = 1,
+                                          .roots = {root->public_pem()},
+                                          .releases = {root->public_pem()},
+                                          .hubs = {root->public_pem()},
+                                          .expires = now() + 24h});
+    EXPECT_TRUE(list.sign(*root));
+    return list.encode();
+  }
+  std::string keys_ = hex(key_list());
+
  private:
   trust::Authority authority_;
   std::unique_ptr<http::Server> server_;
 };
 
 TEST(AgentEnrol, WritesAnIdentityThatTheNextCommandsUse) {
-  const EnrolmentServer hub;
+  EnrolmentServer hub;
   const TempDir folder;
   const auto directory = folder.path() / "edge-1";
   const auto token = folder.put("token", "lwe_good\n");
@@ -347,7 +364,8 @@ TEST(AgentEnrol, WritesAnIdentityThatTheNextCommandsUse) {
   ASSERT_EQ(said.code, 0) << said.err;
   EXPECT_THAT(said.out,
               AllOf(HasSubstr("enrolled as plant1/edge-1"), HasSubstr("lapwing-agent run")));
-  for (const auto* name : {"device.key", "device.pem", "ca.pem"}) {
+  EXPECT_EQ(hex(read_file(directory / "keys.lwk", 1U << 20U).value()), hub.keys_);
+  for (const auto* name : {"device.key", "device.pem", "ca.pem", "keys.lwk"}) {
     struct stat info {};
     ASSERT_EQ(::stat((directory / name).c_str(), &info), 0) << name;
     EXPECT_EQ(info.st_mode & 0777U, 0600U) << name;
@@ -369,6 +387,14 @@ TEST(AgentEnrol, WritesAnIdentityThatTheNextCommandsUse) {
                    directory.string()})
                 .code,
             0);
+  // What it trusts from its first moment on must be what it is said to be.
+  for (const std::string& wrong : {std::string("xyz"), hex("no list")}) {
+    hub.keys_ = wrong;
+    const auto refused = agent({"enrol", "--hub", hub.url(), "--token", "lwe_good", "--replace",
+                                "--dir", directory.string()});
+    EXPECT_EQ(refused.code, 1);
+    EXPECT_THAT(refused.err, HasSubstr("the key list received"));
+  }
 }
 
 TEST(AgentEnrol, SaysWhyItWasRefusedAndLeavesNothingBehind) {

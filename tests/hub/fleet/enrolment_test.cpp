@@ -2,6 +2,7 @@
 #include "hub/fleet/enrolment.hpp"
 
 #include "hub/fleet/tokens.hpp"
+#include "hub/store/models.hpp"
 #include "hub/store/sqlite_store.hpp"
 #include "tests/support/process.hpp"
 
@@ -56,6 +57,13 @@ TEST_F(Fleet, TokenAndRequestBecomeACertificateAndADevice) {
   ASSERT_TRUE(row);
   EXPECT_EQ(row->certificate_serial, certificate.info().serial);
   EXPECT_EQ(row->certificate_expires, kNow + 24h * 90);
+}
+
+TEST_F(Fleet, ADeviceGetsTheNewestKeyList) {
+  EXPECT_EQ(enrolment_.enrol(permit("edge-1"), csr_, kNow)->key_list, "");
+  ASSERT_TRUE(store_->models().add_keys(1, "first", kNow));
+  ASSERT_TRUE(store_->models().add_keys(2, "second", kNow));
+  EXPECT_EQ(enrolment_.enrol(permit("edge-2"), csr_, kNow)->key_list, "second");
 }
 
 TEST_F(Fleet, TokenWorksOnce) {
