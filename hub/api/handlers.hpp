@@ -61,6 +61,10 @@ http::Response make_command(const Desk& desk, const Call& call);
 http::Response get_desired(const Desk& desk, const Call& call);
 http::Response put_desired(const Desk& desk, const Call& call);
 
+http::Response list_targets(const Desk& desk, const Call& call);
+http::Response list_device_models(const Desk& desk, const Call& call);
+http::Response put_device_model(const Desk& desk, const Call& call);
+
 http::Response list_jobs(const Desk& desk, const Call& call);
 http::Response make_job(const Desk& desk, const Call& call);
 http::Response get_job(const Desk& desk, const Call& call);

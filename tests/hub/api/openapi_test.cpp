@@ -271,6 +271,23 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
         post("/api/v1/rollouts", admin_,
              std::string(R"({"model":"pumps","number":1,"undo":2,"plan":)") + plan + "}"));
   }
+  const std::string model_pattern = "/api/v1/devices/{device}/models";
+  for (const auto* body : {R"({"number":1,"stage":"shadow"})", R"({"number":9,"stage":"active"})",
+                           R"({"number":1,"stage":"both"})"}) {
+    expect_described(Method::put, model_pattern + "/{model}",
+                     put("/api/v1/devices/edge-1/models/pumps", body));
+  }
+  HubFixture::put(
+      "edge-1",
+      {wire::ModelReport{.model = "pumps",
+                         .version = 1,
+                         .state = "shadow",
+                         .offer = 1,
+                         .statistics = wire::ModelStatistics{.rows = 9, .quantiles = {.5}}}});
+  expect_get(model_pattern, "/api/v1/devices/edge-1/models");
+  expect_get(model_pattern, "/api/v1/devices/none/models");
+  expect_get("/api/v1/targets", "/api/v1/targets?model=pumps");
+  expect_get("/api/v1/targets", "/api/v1/targets?rollout=x");
   const auto one = store_->rollouts().open(1).value().at(0);
   ASSERT_TRUE(rollout::step_once(store_->rollouts(), store_->targets(), one, now()));
   const std::string rollout_at = "/api/v1/rollouts/" + std::to_string(one.id);

@@ -3,6 +3,8 @@
 #include "hub/jobs/worker.hpp"
 #include "hub/store/commands.hpp"
 #include "hub/store/jobs.hpp"
+#include "hub/store/models.hpp"
+#include "hub/store/targets.hpp"
 #include "tests/hub/api/hub_fixture.hpp"
 
 #include <gmock/gmock.h>
@@ -204,6 +206,44 @@ TEST(StoreWatch, SaysSoWhenTheStoreFails) {
   EXPECT_FALSE(watch.answers());
   works = true;
   while (!watch.answers()) std::this_thread::yield();
+}
+
+TEST_F(HubOrders, APersonHasOneDeviceRunAVersion) {
+  const auto want = [&](const std::string& model, const std::string& body) {
+    return ask(http::Method::put, "/api/v1/devices/edge-1/models/" + model, body);
+  };
+  EXPECT_EQ(want("pumps", R"({"number":3,"stage":"shadow"})").status, 404U) << "no such version";
+  ASSERT_TRUE(store_->models().add_file({.tenant = "acme", .sha256 = std::string(64, 'a')}, "m"));
+  ASSERT_TRUE(store_->models().add_version(
+      {.tenant = "acme", .model = "pumps", .number = 3, .sha256 = std::string(64, 'a')}));
+  for (const auto* bad :
+       {R"({"number":3})", R"({"number":-1,"stage":"shadow"})", R"({"number":3,"stage":"both"})",
+        R"({"number":3,"stage":"active","x":1})"}) {
+    EXPECT_EQ(want("pumps", bad).status, 400U) << bad;
+  }
+  EXPECT_EQ(client(read_token_)
+                .request(http::Method::put, "/api/v1/devices/edge-1/models/pumps",
+                         R"({"number":3,"stage":"shadow"})")
+                ->status,
+            403U);
+  const auto made = want("pumps", R"({"number":3,"stage":"shadow"})");
+  ASSERT_EQ(made.status, 200U) << made.body;
+  const auto row = json::parse(made.body);
+  EXPECT_EQ(row["number"], 3);
+  EXPECT_EQ(row["stage"], "shadow");
+  EXPECT_EQ(row["offer"], 1);
+  EXPECT_TRUE(row["report"].is_null());
+  EXPECT_THAT(get("/api/v1/audit", admin_).body, HasSubstr("pumps 3 shadow"));
+  put("edge-1", {wire::ModelReport{.model = "pumps", .version = 3, .state = "refused", .offer = 1},
+                 wire::ModelReport{.model = "local", .version = 1, .state = "active"}});
+  const auto models = json::parse(get("/api/v1/devices/edge-1/models").body)["items"];
+  ASSERT_EQ(models.size(), 2U) << "also what nobody wanted";
+  EXPECT_TRUE(models[0]["number"].is_null());
+  EXPECT_EQ(models[1]["report"]["state"], "refused");
+  EXPECT_EQ(json::parse(get("/api/v1/targets?model=local").body)["items"].size(), 1U);
+  EXPECT_EQ(get("/api/v1/devices/none/models").status, 404U);
+  ASSERT_EQ(want("pumps", R"({"number":0,"stage":"active"})").status, 200U);
+  EXPECT_EQ(store_->targets().get({"acme", "edge-1"}, "pumps")->target.number, 0U);
 }
 
 }  // namespace
