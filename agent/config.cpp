@@ -43,6 +43,14 @@ void read_agent(AgentConfig& c, config::Section section, const std::filesystem::
   if (!section.has("data_dir")) c.data_dir = folder / "data";
 }
 
+bool same_sensors(const detect::GroupConfig& a, const detect::GroupConfig& b) {
+  if (a.watch.streams.size() != b.watch.streams.size()) return false;
+  for (std::size_t i = 0; i < a.watch.streams.size(); ++i) {
+    if (a.sensor_name(i) != b.sensor_name(i) || a.unit(i) != b.unit(i)) return false;
+  }
+  return true;
+}
+
 void read_watches(AgentConfig& c, config::Section root) {
   std::set<std::string> names;
   const auto unique = [&](config::Section& section, const std::string& name) {
@@ -57,11 +65,21 @@ void read_watches(AgentConfig& c, config::Section root) {
     c.watches.push_back(detect::WatchConfig::read(section));
     unique(section, c.watches.back().name);
   }
+  std::map<std::string, std::size_t> first_with;  // by the model's name: the first group's place
   for (auto& section : root.tables({"group",
                                     "Sensors that are judged together. The first group that takes "
                                     "a stream has it, and no watch does"})) {
     c.groups.push_back(detect::GroupConfig::read(section));
     unique(section, c.groups.back().watch.name);
+    const auto& group = c.groups.back();
+    if (group.model.empty()) continue;
+    const auto& first =
+        c.groups[first_with.try_emplace(group.model, c.groups.size() - 1).first->second];
+    if (!same_sensors(first, group)) {
+      section.problem("model", "\"" + group.model + "\" is group " + first.watch.name +
+                                   "'s model too, which has other sensors: a model has one set of "
+                                   "sensor_names and units, in one order");
+    }
   }
   if (c.watches.empty()) c.watches.emplace_back();
 }
@@ -124,6 +142,9 @@ AgentConfig AgentConfig::read(config::Section root, const std::filesystem::path&
   c.engine = EngineConfig::read(root.table({"engine", "Scoring: threads, bounds, how often"}));
   c.outbox = OutboxConfig::read(root.table({"outbox", "The durable queue of records"}));
   c.uplink = UplinkConfig::read(root.table({"uplink", "The hub; `lapwing-agent enrol` writes it"}));
+  c.models = ModelsConfig::read(
+      root.table({"models", "Models that the hub sends; which group uses which, [[group]] says"}),
+      c.uplink.certificate_file);
   auto quarantine = root.table({"quarantine", "What could not be read, kept to be looked at"});
   c.quarantine = QuarantineConfig::read(quarantine);
   auto status = root.table({"status", "The agent's own HTTP: health, metrics, streams"});

@@ -4,6 +4,7 @@
 
 #include "agent/decode/quarantine.hpp"
 #include "agent/engine/config.hpp"
+#include "agent/models/config.hpp"
 #include "agent/outbox/config.hpp"
 #include "agent/source/source_config.hpp"
 #include "agent/status/status.hpp"
@@ -40,6 +41,7 @@ struct AgentConfig {
   EngineConfig engine;
   OutboxConfig outbox;
   UplinkConfig uplink;
+  ModelsConfig models;
   StatusConfig status;
 
   /// `folder` is the configuration file's. Problems are recorded in the document.

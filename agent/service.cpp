@@ -4,6 +4,7 @@
 #include "agent/cli/commands.hpp"
 #include "agent/config.hpp"
 #include "agent/engine/device_failures.hpp"
+#include "agent/models/desk.hpp"
 #include "agent/view.hpp"
 #include "shared/base/files.hpp"
 #include "shared/base/log.hpp"
@@ -46,6 +47,7 @@ class Service {
  private:
   Result<void> open_data();
   Result<void> make_parts();
+  Result<void> make_desk();
   Result<void> start_status();
   Result<void> start_sources();
   void stop_sources();
@@ -67,7 +69,8 @@ class Service {
   std::unique_ptr<Engine> engine_;
   std::vector<std::unique_ptr<Source>> sources_;
   std::unique_ptr<AgentView> view_;
-  std::unique_ptr<Uplink> uplink_;  // asks the view on its own thread
+  std::unique_ptr<ModelDesk> desk_;
+  std::unique_ptr<Uplink> uplink_;  // asks the view on its own thread, and brings the desk files
   std::unique_ptr<StatusServer> status_;
   std::uint64_t readings_seen_ = 0;
   bool served_ = false;
@@ -108,14 +111,41 @@ Result<void> Service::make_parts() {
                               .metrics = &metrics_,
                               .device_name = config_.name};
   for (const auto& source : config_.sources) sources_.push_back(make_source(source, context));
+  if (auto made = make_desk(); !made) return made;
   view_ = std::make_unique<AgentView>(ViewedParts{.name = config_.name,
                                                   .streams_max = config_.engine.streams_max,
                                                   .outbox = *outbox_,
                                                   .engine = *engine_,
                                                   .sources = sources_,
                                                   .quarantine = quarantine_,
-                                                  .uplink = uplink_.get()});
+                                                  .uplink = uplink_.get(),
+                                                  .desk = desk_.get()});
   return uplink_ == nullptr ? Result<void>() : uplink_->start();
+}
+
+/// What the slots hold is in the engine before it restores what was learnt.
+Result<void> Service::make_desk() {
+  ModelDeskParts parts{.config = config_.models,
+                       .folder = config_.data_dir / "models",
+                       .second = {},
+                       .groups = config_.groups,
+                       .tenant = {},
+                       .device = {},
+                       .agent_version = LAPWING_VERSION,
+                       .engine = *engine_,
+                       .outbox = *outbox_,
+                       .metrics = metrics_};
+  if (uplink_ != nullptr) {
+    parts.tenant = uplink_->identity().tenant;
+    parts.device = uplink_->identity().device;
+    parts.second = config_.uplink.certificate_file.parent_path() / "models.remembered";
+  }
+  desk_ = std::make_unique<ModelDesk>(std::move(parts));
+  if (uplink_ != nullptr) {
+    uplink_->on_offer([this](wire::Offer offer) { return desk_->offer(std::move(offer)); });
+    desk_->use(uplink_->files());
+  }
+  return desk_->open();
 }
 
 Result<void> Service::start_status() {
@@ -159,7 +189,11 @@ RunEnd<LoadedConfig> Service::run(const Signals& signals) {
   const std::array steps{
       Step{.name = "data",
            .start = [this] { return open_data(); },
-           .stop = [this] { outbox_->stop(); }},
+           .stop =
+               [this] {
+                 outbox_->stop();
+                 if (desk_ != nullptr) desk_->ended_cleanly();
+               }},
       Step{.name = "uplink",
            .start = [this] { return make_parts(); },
            .stop =
@@ -169,6 +203,12 @@ RunEnd<LoadedConfig> Service::run(const Signals& signals) {
       Step{.name = "engine",
            .start = [this] { return engine_->start(); },
            .stop = [this] { stop_engine(); }},
+      Step{.name = "models",
+           .start = [this]() -> Result<void> {
+             desk_->start();
+             return {};
+           },
+           .stop = [this] { desk_->stop(); }},
       Step{.name = "status",
            .start = [this] { return start_status(); },
            .stop =

@@ -49,6 +49,28 @@ SourceSummary summary_of(const SourceHealth& health) {
           .messages = health.messages};
 }
 
+ModelSlotStatus slot_of(const std::optional<HeldModel>& held) {
+  return held ? ModelSlotStatus{held->version.number, held->since} : ModelSlotStatus{};
+}
+
+ModelsStatus status_of(const ModelDeskFigures& desk) {
+  ModelsStatus status{.keys_number = desk.keys_number,
+                      .frozen = desk.frozen,
+                      .problem = desk.problem,
+                      .models = {}};
+  for (const auto& one : desk.models) {
+    status.models.push_back({.model = one.model,
+                             .state = one.state,
+                             .version = one.version,
+                             .detail = one.problem.empty() ? one.detail : one.problem,
+                             .active = slot_of(one.kept.active),
+                             .confirmed = one.kept.confirmed,
+                             .shadow = slot_of(one.kept.shadow),
+                             .previous = slot_of(one.kept.previous)});
+  }
+  return status;
+}
+
 StreamStatus status_of(StreamView&& view) {
   StreamStatus stream;
   stream.stream = std::move(view.name);
@@ -130,6 +152,7 @@ AgentStatus AgentView::status() {
                      .certificate_problem = uplink.certificate.problem,
                      .download = download_of(uplink.download)};
   }
+  if (parts_.desk != nullptr) status.models = status_of(parts_.desk->figures());
   return status;
 }
 

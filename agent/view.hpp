@@ -4,6 +4,7 @@
 
 #include "agent/config.hpp"
 #include "agent/engine/engine.hpp"
+#include "agent/models/desk.hpp"
 #include "agent/outbox/outbox.hpp"
 #include "agent/source/source.hpp"
 #include "agent/status/status.hpp"
@@ -16,7 +17,8 @@
 
 namespace lapwing::agent {
 
-/// Everything the view looks at; all of it outlives the view. `uplink` is null without a hub.
+/// Everything the view looks at; all of it outlives the view. `uplink` is null without a hub,
+/// `desk` where nobody asks for models.
 struct ViewedParts {
   std::string name;
   std::size_t streams_max = 0;
@@ -25,6 +27,7 @@ struct ViewedParts {
   const std::vector<std::unique_ptr<Source>>& sources;
   const Quarantine& quarantine;
   const Uplink* uplink = nullptr;
+  const ModelDesk* desk = nullptr;
 };
 
 class AgentView final : public StatusView {

@@ -173,7 +173,7 @@ void add_train(CLI::App& app, int& exit_code) {
 }
 
 void add_model(CLI::App& app, int& exit_code) {
-  auto* model = app.add_subcommand("model", "Model files");
+  auto* model = app.add_subcommand("model", "Model files, and the models this agent holds");
   model->require_subcommand(1);
   auto* inspect = model->add_subcommand("inspect", "Verify a model file and tell all it says");
   const auto wanted = std::make_shared<ModelCommand>();
@@ -181,6 +181,26 @@ void add_model(CLI::App& app, int& exit_code) {
   inspect->add_flag("--json", wanted->json, "Print JSON");
   inspect->callback(
       [wanted, &exit_code] { exit_code = run_model_inspect(*wanted, std::cout, std::cerr); });
+  using Run = int (*)(const ModelSlotsCommand&, std::ostream&, std::ostream&);
+  const auto add = [&](const char* name, const char* help, Run run) {
+    const auto options = std::make_shared<ModelSlotsCommand>();
+    auto* command = model->add_subcommand(name, help);
+    add_config(*command, options->config)->capture_default_str();
+    command->add_option("--data-dir", options->data_dir, "Look there, without a configuration");
+    command->callback(
+        [options, run, &exit_code] { exit_code = run(*options, std::cout, std::cerr); });
+    return std::pair(command, options);
+  };
+  const auto [list, listed] = add("list", "Which versions are in use", &run_model_list);
+  list->add_flag("--json", listed->json, "Print JSON");
+  const auto [verify, verified] =
+      add("verify", "Whether the files of the versions in use are sound", &run_model_verify);
+  verify->add_option("model", verified->model, "Its name; without: all");
+  const auto [rollback, back] =
+      add("rollback", "Bring the version before back, without the hub", &run_model_rollback);
+  rollback->add_option("model", back->model, "Its name")->required();
+  add("trust", "Begin anew with the key list, where what was remembered of releases is lost",
+      &run_model_trust);
 }
 
 void add_outbox(CLI::App& app, int& exit_code) {

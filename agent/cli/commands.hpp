@@ -69,6 +69,21 @@ struct ModelCommand {
 /// All that a model file says, once it is verified: exit code 1 where it cannot be used.
 int run_model_inspect(const ModelCommand& command, std::ostream& out, std::ostream& err);
 
+/// The models that an agent holds; it may run.
+struct ModelSlotsCommand {
+  std::filesystem::path config = "agent.toml";
+  std::filesystem::path data_dir;  ///< not empty: instead of the configuration's
+  std::string model;
+  bool json = false;
+};
+int run_model_list(const ModelSlotsCommand& command, std::ostream& out, std::ostream& err);
+/// Whether what lies in the slots can be used: exit code 1 where not. `model` empty: all.
+int run_model_verify(const ModelSlotsCommand& command, std::ostream& out, std::ostream& err);
+/// The version before comes back: at once when the agent runs, else when it starts.
+int run_model_rollback(const ModelSlotsCommand& command, std::ostream& out, std::ostream& err);
+/// What the agent remembered of releases is lost: it begins anew with its key list.
+int run_model_trust(const ModelSlotsCommand& command, std::ostream& out, std::ostream& err);
+
 /// What the outbox holds; it may be in use by a running agent.
 struct OutboxCommand {
   std::filesystem::path config = "agent.toml";

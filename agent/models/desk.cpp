@@ -25,7 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr Micros kTick = std::chrono::seconds(1);
 constexpr Micros kFetchAgain = std::chrono::seconds(30);
 constexpr std::size_t kUnknownMax = 64;  // names no group uses, answered
 
@@ -167,7 +166,7 @@ class ModelDesk::Impl {
   void run() {
     std::unique_lock lock(mutex_);
     for (;;) {
-      wake_.wait_for(lock, kTick, [this] { return stopping_ || !events_.empty(); });
+      wake_.wait_for(lock, parts_.tick, [this] { return stopping_ || !events_.empty(); });
       if (stopping_) return;
       auto events = std::exchange(events_, {});
       lock.unlock();
@@ -381,13 +380,13 @@ class ModelDesk::Impl {
   }
 
   void begin_fetch(const std::string& name, Model& model, const ModelVersion& version) {
-    model.fetch_at = ticks_now();
     if (look_at(name, model, version)) {  // it is there: an older version's content, or fetched
       const std::lock_guard lock(mutex_);
       events_.emplace_back(Fetched{name, version.sha256, {}});
       return;
     }
     if (fetch_ == nullptr) return;
+    model.fetch_at = ticks_now();
     if (transfer_) {
       const bool same = transfer_->first == name && transfer_->second == version.sha256;
       if (same || transfer_->first != name) return;  // goes on; or waits for the other
@@ -428,7 +427,7 @@ class ModelDesk::Impl {
 
   void tick() {
     if (ticks_now() < next_tick_) return;
-    next_tick_ = ticks_now() + kTick;
+    next_tick_ = ticks_now() + parts_.tick;
     for (auto& [name, model] : models_) {
       grant_wishes(name, model);
       ModelDoing doing;
@@ -440,7 +439,8 @@ class ModelDesk::Impl {
       perform(name, model, model.activation.on_tick(doing, now(), ticks_now()));
       const auto& wanted = model.activation.state().wanted;
       const bool idle = !transfer_ || transfer_->first != name;
-      if (wanted && idle && model.fetch_at && ticks_now() - *model.fetch_at > kFetchAgain) {
+      const bool due = !model.fetch_at || ticks_now() - *model.fetch_at > kFetchAgain;
+      if (wanted && idle && due && fetch_ != nullptr) {
         begin_fetch(name, model, wanted->version);
       }
     }

@@ -35,6 +35,7 @@ struct ModelDeskParts {
   Engine& engine;
   Outbox& outbox;
   Metrics& metrics;
+  Micros tick = std::chrono::seconds(1);  ///< how often it looks at trials and wishes
 };
 
 /// One model, for status pages.

@@ -48,6 +48,29 @@ json to_json(const UplinkStatus::Download& file) {
           {"left_seconds", left},  {"problem", file.problem}};
 }
 
+json to_json(const ModelSlotStatus& slot) {
+  if (slot.version == 0) return nullptr;
+  return {{"version", slot.version}, {"since", time_of(slot.since)}};
+}
+
+json to_json(const ModelsStatus& models) {
+  json items = json::array();
+  for (const auto& one : models.models) {
+    items.push_back({{"model", one.model},
+                     {"state", one.state},
+                     {"version", one.version},
+                     {"detail", one.detail},
+                     {"active", to_json(one.active)},
+                     {"confirmed", one.confirmed},
+                     {"shadow", to_json(one.shadow)},
+                     {"previous", to_json(one.previous)}});
+  }
+  return {{"keys_number", models.keys_number},
+          {"frozen", models.frozen},
+          {"problem", models.problem},
+          {"items", std::move(items)}};
+}
+
 json to_json(const AgentStatus& status) {
   json sources = json::array();
   for (const auto& source : status.sources) {
@@ -69,6 +92,7 @@ json to_json(const AgentStatus& status) {
           {"anomalies_open", status.anomalies_open},
           {"quarantined_total", status.quarantined_total},
           {"sources", std::move(sources)},
+          {"models", to_json(status.models)},
           {"outbox",
            {{"writable", outbox.writable},
             {"problem", outbox.problem},

@@ -80,6 +80,30 @@ struct UplinkStatus {
   std::optional<Download> download;  ///< of a model file
 };
 
+struct ModelSlotStatus {
+  std::uint64_t version = 0;  ///< 0: the slot is empty
+  Time since{};
+};
+
+/// Of one model that groups use.
+struct ModelStatus {
+  std::string model;
+  std::string state;  ///< last reported to the hub: `confirmed`; empty: none was ever offered
+  std::uint64_t version = 0;
+  std::string detail;
+  ModelSlotStatus active;
+  bool confirmed = false;
+  ModelSlotStatus shadow;
+  ModelSlotStatus previous;
+};
+
+struct ModelsStatus {
+  std::uint64_t keys_number = 0;  ///< of the list of who may sign them; 0: there is none
+  bool frozen = false;            ///< nobody has told for long what to run
+  std::string problem;            ///< why no offer can be taken; empty: nothing
+  std::vector<ModelStatus> models;
+};
+
 struct AgentStatus {
   std::string name;
   std::string version;
@@ -93,6 +117,7 @@ struct AgentStatus {
   std::vector<SourceSummary> sources;
   OutboxStatus outbox;
   UplinkStatus uplink;
+  ModelsStatus models;
 };
 
 /// One stream under one watch, as it is now.

@@ -77,11 +77,14 @@ TEST_F(AgentStatusServer, TellsWhatTheViewKnows) {
   view_.known.streams = 3;
   view_.known.sources = {{.name = "plant", .kind = "mqtt", .connected = true, .messages = 7}};
   view_.known.outbox.records = 5;
+  view_.known.models.models = {{.model = "pumps", .state = "active", .active = {.version = 7}}};
   const auto status = body("/api/v1/status");
   EXPECT_EQ(status["name"], "edge-1");
   EXPECT_EQ(status["streams"], 3);
   EXPECT_EQ(status["sources"][0]["messages"], 7);
   EXPECT_EQ(status["outbox"]["records"], 5);
+  EXPECT_EQ(status["models"]["items"][0]["active"]["version"], 7);
+  EXPECT_TRUE(status["models"]["items"][0]["shadow"].is_null());
   EXPECT_EQ(status["uplink"]["enabled"], false);
   metrics_.counter("readings_total", "Readings").add(4);
   EXPECT_THAT(client_.get("/metrics")->body, HasSubstr("lapwing_readings_total 4"));
