@@ -197,12 +197,13 @@ class Stack:
     def url(self):
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.http_port}"
 
-    def fetch(self, path, body=None, timeout=10, url=None):
-        """The hub's answer as JSON (text where it is not); path as in /api/v1/devices. url: of another than `self.url`."""
+    def fetch(self, path, body=None, timeout=10, url=None, method=None):
+        """The hub's answer as JSON (text where it is not); path as in /api/v1/devices. url: of another than `self.url`; method: GET, or POST
+        with a body, unless it is given."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         context = ssl.create_default_context(cafile=self.hub_dir / "ca.pem") if self.tls else None
-        request = urllib.request.Request((url or self.url) + path, data, headers)
+        request = urllib.request.Request((url or self.url) + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=timeout, context=context) as answer:
             text = answer.read()
             return json.loads(text) if "json" in answer.headers.get("Content-Type", "") else text.decode()

@@ -5,17 +5,18 @@
 #   tests/faults/run.sh replicas [--runs N] [--rate N]    three replicas behind haproxy, one PostgreSQL: each part killed in turn
 #   tests/faults/run.sh herd [--devices N] [--rate N]      thousands of devices lose a replica, then the balancer
 #   tests/faults/run.sh regions [--runs N]                two regions, one cut off or killed and back, in turn
+#   tests/faults/run.sh models [--rows 23,24,25]          models damaged, signed by or for others, old, withheld, mixed up
 #   tests/faults/run.sh soak [--minutes N] [--rate N]     hours under load, meant for programs built with the asan preset
 # LAPWING_BIN names a folder with built programs; without it the release preset is built first.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 if [ -z "${LAPWING_BIN:-}" ]; then
   cmake --preset release >/dev/null
-  cmake --build --preset release --target lapwing-agent lapwing-hub faulty_disk bench_fleet
+  cmake --build --preset release --target lapwing-agent lapwing-hub lapwing faulty_disk bench_fleet
 fi
 export PYTHONDONTWRITEBYTECODE=1
 case "${1:-}" in
-  soak | replicas | herd | regions)
+  soak | replicas | herd | regions | models)
     program=$1
     shift
     exec python3 "tests/faults/$program.py" "$@"
