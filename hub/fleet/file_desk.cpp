@@ -157,12 +157,15 @@ Result<wire::Chunk> FileDesk::read(const DeviceKey& key, const wire::Fetch& fetc
   }
   const auto part = cache_.part(key.tenant, fetch.sha256, fetch.offset / Models::kPartBytes);
   if (!part) return part.error();
-  return wire::Chunk{
-      .sha256 = fetch.sha256,
-      .offset = fetch.offset,
-      .total = *length,
-      .bytes = std::string(part->substr(fetch.offset % Models::kPartBytes, fetch.length)),
-      .problem = {}};
+  const auto from = fetch.offset % Models::kPartBytes;
+  if (from >= part->size()) {
+    return Error{Errc::corrupt, "a part of model file " + fetch.sha256 + " is cut short"};
+  }
+  return wire::Chunk{.sha256 = fetch.sha256,
+                     .offset = fetch.offset,
+                     .total = *length,
+                     .bytes = std::string(part->substr(from, fetch.length)),
+                     .problem = {}};
 }
 
 Result<void> FileDesk::known(const DeviceKey& key, Ticks at) {

@@ -7,6 +7,7 @@
 #include "hub/store/ingest_transaction.hpp"
 #include "hub/store/sqlite_store.hpp"
 #include "shared/release/judge.hpp"
+#include "shared/sqlite/connection.hpp"
 #include "shared/wire/topics.hpp"
 #include "tests/support/process.hpp"
 
@@ -94,6 +95,19 @@ TEST_F(FilesOfFleet, GiveNothingToOthersAndNothingThatIsNotThere) {
   ASSERT_TRUE(store_->revoke_device(key_, t0_));
   EXPECT_NE(files->answer(key_, fetch, Ticks{} + FileDesk::kKnownFor).problem, "")
       << "from then on at the latest";
+}
+
+TEST_F(FilesOfFleet, AreToldToBeUnreadableWhereTheStoreHoldsLessOfThem) {
+  {  // as whoever can write the database leaves it
+    const auto db = sqlite::Connection::open(folder_.path() / "hub.db", {}).value();
+    db->run("UPDATE model_parts SET bytes = x'0102' WHERE part = 1");
+    ASSERT_FALSE(db->failed()) << db->failure().context;
+  }
+  auto files = desk(nullptr);
+  const auto chunk =
+      files->answer(key_, {"1-c", digest_, Models::kPartBytes + 1'024, 1'000}, Ticks{});
+  EXPECT_EQ(chunk.problem, "the hub's store does not answer");
+  EXPECT_EQ(chunk.bytes, "");
 }
 
 TEST_F(FilesOfFleet, AThousandDevicesCostTheStoreOneReadOfEachPart) {
