@@ -139,20 +139,19 @@ class Engine::Impl {
     }
     {
       const std::lock_guard lock(mutex_);
-      Slot& held = installed_[std::string(model)][static_cast<std::size_t>(slot)];
-      held = {std::move(live), now()};
       std::vector<std::vector<Shard::Change>> changes(shards_.size());
       for (const auto& [name, home] : groups_) {
         if (home.group->config().model != model) continue;
         auto& scorer = ready[name];
-        if (!scorer) {  // the group came while the others' were made
-          auto made = make_scorer(home.group->config(), slot, held.live.get());
+        if (!scorer) {  // the group came while the others' were made; or nothing is to score beside
+          auto made = make_scorer(home.group->config(), slot, live.get());
           if (!made) return std::move(made).error();
           scorer = *std::move(made);
         }
         changes[home.shard].push_back(
             {.group = home.group, .slot = slot, .scorer = std::move(scorer)});
       }
+      installed_[std::string(model)][static_cast<std::size_t>(slot)] = {std::move(live), now()};
       for (std::size_t i = 0; i < shards_.size(); ++i) {
         if (!changes[i].empty()) shards_[i]->change(std::move(changes[i]));
       }

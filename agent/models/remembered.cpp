@@ -18,17 +18,6 @@ namespace {
 
 using nlohmann::json;
 
-std::optional<std::string> bytes_of(std::string_view digits) {
-  if (digits.size() % 2 != 0 || !is_hex(digits)) return std::nullopt;
-  std::string bytes;
-  for (std::size_t i = 0; i < digits.size(); i += 2) {
-    const auto high = kHexDigits.find(digits[i]);
-    const auto low = kHexDigits.find(digits[i + 1]);
-    bytes += static_cast<char>(high << 4U | low);
-  }
-  return bytes;
-}
-
 }  // namespace
 
 std::string to_text(const release::Remembered& remembered) {
@@ -49,7 +38,7 @@ std::optional<release::Remembered> remembered_from(std::string_view text) {
   if (!from.is_object()) return std::nullopt;
   try {
     release::Remembered read;
-    const auto bytes = bytes_of(from.at("keys").get<std::string>());
+    const auto bytes = bytes_from_hex(from.at("keys").get<std::string>());
     if (!bytes) return std::nullopt;
     auto document = release::decode(*bytes);
     if (!document) return std::nullopt;
