@@ -28,9 +28,9 @@ Result<std::unique_ptr<Group>> Group::make(const detect::GroupConfig& config, st
     if (!own) return std::move(own).error();
     scorer = *std::move(own);
   }
-  return std::unique_ptr<Group>(
-      new Group(config, std::move(name),
-                detect::GroupPipeline::make(config, sensors, id_seed, std::move(scorer))));
+  auto pipeline = detect::GroupPipeline::make(config, sensors, id_seed, std::move(scorer));
+  pipeline->explain_anomalies_only();
+  return std::unique_ptr<Group>(new Group(config, std::move(name), std::move(pipeline)));
 }
 
 Group::Group(const detect::GroupConfig& config, std::string name,

@@ -161,7 +161,11 @@ GroupVerdict GroupPipeline::push(Time time, std::span<const double> row, Time no
 
 GroupVerdict GroupPipeline::score(Time time, std::vector<GroupEvent>& events) {
   State& s = *state_;
-  const GroupRow row{.time = time, .values = row_, .clock = s.clock, .rows_total = s.rows_total};
+  const GroupRow row{.time = time,
+                     .values = row_,
+                     .clock = s.clock,
+                     .rows_total = s.rows_total,
+                     .explain = explain_};
   Comparison* const account = scorer_->comparison();
   const bool timed = account != nullptr || shadow_ != nullptr;
   const auto begun =

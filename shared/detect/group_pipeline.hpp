@@ -93,8 +93,12 @@ class GroupPipeline {
   /// anomaly any more.
   void take(Feedback feedback, std::vector<GroupEvent>& events);
   /// The sensors' shares in the score of the last row that was not dropped, one each. They add up
-  /// to 1, or are 0 where nothing could be scored. Borrowed until the next push.
+  /// to 1, or are 0 where nothing could be scored. Borrowed until the next push. Not known after
+  /// explain_anomalies_only().
   [[nodiscard]] std::span<const float> contributions() const noexcept { return shares_; }
+
+  /// A model explains only the rows that make the peak of an anomaly: a row costs less.
+  void explain_anomalies_only() noexcept { explain_ = false; }
 
   [[nodiscard]] std::size_t state_bytes() const noexcept;
   /// Appends the whole state (framed, checksummed, little-endian).
@@ -134,6 +138,7 @@ class GroupPipeline {
   std::vector<float> shadow_shares_;
   std::vector<Event> scratch_;  ///< between a decision and the caller's vector
   std::vector<Event> shadow_scratch_;
+  bool explain_ = true;
 };
 
 }  // namespace lapwing::detect

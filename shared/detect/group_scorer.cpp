@@ -80,13 +80,18 @@ void GroupScorer::begin_anew(std::unique_ptr<Detector> detector) {
   if (is_model()) calibrate_on_normal();
 }
 
+Result<void> GroupScorer::score(const GroupRow& row, float& raw, std::span<float> shares) {
+  return detector_->score(
+      {.values = row.values, .times = std::span(&row.time, 1), .width = row.values.size()},
+      {.raw = std::span(&raw, 1), .contributions = shares});
+}
+
 GroupVerdict GroupScorer::push(const GroupRow& row, std::span<float> shares, Decision& decision,
                                std::uint64_t id_seed, std::vector<Event>& events) {
   float raw = 0;
   const bool warm_before = detector_->warm();
-  const auto done = detector_->score(
-      {.values = row.values, .times = std::span(&row.time, 1), .width = row.values.size()},
-      {.raw = std::span(&raw, 1), .contributions = shares});
+  const bool explain = row.explain || !is_model();
+  const auto done = score(row, raw, explain ? shares : std::span<float>());
   assert(done);
   if (!done) raw = std::numeric_limits<float>::quiet_NaN();
   GroupVerdict verdict{.raw = raw};
@@ -104,9 +109,8 @@ GroupVerdict GroupScorer::push(const GroupRow& row, std::span<float> shares, Dec
   return verdict;
 }
 
-void GroupScorer::judge(float raw, const GroupRow& row, std::span<const float> shares,
-                        Decision& decision, std::uint64_t id_seed, GroupVerdict& verdict,
-                        std::vector<Event>& events) {
+void GroupScorer::judge(float raw, const GroupRow& row, std::span<float> shares, Decision& decision,
+                        std::uint64_t id_seed, GroupVerdict& verdict, std::vector<Event>& events) {
   State& s = state_;
   const bool first_rows = is_model() && rows_ < kRateEvery;
   if (row.rows_total % kRateEvery == 0 || !s.calibration.ready() || first_rows) set_rate(row.clock);
@@ -129,6 +133,8 @@ void GroupScorer::judge(float raw, const GroupRow& row, std::span<const float> s
     const auto score = static_cast<double>(strength);
     if (!decision.open(Reason::unusual) || score > s.peak) {
       s.peak = score;
+      // Most rows need no explanation, which may cost more than the score: a model is asked again.
+      if (!row.explain && is_model()) (void)this->score(row, raw, shares);
       s.parts = largest(shares);
     }
     decision.found({.reason = Reason::unusual,

@@ -49,6 +49,7 @@ struct GroupRow {
   std::span<const double> values;
   const Quality& clock;          ///< knows how often rows come
   std::uint64_t rows_total = 0;  ///< of the group, this one included
+  bool explain = true;           ///< false: of a model's row only where it makes an anomaly's peak
 };
 
 /// Ownership: borrows the watch, which must outlive it. Threads: one at a time. Cost: no allocation
@@ -61,8 +62,8 @@ class GroupScorer {
   /// A model's. It keeps account of what it does (comparison()).
   GroupScorer(const WatchConfig& watch, TrainedModel model);
 
-  /// Scores the row; writes the sensors' shares. What `decision` makes of it is appended. A raw
-  /// score that is no number counts, and the row is not scored.
+  /// Scores the row; writes the sensors' shares (GroupRow::explain). What `decision` makes of it is
+  /// appended. A raw score that is no number counts, and the row is not scored.
   GroupVerdict push(const GroupRow& row, std::span<float> shares, Decision& decision,
                     std::uint64_t id_seed, std::vector<Event>& events);
   /// Whether the open anomaly has lasted for WatchConfig::accept_after.
@@ -134,8 +135,9 @@ class GroupScorer {
     [[nodiscard]] float threshold() const noexcept;
   };
 
-  void judge(float raw, const GroupRow& row, std::span<const float> shares, Decision& decision,
+  void judge(float raw, const GroupRow& row, std::span<float> shares, Decision& decision,
              std::uint64_t id_seed, GroupVerdict& verdict, std::vector<Event>& events);
+  Result<void> score(const GroupRow& row, float& raw, std::span<float> shares);
   void calibrate_on_normal();
   void calibrate_on(std::span<const float> scores, const Quality* clock) noexcept;
   void set_rate(const Quality& clock) noexcept;

@@ -146,6 +146,28 @@ TEST(GroupWithAModel, ScoresItsFirstRowFindsAFaultAndSaysWhose) {
   EXPECT_EQ(out.count(Phase::closed), 1);
 }
 
+TEST(GroupWithAModel, ExplainsAnAnomalyTheSameWhereNoOtherRowIsExplained) {
+  const auto group = config();
+  const Trained trained;
+  auto values = machine(400, 11);
+  break_apart(values, 300, 340);
+  const auto all = GroupPipeline::make(group, kWidth, 7, trained.use());
+  const auto some = GroupPipeline::make(group, kWidth, 7, trained.use());
+  some->explain_anomalies_only();
+  Outcome a;
+  Outcome b;
+  run(*all, values, 0, 400, a);
+  run(*some, values, 0, 400, b);
+  ASSERT_EQ(a.events.size(), b.events.size());
+  for (std::size_t i = 0; i < a.events.size(); ++i) {
+    ASSERT_EQ(a.events[i].parts_count, b.events[i].parts_count);
+    for (std::size_t p = 0; p < a.events[i].parts_count; ++p) {
+      EXPECT_EQ(a.events[i].parts[p].sensor, b.events[i].parts[p].sensor);
+      EXPECT_EQ(a.events[i].parts[p].share, b.events[i].parts[p].share);
+    }
+  }
+}
+
 TEST(GroupWithAModel, KeepsTheAlarmBudgetFromItsCalibrationAlone) {
   auto group = config();
   group.watch.alarms_per_week = 3;
