@@ -47,6 +47,8 @@ Error Hub::refusal(const http::Response& response) {
       return {Errc::denied, "the hub refused: " + detail};
     case 404:
       return {Errc::not_found, "the hub does not know it: " + detail};
+    case 409:
+      return {Errc::exists, "the hub refused: " + detail};
     default:
       return {Errc::io, "the hub failed: " + detail};
   }

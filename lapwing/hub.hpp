@@ -27,6 +27,12 @@ class Hub {
   [[nodiscard]] Result<http::Response> post(std::string_view target, std::string body) const {
     return client_.post(target, std::move(body));
   }
+  [[nodiscard]] Result<http::Response> put(std::string_view target, std::string body) const {
+    return client_.request(http::Method::put, target, std::move(body));
+  }
+  [[nodiscard]] Result<http::Response> del(std::string_view target) const {
+    return client_.request(http::Method::del, target);
+  }
   /// Every item of a list, page by page, at most `items_max` (0: all of them). Parameters without a
   /// value are left out.
   Result<std::vector<nlohmann::ordered_json>> list(

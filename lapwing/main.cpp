@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lapwing/commands.hpp"
+#include "lapwing/registry_commands.hpp"
 #include "lapwing/release_commands.hpp"
 
 #include <CLI/CLI.hpp>
@@ -82,6 +83,7 @@ int main(int argc, char** argv) {
   add_permit(app, exit_code);
   add_lists(app, exit_code);
   add_release_commands(app, exit_code);
+  add_train_command(app, exit_code);
   bool version_json = false;
   auto* version = app.add_subcommand("version", "Print the version");
   version->add_flag("--json", version_json, "As JSON");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The command line of `lapwing keys` and `lapwing model`.
+#include "lapwing/registry_commands.hpp"
 #include "lapwing/release_commands.hpp"
 
 #include <CLI/CLI.hpp>
@@ -51,8 +52,9 @@ void add_keys(CLI::App& app, int& exit_code) {
 
 void add_release_commands(CLI::App& app, int& exit_code) {
   add_keys(app, exit_code);
-  auto* model = app.add_subcommand("model", "Sign model files, and verify them");
+  auto* model = app.add_subcommand("model", "Sign, verify and bring model files");
   model->require_subcommand(1);
+  add_registry_commands(*model, exit_code);
 
   auto* sign = model->add_subcommand("sign", "Write a model's manifest, signed with a release key");
   const auto signing = std::make_shared<SignCommand>();

@@ -4,6 +4,7 @@
 #include "hub/api/handlers.hpp"
 #include "hub/api/query.hpp"
 #include "hub/api/rows_json.hpp"
+#include "hub/store/uploads.hpp"
 #include "shared/base/metrics.hpp"
 
 #include <nlohmann/json.hpp>
@@ -65,6 +66,32 @@ const std::vector<Entry>& entries() {
       {{Method::post, "/api/v1/rollouts/{id}/pause", "admin", {}}, &pause_rollout},
       {{Method::post, "/api/v1/rollouts/{id}/resume", "admin", {}}, &resume_rollout},
       {{Method::post, "/api/v1/rollouts/{id}/abort", "admin", {}}, &abort_rollout},
+      {{Method::get, "/api/v1/uploads", "read", {"limit", "cursor"}}, &list_uploads},
+      {{Method::post, "/api/v1/uploads", "admin", {}}, &make_upload},
+      {{Method::get, "/api/v1/uploads/{id}", "read", {}}, &get_upload},
+      {{Method::put,
+        "/api/v1/uploads/{id}/content",
+        "admin",
+        {"offset"},
+        false,
+        Uploads::kPieceBytesMax},
+       &append_upload},
+      {{Method::post, "/api/v1/uploads/{id}/complete", "admin", {}}, &end_upload},
+      {{Method::del, "/api/v1/uploads/{id}", "admin", {}}, &drop_upload},
+      {{Method::get, "/api/v1/models", "read", {"limit", "cursor"}}, &list_models},
+      {{Method::get, "/api/v1/models/{model}/versions", "read", {"limit", "cursor"}},
+       &list_versions},
+      {{Method::post, "/api/v1/models/{model}/versions", "admin", {}}, &add_version},
+      {{Method::get, "/api/v1/models/{model}/versions/{number}/manifest", "read", {}},
+       &get_manifest},
+      {{Method::get, "/api/v1/model-files", "read", {"limit", "cursor"}}, &list_model_files},
+      {{Method::post, "/api/v1/model-files", "admin", {}}, &add_model_file},
+      {{Method::get, "/api/v1/model-files/{sha256}", "read", {}}, &get_model_file},
+      {{Method::get, "/api/v1/model-files/{sha256}/content", "read", {"offset"}},
+       &get_model_content},
+      {{Method::get, "/api/v1/model-files/{sha256}/picture.svg", "read", {}}, &get_model_picture},
+      {{Method::del, "/api/v1/model-files/{sha256}", "admin", {}}, &drop_model_file},
+      {{Method::get, "/api/v1/keys", "read", {}}, &list_keys},
       {{Method::get,
         "/api/v1/anomalies",
         "read",
@@ -208,6 +235,10 @@ void Api::add_routes(http::Router& router) {
                   [impl = impl_.get(), &entry](const http::Request& request) {
                     return impl->answer(entry, request);
                   });
+    if (entry.operation.body_bytes > 0) {
+      router.allow_body(entry.operation.method, entry.operation.pattern,
+                        entry.operation.body_bytes);
+    }
   }
 }
 

@@ -65,6 +65,7 @@ struct Operation {
   std::string_view scope;               ///< what the token must allow; empty: no token
   std::vector<std::string_view> query;  ///< the parameters it understands; others are refused
   bool quick = false;                   ///< never blocks, asks no token
+  std::uint64_t body_bytes = 0;         ///< 0: as every request's
 };
 /// Every operation.
 [[nodiscard]] const std::vector<Operation>& operations();

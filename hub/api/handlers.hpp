@@ -80,6 +80,25 @@ http::Response pause_rollout(const Desk& desk, const Call& call);
 http::Response resume_rollout(const Desk& desk, const Call& call);
 http::Response abort_rollout(const Desk& desk, const Call& call);
 
+http::Response list_uploads(const Desk& desk, const Call& call);
+http::Response make_upload(const Desk& desk, const Call& call);
+http::Response get_upload(const Desk& desk, const Call& call);
+http::Response append_upload(const Desk& desk, const Call& call);
+http::Response end_upload(const Desk& desk, const Call& call);
+http::Response drop_upload(const Desk& desk, const Call& call);
+
+http::Response list_models(const Desk& desk, const Call& call);
+http::Response list_versions(const Desk& desk, const Call& call);
+http::Response add_version(const Desk& desk, const Call& call);
+http::Response get_manifest(const Desk& desk, const Call& call);
+http::Response list_model_files(const Desk& desk, const Call& call);
+http::Response add_model_file(const Desk& desk, const Call& call);
+http::Response get_model_file(const Desk& desk, const Call& call);
+http::Response get_model_content(const Desk& desk, const Call& call);
+http::Response get_model_picture(const Desk& desk, const Call& call);
+http::Response drop_model_file(const Desk& desk, const Call& call);
+http::Response list_keys(const Desk& desk, const Call& call);
+
 http::Response list_audit(const Desk& desk, const Call& call);
 http::Response list_dead_letters(const Desk& desk, const Call& call);
 

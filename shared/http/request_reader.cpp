@@ -8,6 +8,7 @@
 #include <boost/beast/http/error.hpp>
 #include <boost/beast/http/parser.hpp>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -60,15 +61,32 @@ std::optional<Response> take(const ServerState& state, RequestMessage& message, 
   return std::nullopt;
 }
 
+/// What the route allows, else what the server does.
+std::uint64_t body_bytes_of(const ServerState& state, const RequestMessage& message) {
+  const auto fallback = state.options.limits.body_bytes;
+  const auto method = method_from(view(message.method_string()));
+  const auto target = view(message.target());
+  if (!method || target.size() > state.options.limits.target_bytes) return fallback;
+  return state.router.body_bytes(*method, target.substr(0, target.find('?')), fallback);
+}
+
 }  // namespace
 
 net::awaitable<Incoming> read_request(const ServerState& state, ByteStream& stream,
                                       beast::flat_buffer& buffer, error_code& ec) {
   beast::http::request_parser<beast::http::string_body> parser;
   parser.header_limit(state.options.limits.header_bytes);
-  parser.body_limit(state.options.limits.body_bytes);
-  parser.eager(true);
+  parser.body_limit(std::max(state.options.limits.body_bytes, state.router.body_bytes_max()));
   ec = {};
+  // The header first: which body it may have depends on the route.
+  while (!ec && !parser.is_header_done()) co_await parse_some(stream, buffer, parser, ec);
+  if (!ec) {
+    const auto allowed = body_bytes_of(state, parser.get());
+    const auto length = parser.content_length();
+    if (length && *length > allowed) ec = beast::http::error::body_limit;
+    parser.body_limit(allowed);
+  }
+  parser.eager(true);
   while (!ec && !parser.is_done()) co_await parse_some(stream, buffer, parser, ec);
   Incoming incoming;
   if (ec) co_return incoming;

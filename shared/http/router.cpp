@@ -53,7 +53,7 @@ std::string allow_header(std::vector<Method> methods) {
 
 void Router::add(Method method, std::string_view pattern, Handler handler) {
   assert(pattern.starts_with('/'));
-  Route route{.segments = {}, .handler = std::move(handler)};
+  Route route{.segments = {}, .handler = std::move(handler), .body_bytes = 0};
   for (const auto segment : split(pattern)) {
     assert(is_variable(segment) == segment.ends_with('}'));
     route.segments.emplace_back(segment);
@@ -69,6 +69,20 @@ void Router::add_quick(Method method, std::string_view path, Handler handler) {
   assert(path.find('{') == std::string_view::npos);
   add(method, path, std::move(handler));
   quick_.push_back(infos_.back());
+}
+
+void Router::allow_body(Method method, std::string_view pattern, std::uint64_t bytes) {
+  const auto at = std::ranges::find(infos_, RouteInfo{method, std::string(pattern)});
+  assert(at != infos_.end());
+  routes_[static_cast<std::size_t>(at - infos_.begin())].body_bytes = bytes;
+  body_bytes_max_ = std::max(body_bytes_max_, bytes);
+}
+
+std::uint64_t Router::body_bytes(Method method, std::string_view path,
+                                 std::uint64_t fallback) const {
+  if (body_bytes_max_ == 0) return fallback;
+  const auto match = find(method, path);
+  return match && match->body_bytes > 0 ? match->body_bytes : fallback;
 }
 
 bool Router::quick(const Request& request) const {
@@ -106,6 +120,7 @@ Result<Router::Match> Router::find(Method method, std::string_view path) const {
   if (best == nullptr) return match;
   match.allowed.clear();
   match.handler = &best->handler;
+  match.body_bytes = best->body_bytes;
   for (std::size_t i = 0; i < segments.size(); ++i) {
     const auto& name = best->segments[i];
     if (is_variable(name)) {

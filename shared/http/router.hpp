@@ -4,6 +4,7 @@
 
 #include "shared/http/message.hpp"
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -39,6 +40,9 @@ class Router {
   void add(Method method, std::string_view pattern, Handler handler);
   /// One that never blocks, on a fixed path: it is answered though all workers wait.
   void add_quick(Method method, std::string_view path, Handler handler);
+  /// Requests of this route may have so long a body, whatever Limits::body_bytes says. The route is
+  /// there.
+  void allow_body(Method method, std::string_view pattern, std::uint64_t bytes);
   /// Each file at its path, `index.html` also at its folder. With ETag; not cached unchecked.
   void add_files(std::span<const StaticFile> files);
 
@@ -50,11 +54,18 @@ class Router {
 
   struct Match {
     const Handler* handler = nullptr;  ///< null: 404, or 405 when `allowed` has methods
+    std::uint64_t body_bytes = 0;      ///< 0: the server's limit
     Pairs parameters;
     std::vector<Method> allowed;  ///< methods of this path, when another one was asked for
   };
   /// `path` as sent. bad_input: it cannot be decoded.
   Result<Match> find(Method method, std::string_view path) const;
+
+  /// What allow_body() said of the route that fits, else `fallback`; `path` as sent.
+  [[nodiscard]] std::uint64_t body_bytes(Method method, std::string_view path,
+                                         std::uint64_t fallback) const;
+  /// The most that any route allows; 0: none does.
+  [[nodiscard]] std::uint64_t body_bytes_max() const noexcept { return body_bytes_max_; }
 
   /// find(), then the handler, or the problem that says why there is none.
   Response answer(Request& request) const;
@@ -65,11 +76,13 @@ class Router {
   struct Route {
     std::vector<std::string> segments;  ///< `{name}` as is
     Handler handler;
+    std::uint64_t body_bytes = 0;  ///< 0: as the server's limits say
   };
   std::vector<RouteInfo> infos_;
   std::vector<Route> routes_;  ///< parallel to infos_
   std::vector<RouteInfo> quick_;
   Handler otherwise_;
+  std::uint64_t body_bytes_max_ = 0;
 };
 
 }  // namespace lapwing::http

@@ -25,7 +25,7 @@ namespace lapwing::http {
 /// (lapwing_http_refused_total by reason).
 struct Limits {
   std::uint32_t header_bytes = 16U << 10U;  ///< request line and headers
-  std::uint64_t body_bytes = 64U << 10U;    ///< of a request
+  std::uint64_t body_bytes = 64U << 10U;    ///< of a request; see also Router::allow_body
   std::uint32_t target_bytes = 4U << 10U;   ///< path and query
   /// At once. For one more that connection is closed whose peer has been waited for longest (no
   /// request, or half of one); where all of them answer, the newest.

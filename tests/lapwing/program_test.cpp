@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The program `lapwing` against a real API over TLS.
+#include "hub/jobs/worker.hpp"
+#include "hub/registry/keys.hpp"
+#include "hub/store/models.hpp"
+#include "hub/store/uploads.hpp"
+#include "shared/base/files.hpp"
 #include "tests/hub/api/hub_fixture.hpp"
+#include "tests/hub/registry/signing.hpp"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -159,6 +165,66 @@ TEST_F(LapwingProgram, ExitsWith2OnWrongUsage) {
   EXPECT_EQ(run({"--help"}).code, 0);
   EXPECT_THAT(run({"version"}).out, StartsWith("lapwing "));
   EXPECT_EQ(json_lines(run({"version", "--json"}).out).size(), 1U);
+}
+
+TEST_F(LapwingProgram, BringsAModelWithItsVersionsAndFetchesItAgain) {
+  using lapwing::testing::small_model;
+  read_token_ = token({"admin"});
+  login();
+  const lapwing::testing::Signers signers;
+  ASSERT_TRUE(take_keys(*store_,
+                        signers.signed_list(signers.list(1, now() + std::chrono::hours(1))), "acme",
+                        "cli", now()));
+  const std::string bytes(small_model().file_bytes());
+  const auto manifest =
+      lapwing::testing::signed_by(signers.release, lapwing::testing::manifest_of(small_model(), 7));
+  const auto file = folder_.put("pump.lw", bytes).string();
+  folder_.put("pump.manifest", manifest);
+  for (int i = 0; i < 2; ++i) {  // twice is once
+    const auto pushed = run({"model", "push", file});
+    ASSERT_EQ(pushed.code, 0) << pushed.err;
+    EXPECT_THAT(pushed.out, HasSubstr("version 7 of pumps"));
+  }
+  EXPECT_TRUE(store_->uploads().list("acme", {})->items.empty());
+  EXPECT_THAT(run({"model", "list"}).out, AllOf(HasSubstr("NEWEST"), HasSubstr("pumps")));
+  EXPECT_THAT(run({"model", "list", "--files"}).out, HasSubstr("isolation_forest"));
+  EXPECT_THAT(run({"model", "show", "pumps"}).out, HasSubstr(small_model().sha256()));
+  EXPECT_THAT(run({"model", "show", small_model().sha256()}).out,
+              AllOf(HasSubstr("pressure"), HasSubstr("bar"), HasSubstr("240 rows")));
+  const auto other = (folder_.path() / "back.lw").string();
+  const auto pulled = run({"model", "pull", "pumps", "--out", other});
+  ASSERT_EQ(pulled.code, 0) << pulled.err;
+  EXPECT_EQ(read_file(other, 1 << 24).value(), bytes);
+  EXPECT_EQ(read_file(folder_.path() / "back.manifest", 1 << 20).value(), manifest);
+  EXPECT_EQ(run({"model", "pull", "pumps", "--number", "8"}).code, 1);
+  EXPECT_EQ(run({"model", "show", "fans"}).code, 1);
+  // What devices would refuse.
+  const auto theirs = folder_.put(
+      "theirs.manifest",
+      lapwing::testing::signed_by(signers.hub, lapwing::testing::manifest_of(small_model(), 8)));
+  const auto refused = run({"model", "push", file, "--manifest", theirs.string()});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("wrong_key: "));
+}
+
+TEST_F(LapwingProgram, HasTheHubTrain) {
+  read_token_ = token({"admin"});
+  login();
+  Worker worker({.name = "w1", .look_every = std::chrono::milliseconds(20)}, *store_, metrics_);
+  worker.start();
+  const auto file = folder_.put("pump.csv", lapwing::testing::pump_csv(400)).string();
+  const auto done = run({"train", file, "--label-column", "label", "--unit", "flow=m3/h", "--set",
+                         "trees=20", "--json"});
+  ASSERT_EQ(done.code, 0) << done.err;
+  const auto told = json_lines(done.out).at(0);
+  const auto row = store_->models().file("acme", told["sha256"].get<std::string>()).value();
+  EXPECT_THAT(row.header, AllOf(HasSubstr("\"trees\":20"), HasSubstr("m3/h")));
+  EXPECT_TRUE(store_->uploads().list("acme", {})->items.empty()) << "what was brought is gone";
+  const auto failed = run({"train", file, "--value", "level"});
+  worker.stop();
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.err, HasSubstr("level"));
+  EXPECT_EQ(run({"train", file, "--set", "trees=many"}).code, 2);
 }
 
 }  // namespace

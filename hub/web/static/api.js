@@ -41,6 +41,19 @@ export async function get(path, parameters = {}) {
   return (await request(text ? `${path}?${text}` : path)).json();
 }
 
+export const getText = async (path) => (await request(path)).text();
+
+/** Sends an object, or nothing, as JSON; the answer as JSON. */
+export async function send(method, path, body) {
+  const json = body === undefined ? {} : { body: JSON.stringify(body), headers: { "Content-Type": "application/json" } };
+  return (await request(path, { method, ...json })).json();
+}
+/** Sends bytes as they are. */
+export async function sendBytes(method, path, bytes) {
+  return (await request(path, { method, body: bytes, headers: { "Content-Type": "application/octet-stream" } })).json();
+}
+export const remove = (path) => request(path, { method: "DELETE" });
+
 /**
  * Follows the feed until `signal` aborts; reconnects with back-off and Last-Event-ID, so nothing is missed.
  * onEvent(anomaly) per event, onState("live" | "reconnecting" | error text).

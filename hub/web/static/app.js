@@ -4,6 +4,7 @@ import { dropToken, follow, get, setToken, takeToken } from "./api.js";
 import { anomalyItem, el } from "./format.js";
 import { showAnomalies } from "./anomalies.js";
 import { showDevice, showFleet } from "./fleet.js";
+import { showModel, showModelFile, showModels } from "./models.js";
 import { showStream } from "./stream.js";
 
 const kLiveItems = 50;
@@ -21,6 +22,9 @@ function onAnomaly(handler, signal) {
 function routes(path) {
   const [first, device, second, stream] = path.split("/").map(decodeURIComponent);
   if (first === "anomalies") return [showAnomalies, {}];
+  if (first === "models" && device) return [showModel, { model: device }];
+  if (first === "models") return [showModels, {}];
+  if (first === "model-files" && device) return [showModelFile, { sha256: device }];
   if (first === "devices" && second === "streams" && stream) return [showStream, { device, stream }];
   if (first === "devices" && device) return [showDevice, { device }];
   return [showFleet, {}];
@@ -33,7 +37,8 @@ async function show() {
   const path = location.hash.replace(/^#\/?/, "");
   const [render, parameters] = routes(path);
   for (const link of document.querySelectorAll("[data-nav]")) {
-    const here = link.dataset.nav === (path.startsWith("anomalies") ? "anomalies" : "fleet");
+    const at = ["anomalies", "model"].find((begin) => path.startsWith(begin)) ?? "fleet";
+    const here = link.dataset.nav.startsWith(at);
     link.toggleAttribute("aria-current", here);
   }
   view.replaceChildren(el("p", { class: "muted" }, "Loading…"));

@@ -3,18 +3,9 @@
 import { get } from "./api.js";
 import { ago, band, el, number, regionChoice, streamLink } from "./format.js";
 import { equation, lossTable } from "./losses.js";
+import { refresh } from "./refresh.js";
 
-const kRefreshMs = 3000;
 const kLosses = 5; // shown at first
-
-/** Calls `draw` now and every few seconds until the view is left; a failed refresh keeps what is shown. */
-async function refresh(draw, signal) {
-  await draw();
-  const timer = setInterval(() => {
-    if (!document.hidden) draw().catch(() => {});
-  }, kRefreshMs);
-  signal.addEventListener("abort", () => clearInterval(timer));
-}
 
 function deviceRow(device, regions) {
   const lost = device.lost > 0 ? el("span", { class: "bad" }, number(device.lost)) : "0";

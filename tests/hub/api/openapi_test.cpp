@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /// The description and the API say the same, in both directions.
+#include "hub/registry/keys.hpp"
 #include "hub/rollout/runner.hpp"
 #include "hub/store/exchange.hpp"
 #include "hub/store/models.hpp"
 #include "tests/hub/api/hub_fixture.hpp"
+#include "tests/hub/registry/signing.hpp"
 
 #include <gmock/gmock.h>
 #include <nlohmann/json.hpp>
@@ -162,9 +164,83 @@ class OpenApiAnswers : public HubFixture {
     expect_described(http::Method::get, pattern, get(target, admin_));
   }
 
+  /// Uploads, model files, versions, keys: each operation once, and once refused.
+  template <class Put>
+  void ask_for_models(const Put& put);
+
   std::set<std::string> answered_;
   std::string admin_;
 };
+
+template <class Put>
+void OpenApiAnswers::ask_for_models(const Put& put) {
+  using http::Method;
+  const auto begin = [&](const char* name) {
+    const auto made = post("/api/v1/uploads", admin_, json{{"name", name}}.dump());
+    expect_described(Method::post, "/api/v1/uploads", made);
+    return json::parse(made.body)["id"].get<int>();
+  };
+  const auto remove = [&](const std::string& pattern, const std::string& target) {
+    expect_described(Method::del, pattern, client(admin_).request(Method::del, target).value());
+  };
+  const auto id = begin("a.lw");
+  const auto at = "/api/v1/uploads/" + std::to_string(id);
+  expect_described(Method::post, "/api/v1/uploads", post("/api/v1/uploads", admin_, "{}"));
+  const std::string file(lapwing::testing::small_model().file_bytes());
+  for (const auto* offset : {"0", "7", "x"}) {
+    expect_described(Method::put, "/api/v1/uploads/{id}/content",
+                     put(at + "/content?offset=" + offset, file));
+  }
+  const std::string wrong = json{{"sha256", std::string(64, '0')}}.dump();
+  for (const auto& body : {wrong, std::string()}) {
+    expect_described(Method::post, "/api/v1/uploads/{id}/complete",
+                     post(at + "/complete", admin_, body));
+  }
+  expect_get("/api/v1/uploads", "/api/v1/uploads");
+  expect_get("/api/v1/uploads/{id}", at);
+  expect_get("/api/v1/uploads/{id}", "/api/v1/uploads/x");
+  const auto keep = json{{"upload", id}}.dump();
+  for (int i = 0; i < 2; ++i) {  // the second finds no upload any more
+    expect_described(Method::post, "/api/v1/model-files",
+                     post("/api/v1/model-files", admin_, keep));
+  }
+  const std::string sha256 = lapwing::testing::small_model().sha256();
+  const std::string one = "/api/v1/model-files/{sha256}";
+  expect_get("/api/v1/model-files", "/api/v1/model-files");
+  for (const auto& which : {sha256, std::string("x")}) {
+    expect_get(one, "/api/v1/model-files/" + which);
+    expect_get(one + "/picture.svg", "/api/v1/model-files/" + which + "/picture.svg");
+  }
+  expect_get(one + "/content", "/api/v1/model-files/x/content");
+  expect_get(one + "/content", "/api/v1/model-files/" + sha256 + "/content?offset=-1");
+  EXPECT_EQ(get("/api/v1/model-files/" + sha256 + "/content", admin_).body, file);
+  EXPECT_EQ(get("/api/v1/model-files/" + sha256 + "/content?offset=100", admin_).body,
+            file.substr(100));
+  expect_get("/api/v1/keys", "/api/v1/keys");
+  const lapwing::testing::Signers signers;
+  ASSERT_TRUE(take_keys(*store_,
+                        signers.signed_list(signers.list(1, now() + std::chrono::hours(1))), "acme",
+                        "cli", now()));
+  expect_get("/api/v1/keys", "/api/v1/keys");
+  const std::string versions = "/api/v1/models/{model}/versions";
+  const auto manifest =
+      lapwing::testing::manifest_of(lapwing::testing::small_model(), 7, "acme", "fans");
+  const auto good = lapwing::testing::signed_by(signers.release, manifest);
+  for (const auto& body : {std::string("no document"),
+                           lapwing::testing::signed_by(signers.hub, manifest), good, good}) {
+    expect_described(Method::post, versions, post("/api/v1/models/fans/versions", admin_, body));
+  }
+  EXPECT_EQ(post("/api/v1/models/pumps/versions", admin_, good).status, 400U) << "another name";
+  expect_get(versions, "/api/v1/models/fans/versions");
+  expect_get("/api/v1/models", "/api/v1/models");
+  EXPECT_EQ(get("/api/v1/models/fans/versions/7/manifest", admin_).body, good);
+  expect_get(versions + "/{number}/manifest", "/api/v1/models/fans/versions/8/manifest");
+  remove(one, "/api/v1/model-files/" + sha256);  // a version is made of it
+  remove(one, "/api/v1/model-files/x");
+  const auto other = "/api/v1/uploads/" + std::to_string(begin("b"));
+  remove("/api/v1/uploads/{id}", other);
+  remove("/api/v1/uploads/{id}", other);
+}
 
 TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
   admin_ = token({"admin"});
@@ -301,6 +377,7 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
     expect_described(Method::post, rollout_pattern + "/" + action,
                      post(rollout_at + "/" + action, admin_, R"({"roll_back":false})"));
   }
+  ask_for_models(put);
   for (const auto* action : {"release", "revoke"}) {
     expect_described(Method::post, std::string("/api/v1/devices/{device}/") + action,
                      post(std::string("/api/v1/devices/edge-1/") + action, admin_, ""));

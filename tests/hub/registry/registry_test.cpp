@@ -4,7 +4,6 @@
 #include "hub/registry/keys.hpp"
 #include "hub/registry/versions.hpp"
 #include "hub/store/sqlite_store.hpp"
-#include "shared/model/train_csv.hpp"
 #include "shared/trust/token.hpp"
 #include "tests/hub/registry/signing.hpp"
 #include "tests/support/process.hpp"
@@ -16,23 +15,11 @@ namespace lapwing::hub {
 namespace {
 
 using lapwing::testing::manifest_of;
-using lapwing::testing::pump_csv;
 using lapwing::testing::signed_by;
+using lapwing::testing::small_model;
 using std::chrono::hours;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-const model::Model& small_model() {
-  static const auto model =
-      model::Model::read(model::train_csv({.reading = {.file = "pump.csv", .value_columns = {"*"}},
-                                           .text = pump_csv(300),
-                                           .units = {{"pressure", "bar"}},
-                                           .parameters = {{"trees", 10}}})
-                             .value()
-                             .trained.file)
-          .value();
-  return model;
-}
 
 class Registry : public ::testing::Test {
  protected:

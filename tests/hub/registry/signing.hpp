@@ -3,8 +3,11 @@
 #pragma once
 
 #include "shared/model/model.hpp"
+#include "shared/model/train_csv.hpp"
 #include "shared/release/signed.hpp"
 #include "shared/trust/key.hpp"
+
+#include <gtest/gtest.h>
 
 #include <cstdint>
 #include <string>
@@ -65,6 +68,18 @@ inline std::string pump_csv(int rows) {
             ",0\n";
   }
   return text;
+}
+
+inline const model::Model& small_model() {
+  static const auto model =
+      model::Model::read(model::train_csv({.reading = {.file = "pump.csv", .value_columns = {"*"}},
+                                           .text = pump_csv(300),
+                                           .units = {{"pressure", "bar"}},
+                                           .parameters = {{"trees", 10}}})
+                             .value()
+                             .trained.file)
+          .value();
+  return model;
 }
 
 }  // namespace lapwing::testing

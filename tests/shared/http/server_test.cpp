@@ -173,6 +173,37 @@ TEST_F(HttpServer, RefusesWhatIsNotHttp) {
   EXPECT_THAT(ask(kGet), StartsWith("HTTP/1.1 200")) << "and goes on";
 }
 
+TEST_F(HttpServer, TakesLongerBodiesWhereTheRouteAllowsThem) {
+  options_.limits.body_bytes = 1'000;
+  const auto length = [](const Request& request) {
+    return text_response(std::to_string(request.body.size()));
+  };
+  router_.add(Method::put, "/big/{id}", length);
+  router_.add(Method::post, "/big/{id}", length);
+  router_.allow_body(Method::put, "/big/{id}", 3'000);
+  start();
+  const auto sent = [&](const std::string& what, int bytes) {
+    return ask(what + " HTTP/1.1\r\nHost: t\r\nConnection: close\r\nContent-Length: " +
+               std::to_string(bytes) + "\r\n\r\n" +
+               std::string(static_cast<std::size_t>(bytes), 'x'));
+  };
+  EXPECT_THAT(sent("PUT /big/7?offset=1", 3'000), ::testing::EndsWith("3000"));
+  EXPECT_THAT(sent("PUT /big/7", 3'001), StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(sent("POST /big/7", 1'001), StartsWith("HTTP/1.1 413")) << "another method";
+  EXPECT_THAT(sent("PUT /big", 1'001), StartsWith("HTTP/1.1 413")) << "no such route";
+  EXPECT_THAT(sent("POST /big/7", 1'000), ::testing::EndsWith("1000"));
+  const auto chunked = [&](const std::string& what, const std::string& digits, int bytes) {
+    return ask(what +
+               " HTTP/1.1\r\nHost: t\r\nConnection: close\r\nTransfer-Encoding: chunked"
+               "\r\n\r\n" +
+               digits + "\r\n" + std::string(static_cast<std::size_t>(bytes), 'x') +
+               "\r\n0\r\n\r\n");
+  };
+  EXPECT_THAT(chunked("PUT /big/7", "bb8", 3'000), ::testing::EndsWith("3000"));
+  EXPECT_THAT(chunked("PUT /big/7", "bb9", 3'001), StartsWith("HTTP/1.1 413"));
+  EXPECT_THAT(chunked("POST /big/7", "3e9", 1'001), StartsWith("HTTP/1.1 413"));
+}
+
 TEST_F(HttpServer, AnswersOtherNamesOnlyWhereAllowed) {
   options_.local_names_only = true;
   start();
