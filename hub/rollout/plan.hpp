@@ -36,8 +36,8 @@ struct Gates {
   double agreement_min = .95;       ///< share of the rows that both call the same, [0, 1]
   double psi_max = .25;             ///< median over devices, [0, 100]
   double cost_ratio_max = 2;        ///< of p99 of one row, to the model before, [1, 1000]
-  Micros cost_allowance = std::chrono::microseconds(200);  ///< on top of that ratio
-  double slow_share_max = .1;      ///< devices above cost_ratio_max and the allowance, [0, 1]
+  Micros cost_allowance = std::chrono::microseconds(20);  ///< on top of that ratio
+  double slow_share_max = .25;     ///< devices above cost_ratio_max and the allowance, [0, 1]
   double reverted_share_max = 0;   ///< went back by themselves after crashes, [0, 1]
   double failed_share_max = .05;   ///< refused it, could not get, load or confirm it, [0, 1]
   double silent_share_max = .05;   ///< silent beyond the deadline, [0, .19]

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /// `lapwing-simulate`: the sync protocol under faults, on a virtual clock; see README.md.
 #include "tests/simulate/report.hpp"
+#include "tests/simulate/spread.hpp"
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <charconv>
 #include <iostream>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -61,6 +63,27 @@ int run_mutants(WorldOptions options, unsigned jobs) {
   return escaped == 0 ? 0 : 1;
 }
 
+/// `rollout`: a model spreads over a fleet.
+void add_rollout(CLI::App& app, const std::string& seeds, const bool& mutants, const unsigned& jobs,
+                 int& exit_code) {
+  auto* command = app.add_subcommand("rollout", "A model spreads over a fleet, under faults");
+  command->fallthrough();
+  const auto options = std::make_shared<SpreadOptions>();
+  command->add_option("--devices", options->devices)
+      ->capture_default_str()
+      ->check(CLI::Range(10, 100'000));
+  command->add_option("--replicas", options->replicas)
+      ->capture_default_str()
+      ->check(CLI::Range(1, 100));
+  command->callback([options, &seeds, &mutants, &jobs, &exit_code] {
+    const auto wanted = parse_seeds(seeds);
+    if (!wanted) throw CLI::ValidationError("--seeds", "'" + seeds + "' is not A..B");
+    const bool good = mutants ? run_spread_mutants(std::cout, *options, wanted->last)
+                              : run_spread(std::cout, *options, wanted->first, wanted->last, jobs);
+    exit_code = good ? 0 : 1;
+  });
+}
+
 int run(int argc, char** argv) {
   CLI::App app("The sync protocol between thousands of devices and their hubs, under faults.");
   WorldOptions options;
@@ -93,11 +116,14 @@ int run(int argc, char** argv) {
   app.add_option("--jobs", jobs, "seeds at a time")
       ->capture_default_str()
       ->check(CLI::Range(1, 1'000));
+  int rollout_code = 0;
+  add_rollout(app, seeds_text, mutants, jobs, rollout_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  if (!app.get_subcommands().empty()) return rollout_code;
   options.hostile = std::chrono::minutes(hostile);
   const auto seeds = parse_seeds(seeds_text);
   if (!seeds) {
