@@ -19,7 +19,7 @@ from fleet import Fleet
 from oracle import compare
 
 MODULES = ("processes", "in_flight", "disk", "corruption", "copies", "hub_disk", "network", "replays", "certificates", "clocks",
-           "poison", "oversized", "slow", "overload", "overload_hub")
+           "poison", "oversized", "slow", "overload", "overload_hub", "model_transfer")
 
 
 def all_cases():

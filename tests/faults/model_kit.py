@@ -2,6 +2,7 @@
 """What a release needs, made as people make it: keys, a key list, training data, models, manifests. Files in one folder."""
 import json
 import math
+import os
 import random
 import subprocess
 
@@ -27,7 +28,11 @@ class Kit:
 
     def hub_client(self, *words, ok=True):
         """A command of `lapwing` that speaks to the hub's API."""
-        return self.run("--hub", self.stack.url, "--token", self.stack.token, *words, ok=ok)
+        remembered = self.dir / "login"
+        env = {**os.environ, "LAPWING_CONFIG": str(remembered)}
+        if not remembered.exists():
+            self.run("login", "--hub", self.stack.url, "--token", self.stack.token, env=env)
+        return self.run(*words, ok=ok, env=env)
 
     # --- keys
     def new_key(self, name):

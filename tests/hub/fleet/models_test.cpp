@@ -250,7 +250,7 @@ TEST_F(OffersOfFleet, AreWhatADevicesJudgeTakes) {
   EXPECT_TRUE(offers_.empty()) << "another replica's device";
   a.round(t0_);
   ASSERT_EQ(offers_.size(), 1U);
-  const auto& offer = offers_[0];
+  const auto offer = offers_[0];
   EXPECT_EQ(offer.offer, 1U);
   EXPECT_EQ(offer.model, "pumps");
   EXPECT_EQ(offer.number, 5U);

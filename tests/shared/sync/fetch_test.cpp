@@ -279,6 +279,23 @@ TEST(Fetch, AProblemOfTheHubIsTold) {
   EXPECT_TRUE(world.fetcher->chunk({kDigest, 0, 0, "", "again"}, world.now).empty());
 }
 
+TEST(Fetch, WhatDoesNotFitTheFileIsIgnored) {
+  World world(100'000, 8);
+  world.carry_out(world.fetcher->connected(world.now));
+  const std::string block(1'024, 'x');
+  const wire::Chunk wrong[] = {{kDigest, 0, world.file.size() + 1, block, ""},
+                               {kDigest, 99'000, world.file.size(), block, ""},
+                               {kDigest, 100'000, world.file.size(), block, ""},
+                               {kDigest, ~std::uint64_t{0}, world.file.size(), block, ""},
+                               {kDigest, 0, world.file.size(), std::string(70'000, 'x'), ""},
+                               {std::string(64, 'b'), 0, world.file.size(), block, ""}};
+  for (const auto& chunk : wrong) {
+    EXPECT_TRUE(world.fetcher->chunk(chunk, world.now).empty()) << chunk.offset;
+  }
+  EXPECT_EQ(world.fetcher->ignored(), std::size(wrong));
+  EXPECT_EQ(world.fetcher->have(), 0U);
+}
+
 /// A link of so many bytes a second downwards, in which acknowledgements stand in the same line as
 /// chunks. Says how long they waited.
 struct Line {
