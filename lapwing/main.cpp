@@ -2,6 +2,7 @@
 #include "lapwing/commands.hpp"
 #include "lapwing/registry_commands.hpp"
 #include "lapwing/release_commands.hpp"
+#include "lapwing/rollout_commands.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -83,6 +84,7 @@ int main(int argc, char** argv) {
   add_permit(app, exit_code);
   add_lists(app, exit_code);
   add_release_commands(app, exit_code);
+  add_rollout_commands(app, exit_code);
   add_train_command(app, exit_code);
   bool version_json = false;
   auto* version = app.add_subcommand("version", "Print the version");

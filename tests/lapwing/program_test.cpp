@@ -2,6 +2,7 @@
 /// The program `lapwing` against a real API over TLS.
 #include "hub/jobs/worker.hpp"
 #include "hub/registry/keys.hpp"
+#include "hub/rollout/runner.hpp"
 #include "hub/store/models.hpp"
 #include "hub/store/uploads.hpp"
 #include "shared/base/files.hpp"
@@ -165,6 +166,49 @@ TEST_F(LapwingProgram, ExitsWith2OnWrongUsage) {
   EXPECT_EQ(run({"--help"}).code, 0);
   EXPECT_THAT(run({"version"}).out, StartsWith("lapwing "));
   EXPECT_EQ(json_lines(run({"version", "--json"}).out).size(), 1U);
+}
+
+TEST_F(LapwingProgram, BringsAVersionToTheFleetAndShowsIt) {
+  const auto admin = folder_.put("admin", token({"admin"}) + "\n");
+  ASSERT_EQ(run({"login", "--hub", url(), "--token-file", admin.string(), "--ca",
+                 pki_.ca_file().string()})
+                .code,
+            0);
+  for (int i = 0; i < 4; ++i) enrol("edge-" + std::to_string(i));
+  for (const std::uint64_t number : {1U, 2U}) {
+    const std::string digest(64, number == 1 ? 'a' : 'b');
+    ASSERT_TRUE(store_->models().add_file({.tenant = "acme", .sha256 = digest}, "bytes"));
+    ASSERT_TRUE(store_->models().add_version(
+        {.tenant = "acme", .model = "pumps", .number = number, .sha256 = digest}));
+  }
+  for (const auto* device : {"edge-1", "edge-2"}) {
+    ASSERT_EQ(run({"label", device, "site=lab", "line=2"}).code, 0);
+  }
+  EXPECT_THAT(run({"devices"}).out, HasSubstr("line=2 site=lab"));
+  EXPECT_EQ(run({"rollout", "start", "pumps", "1", "--undo", "2", "--label", "lab"}).code, 2);
+  const auto plan = folder_.put("plan.json", R"({"rings":[{"percent":50},{"percent":100}]})");
+  const auto made = run({"rollout", "start", "pumps", "1", "--undo", "2", "--label", "site=lab",
+                         "--plan", plan.string(), "--soak", "90s"});
+  ASSERT_EQ(made.code, 0) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("rollout 1 of version 1 of pumps"));
+  const auto row = store_->rollouts().open(1)->at(0);
+  ASSERT_TRUE(rollout::step_once(store_->rollouts(), store_->targets(), row, now()));
+  const auto next = store_->rollouts().open(1)->at(0);
+  ASSERT_TRUE(rollout::step_once(store_->rollouts(), store_->targets(), next, now()));
+  EXPECT_EQ(json_lines(run({"rollout", "show", "1", "--json"}).out).at(0)["plan"]["soak_s"], 90);
+  const auto shown = run({"rollout", "show", "1"});
+  EXPECT_THAT(shown.out, AllOf(HasSubstr("[........................................]  1 told"),
+                               HasSubstr("1 waiting"), HasSubstr("alarm_ratio_max"),
+                               HasSubstr("ring 1 begins: 1 devices")))
+      << shown.err;
+  EXPECT_THAT(run({"rollout", "list"}).out, HasSubstr("shadow"));
+  EXPECT_THAT(run({"rollout", "pause", "1"}).out, HasSubstr("is paused"));
+  EXPECT_THAT(run({"rollout", "resume", "1"}).out, HasSubstr("is shadow"));
+  EXPECT_THAT(run({"rollout", "abort", "1", "--stay"}).out, HasSubstr("is aborted"));
+  const auto watched = run({"rollout", "watch", "1"});
+  EXPECT_EQ(watched.code, 1) << "it is not done";
+  EXPECT_THAT(watched.out, HasSubstr("aborted since"));
+  EXPECT_EQ(run({"rollout", "show", "7"}).code, 1);
 }
 
 TEST_F(LapwingProgram, BringsAModelWithItsVersionsAndFetchesItAgain) {
