@@ -5,6 +5,7 @@ import { anomalyItem, el } from "./format.js";
 import { showAnomalies } from "./anomalies.js";
 import { showDevice, showFleet } from "./fleet.js";
 import { showModel, showModelFile, showModels } from "./models.js";
+import { showRollout, showRollouts } from "./rollouts.js";
 import { showStream } from "./stream.js";
 
 const kLiveItems = 50;
@@ -25,6 +26,8 @@ function routes(path) {
   if (first === "models" && device) return [showModel, { model: device }];
   if (first === "models") return [showModels, {}];
   if (first === "model-files" && device) return [showModelFile, { sha256: device }];
+  if (first === "rollouts" && device) return [showRollout, { id: device }];
+  if (first === "rollouts") return [showRollouts, {}];
   if (first === "devices" && second === "streams" && stream) return [showStream, { device, stream }];
   if (first === "devices" && device) return [showDevice, { device }];
   return [showFleet, {}];
@@ -37,7 +40,7 @@ async function show() {
   const path = location.hash.replace(/^#\/?/, "");
   const [render, parameters] = routes(path);
   for (const link of document.querySelectorAll("[data-nav]")) {
-    const at = ["anomalies", "model"].find((begin) => path.startsWith(begin)) ?? "fleet";
+    const at = ["anomalies", "model", "rollouts"].find((begin) => path.startsWith(begin)) ?? "fleet";
     const here = link.dataset.nav.startsWith(at);
     link.toggleAttribute("aria-current", here);
   }

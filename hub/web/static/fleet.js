@@ -92,7 +92,8 @@ export async function showDevice(view, { device, signal }) {
     head.replaceChildren(
       el("h1", {}, el("span", { class: `dot ${state.status}` }), device),
       el("div", { class: "figures" },
-        figure("Status", state.status), figure("Last seen", ago(state.last_seen)), figure("Streams", number(state.streams))),
+        figure("Status", state.status), figure("Last seen", ago(state.last_seen)), figure("Streams", number(state.streams)),
+        ...Object.entries(state.labels).map(([key, value]) => figure(key, value))),
       equation(state));
     const text = JSON.stringify(lost);
     if (text !== told) lossBox.replaceChildren(lossTable(lost, showMore) ?? "");
