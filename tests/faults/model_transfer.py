@@ -25,7 +25,7 @@ wait = "1s"
 warmup = 100
 """
 # As delivered: the answer timeouts of real agents, for this is about time.
-EDGE = {"topics": '"load/0"', "more": GROUP, "patience": 'reconnect_max = "1s"', "summary_ms": 1000}
+EDGE = {"topics": '"load/0"', "more": GROUP, "patience": 'reconnect_max = "1s"', "summary_ms": 250}
 
 
 @dataclasses.dataclass
@@ -37,7 +37,7 @@ class Size:
     cut: float  # seconds
 
 
-SIZES = {"model-transfer": Size(640, 1024, RATE, 30, 2), "model-transfer-small": Size(24, 256, 4 * RATE, 1, 0.3)}
+SIZES = {"model-transfer": Size(640, 1024, RATE, 30, 2), "model-transfer-small": Size(40, 256, 4 * RATE, 1, 0.3)}
 
 
 class Meter:
@@ -115,7 +115,7 @@ def transfer(trial):
         since = time.monotonic()
         cut(trial, fetched)
         edge.wait_moved_on(60)
-        disturbed.append((since, time.monotonic() + 2))
+        disturbed.append((since, time.monotonic() + size.cut))
     whole = lambda: fetched.look() >= length and reported(trial)  # noqa: E731
     wait_for(whole, 120 + 6 * length / size.rate, "the whole file, and the device's word")
     ended = time.monotonic()
@@ -129,7 +129,9 @@ def transfer(trial):
     trial.count("fetched", fetched.look())
     if fetched.look() > length + 3 * UNDER_WAY:
         trial.problem(f"{fetched.look()} bytes were fetched for a file of {length}")
-    if not stalls and max(beside) > max(alone) + WAIT:
+    if not alone or not beside:
+        trial.problem("no record was seen to go up beside the file")
+    elif not stalls and max(beside) > max(alone) + WAIT:
         trial.problem(f"a record waited {max(beside):.2f} s for its acknowledgement; without a transfer {max(alone):.2f} s")
     proxy.mend()
     trial.recovered(time.monotonic())
