@@ -116,14 +116,18 @@ TEST(ModelSlots, OpenTheVersionTheyAreAskedForAndNothingElse) {
   const auto whole = model::Model::read(trained->file);
   const ModelVersion version{
       .number = 4, .sha256 = whole->sha256(), .length = trained->file.size()};
-  EXPECT_EQ(slots.open("pumps", version).error().code, Errc::not_found);
+  const auto absent = slots.open("pumps", version);
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().code, Errc::not_found);
   ASSERT_TRUE(write_file_atomic(slots.file(version.sha256), trained->file));
   const auto opened = slots.open("pumps", version);
   ASSERT_TRUE(opened) << opened.error().context;
   EXPECT_EQ((*opened)->label(), "pumps 4");
   auto longer = version;
   ++longer.length;
-  EXPECT_EQ(slots.open("pumps", longer).error().code, Errc::denied);
+  const auto other = slots.open("pumps", longer);
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code, Errc::denied);
   damage(slots.file(version.sha256), 200);
   EXPECT_FALSE(slots.open("pumps", version));
 }
