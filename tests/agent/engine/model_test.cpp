@@ -170,6 +170,12 @@ TEST_F(EngineModels, NoRowIsLeftOutWhileModelsChange) {
     EXPECT_EQ(state.dropped_total, 0U);
     scored += state.readings_total;
   }
+  for (const char* machine : {"p1", "p2"}) {
+    for (const char* sensor : {"in", "flow", "out"}) {
+      const std::string name = std::string("plant/") + machine + "/" + sensor;
+      EXPECT_EQ(view(*engine, name).state.readings_total, kRows) << name;
+    }
+  }
   engine->stop();
   EXPECT_EQ(unscored(), 0);
   EXPECT_GE(changes, kRows / kAtOnce / 8);
