@@ -47,7 +47,7 @@ class Service {
  private:
   Result<void> open_data();
   Result<void> make_parts();
-  Result<void> make_desk();
+  void make_desk();
   Result<void> start_status();
   Result<void> start_sources();
   void stop_sources();
@@ -111,7 +111,7 @@ Result<void> Service::make_parts() {
                               .metrics = &metrics_,
                               .device_name = config_.name};
   for (const auto& source : config_.sources) sources_.push_back(make_source(source, context));
-  if (auto made = make_desk(); !made) return made;
+  make_desk();
   view_ = std::make_unique<AgentView>(ViewedParts{.name = config_.name,
                                                   .streams_max = config_.engine.streams_max,
                                                   .outbox = *outbox_,
@@ -124,7 +124,7 @@ Result<void> Service::make_parts() {
 }
 
 /// What the slots hold is in the engine before it restores what was learnt.
-Result<void> Service::make_desk() {
+void Service::make_desk() {
   ModelDeskParts parts{.config = config_.models,
                        .folder = config_.data_dir / "models",
                        .second = {},
@@ -145,7 +145,7 @@ Result<void> Service::make_desk() {
     uplink_->on_offer([this](wire::Offer offer) { return desk_->offer(std::move(offer)); });
     desk_->use(uplink_->files());
   }
-  return desk_->open();
+  desk_->open();
 }
 
 Result<void> Service::start_status() {

@@ -69,14 +69,16 @@ class ModelDesk::Impl {
     }
   }
 
-  Result<void> open() {
-    if (models_.empty()) return {};
+  void open() {
+    if (models_.empty()) return;
     std::error_code failed;
-    fs::create_directories(parts_.folder, failed);
-    if (failed) return Error{Errc::io, parts_.folder.string() + ": " + failed.message()};
+    fs::create_directories(parts_.folder, failed);  // writing says what is wrong
     const bool unclean = fs::exists(mark(), failed);
     if (unclean) log::warn("models: the last run did not end by itself");
-    if (auto done = write_file_atomic(mark(), "", 0600); !done) return done;
+    if (auto done = write_file_atomic(mark(), "", 0600); !done) {
+      log::error("models: an end of this run that is not clean cannot be told", {done.error()});
+      meters_.keep_failures.add();
+    }
     trust_.load();
     if (!trust_.problem().empty() && !parts_.device.empty()) {
       log::warn("models: no offer is taken", {{"why", trust_.problem()}});
@@ -88,13 +90,17 @@ class ModelDesk::Impl {
       }
       const bool lost = !model.problem.empty() && state == ActivationState{};
       model.activation = Activation(parts_.config.confirm_after, std::move(state));
-      perform(name, model, model.activation.on_start(unclean, now(), ticks_now()));
+      auto actions = model.activation.on_start(unclean, now(), ticks_now());
+      if (!actions.empty() && std::holds_alternative<model_action::Keep>(actions[0])) {
+        const auto kept = model.slots.keep(model.activation.state());
+        if (!kept) actions = rest_trial(name, model, kept.error());
+      }
+      perform(name, model, std::move(actions));
       // With no offer answered any more, the hub says again what it wants.
       if (lost) report(name, {.state = model_state::kFailed, .detail = model.problem});
       grant_wishes(name, model);
     }
     publish();
-    return {};
   }
 
   void use(FileFetch& fetch) { fetch_ = &fetch; }
@@ -162,6 +168,27 @@ class ModelDesk::Impl {
   };
 
   [[nodiscard]] fs::path mark() const { return parts_.folder / "running"; }
+
+  /// Crashes that cannot be counted would go on for ever: what is on trial is not used in this run.
+  ModelActions rest_trial(const std::string& name, Model& model, const Error& why) {
+    log::error("models: an unclean end cannot be counted; what is on trial rests",
+               {{"model", name}, why});
+    const std::string text = "an unclean end could not be counted: " + why.context;
+    ModelActions actions;
+    const auto add = [&](ModelActions more) {
+      std::ranges::move(more, std::back_inserter(actions));
+    };
+    if (model.activation.state().shadow) {
+      add(model.activation.on_install_failed(ModelSlot::shadow, text, now(), ticks_now()));
+    }
+    const auto& state = model.activation.state();
+    if (state.active && !state.confirmed) {
+      add(model.activation.on_install_failed(ModelSlot::active, text, now(), ticks_now()));
+    } else if (state.active) {
+      actions.push_back(model_action::Install{ModelSlot::active, state.active->version});
+    }
+    return actions;
+  }
 
   void run() {
     std::unique_lock lock(mutex_);
@@ -524,7 +551,7 @@ class ModelDesk::Impl {
 
 ModelDesk::ModelDesk(ModelDeskParts parts) : impl_(std::make_unique<Impl>(std::move(parts))) {}
 ModelDesk::~ModelDesk() { impl_->stop(); }
-Result<void> ModelDesk::open() { return impl_->open(); }
+void ModelDesk::open() { impl_->open(); }
 void ModelDesk::use(FileFetch& fetch) { impl_->use(fetch); }
 void ModelDesk::start() { impl_->start(); }
 void ModelDesk::stop() { impl_->stop(); }

@@ -68,9 +68,10 @@ class ModelDesk {
   ModelDesk& operator=(const ModelDesk&) = delete;
 
   /// Before Engine::start(): counts an end that was not clean, and installs what the slots hold.
-  /// From now until ended_cleanly() the end of the process is no clean one. Damage on disk is no
-  /// error: the slot is empty. Errors: io, denied, limit (the folder cannot be written).
-  Result<void> open();
+  /// From now until ended_cleanly() the end of the process is no clean one. Nothing on disk
+  /// keeps the agent from scoring: what is damaged is an empty slot, what cannot be written is told
+  /// in the log and counted.
+  void open();
   /// What gets files; borrowed until stop(). Before start(). Without one nothing is fetched.
   void use(FileFetch& fetch);
   void start();

@@ -179,7 +179,7 @@ class Desk : public ::testing::Test {
                        .outbox = *outbox_,
                        .metrics = metrics_,
                        .tick = milliseconds(10)});
-    ASSERT_TRUE(desk_->open());
+    desk_->open();
     desk_->use(fetch_);
     ASSERT_TRUE(engine_->start());
     desk_->start();
@@ -394,6 +394,27 @@ TEST_F(Desk, ThreeUncleanEndsOfATrialBringTheOneBeforeBackWithoutTheHub) {
   EXPECT_THAT(last.detail, HasSubstr("3 times"));
 }
 
+TEST_F(Desk, AnUncleanEndThatCannotBeCountedRestsWhatIsOnTrial) {
+  restart(true, milliseconds(100));
+  take(make_version(1, 1), 1, ModelStage::active);
+  feed(5);
+  await("confirmed");
+  take(make_version(2, 2), 2, ModelStage::active);
+  end(false);
+  for (const char* copy : {"state-0", "state-1"}) {  // a folder where the next write goes
+    const fs::path path = models_ / "pumps" / copy;
+    const auto text = read_file(path, 1 << 20);
+    if (text && text->find("\"told\": \"active\"") != std::string::npos) continue;
+    fs::remove(path);
+    fs::create_directories(path / "in the way");
+  }
+  begin();
+  feed(3);
+  EXPECT_EQ(scoring(), "pumps 1");
+  EXPECT_EQ(figures().state, "failed");
+  EXPECT_THAT(figures().detail, HasSubstr("could not be counted"));
+}
+
 TEST_F(Desk, ADamagedFileEmptiesItsSlotAndTheOneBeforeScores) {
   restart(true, milliseconds(100));
   const auto first = make_version(1, 1);
@@ -428,6 +449,21 @@ TEST_F(Desk, LostStateIsToldSoThatTheHubOffersAgain) {
   ASSERT_TRUE(desk_->offer(signers_.offer(7, make_version(1, 1), ModelStage::active)));
   await("active");
   EXPECT_EQ(fetch_.starts, 1) << "the file was still there";
+}
+
+TEST_F(Desk, AFolderThatCannotBeWrittenKeepsNothingFromScoring) {
+  take(make_version(1, 1), 1, ModelStage::active);
+  end();
+  fs::rename(models_ / "pumps", folder_.path() / "pumps");
+  fs::remove_all(models_);
+  ASSERT_TRUE(write_file_atomic(models_, "a file where the folder was"));
+  begin();
+  feed(3);
+  EXPECT_EQ(scoring(), "auto");
+  ASSERT_TRUE(desk_->offer(signers_.offer(2, make_version(2, 2), ModelStage::active)));
+  feed(3);
+  EXPECT_EQ(scoring(), "auto");
+  EXPECT_GE(metrics_.counter("model_keep_failures_total", "").value(), 1);
 }
 
 TEST_F(Desk, AnOperatorsWishIsGrantedWhileItRuns) {
