@@ -109,13 +109,17 @@ class ModelDesk::Impl {
     thread_ = std::thread([this] { run(); });
   }
 
-  void stop() {
+  void end_thread() {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
     }
     wake_.notify_all();
     if (thread_.joinable()) thread_.join();
+  }
+
+  void stop() {
+    end_thread();
     if (transfer_ && fetch_ != nullptr) fetch_->cancel();
     transfer_.reset();
     fetch_ = nullptr;
@@ -550,7 +554,7 @@ class ModelDesk::Impl {
 };
 
 ModelDesk::ModelDesk(ModelDeskParts parts) : impl_(std::make_unique<Impl>(std::move(parts))) {}
-ModelDesk::~ModelDesk() { impl_->stop(); }
+ModelDesk::~ModelDesk() { impl_->end_thread(); }
 void ModelDesk::open() { impl_->open(); }
 void ModelDesk::use(FileFetch& fetch) { impl_->use(fetch); }
 void ModelDesk::start() { impl_->start(); }

@@ -72,7 +72,8 @@ class ModelDesk {
   /// keeps the agent from scoring: what is damaged is an empty slot, what cannot be written is told
   /// in the log and counted.
   void open();
-  /// What gets files; borrowed until stop(). Before start(). Without one nothing is fetched.
+  /// What gets files; borrowed until stop(), or the end of the desk, which does not call it. Before
+  /// start(). Without one nothing is fetched.
   void use(FileFetch& fetch);
   void start();
   /// Ends the thread; what is under way goes on with the next start. Repeatable.
