@@ -185,10 +185,11 @@ Result<Page<TargetRow>> SqlTargets::list(std::string_view tenant, const Filter& 
     const auto tenant_no = reads::tenant_number(db, tenant);
     const auto rows = reads::page_rows(page);
     std::string sql(kTargetColumns);
-    sql += "WHERE m.tenant_no = ?1 AND (d.device > ?2 OR (d.device = ?2 AND m.model > ?3))";
+    // The first condition lets an index of devices lead, however long the list is.
+    sql += "WHERE d.tenant_no = ?1 AND d.device >= ?2 AND (d.device > ?2 OR m.model > ?3)";
     if (!filter.device.empty()) sql += " AND d.device = ?4";
     if (!filter.model.empty()) sql += " AND m.model = ?5";
-    if (filter.rollout != 0) sql += " AND m.rollout = ?6";
+    if (filter.rollout != 0) sql += " AND m.rollout = ?6 AND m.rollout <> 0";
     // So that each argument has its place and type, whatever is asked for.
     sql += " AND coalesce(?4, '') = ?4 AND coalesce(?5, '') = ?5 AND ?6 >= 0";
     sql += " ORDER BY d.device, m.model LIMIT ?7";
