@@ -45,11 +45,12 @@ std::optional<Alarms> count_alarms(std::span<const float> trained, std::span<con
                 .weeks = weeks,
                 .expected = asked_per_week * weeks,
                 .raised = 0};
-  bool open = calibration.open();
+  const float threshold = calibration.raw_threshold();
+  int quiet = detect::Calibration::kHold;
   for (const float one : held_out) {
-    calibration.push(raised(one));
-    if (calibration.open() && !open) ++alarms.raised;
-    open = calibration.open();
+    const bool above = raised(one) > threshold;
+    if (above && quiet >= detect::Calibration::kHold) ++alarms.raised;
+    quiet = above ? 0 : quiet + 1;
   }
   return alarms;
 }

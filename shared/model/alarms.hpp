@@ -18,9 +18,10 @@ struct Alarms {
   std::uint64_t raised = 0;
 };
 
-/// `trained` and `held_out` are raw scores, oldest first; the threshold is found as a group's is
-/// (detect::GroupPipeline), out of the newest 100,000 of `trained`. Absent: fewer than 16 of them,
-/// or no rate.
+/// `trained` and `held_out` are raw scores, oldest first; the threshold is the one that the newest
+/// 100,000 of `trained` teach (detect::Calibration). It stays: a device would go on correcting it
+/// by the alarms it raises, and so hide that the rows have changed. Rows above it that are fewer
+/// than Calibration::kHold apart are one alarm. Absent: fewer than 16 of `trained`, or no rate.
 [[nodiscard]] std::optional<Alarms> count_alarms(std::span<const float> trained,
                                                  std::span<const float> held_out,
                                                  double rows_per_week, double asked_per_week);

@@ -53,6 +53,16 @@ for (let i = 3; i < data.length; i += 4) if (data[i] > 0 && data[i] < 60) tint++
 return tint;
 """
 
+# Gives the form a table of two sensors, and sends it.
+TRAIN = """
+let text = "timestamp,flow,pressure\\n";
+for (let i = 0; i < 400; i++) text += `${1700000000 + 60 * i},${(i * 7919) % 101},${(i * 104729) % 53}\\n`;
+const files = new DataTransfer();
+files.items.add(new File([text], "pump.csv", { type: "text/csv" }));
+document.querySelector("#train-file").files = files.files;
+document.querySelector("#train").requestSubmit();
+"""
+
 
 class Checks:
     def __init__(self):
@@ -135,9 +145,20 @@ def main():
             assert len(rows) == 2 and rows[0].startswith("corrupt") and "since" in rows[0], rows
             assert rows[1].startswith("quota") and "12" in rows[1], rows
 
+        def trains_a_model():
+            browser.run("location.hash = '#/models'")
+            browser.wait(lambda: browser.run("return !!document.querySelector('#train')"), 20, "the form")
+            browser.run(TRAIN)
+            link = browser.wait(lambda: browser.run("return document.querySelector('#trainings a')?.hash"), 60, "a model file")
+            browser.run("location.hash = arguments[0]", link)
+            browser.wait(lambda: browser.run("return document.querySelector('.spread')?.naturalWidth > 0"), 20, "its picture")
+            said = browser.run("return document.querySelector('#view').innerText")
+            assert "isolation_forest" in said and "320 rows" in said and "flow" in said, said
+            browser.picture(pictures / "model.png")
+
         def fits_a_phone():
             browser.resize(412, 900)
-            for place in ["#/", f"#/devices/{device}", "#/anomalies"]:
+            for place in ["#/", f"#/devices/{device}", "#/anomalies", "#/models"]:
                 browser.run("location.hash = arguments[0]", place)
                 browser.wait(lambda: browser.run("return !!document.querySelector('#view h1')"), 10, place)
                 wide = browser.run("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -160,6 +181,7 @@ def main():
                                 ("draws a stream with its anomalies", draws_a_stream),
                                 ("shows a device's account, which adds up", the_account_adds_up),
                                 ("shows losses, and the gaps they left", shows_losses_and_gaps),
+                                ("has the hub train a model, and shows it", trains_a_model),
                                 ("fits a phone's width", fits_a_phone),
                                 ("loads nothing from another address", loads_nothing_from_elsewhere),
                                 ("runs without script errors", has_no_script_errors)]:

@@ -2,8 +2,10 @@
 #include "hub/cli/commands.hpp"
 
 #include "hub/fleet/tokens.hpp"
+#include "hub/store/models.hpp"
 #include "hub/store/sqlite_store.hpp"
 #include "shared/trust/token.hpp"
+#include "tests/hub/registry/signing.hpp"
 #include "tests/support/process.hpp"
 
 #include <CLI/CLI.hpp>
@@ -118,6 +120,59 @@ TEST_F(Commands, MistakesAreNamedAndHaveTheirExitCode) {
   bad.id = "nosuchtoken";
   EXPECT_EQ(run_token_revoke(bad, out_, err_), kExitFailed);
   EXPECT_THAT(took(), HasSubstr("nosuchtoken"));
+}
+
+TEST_F(Commands, KeyListsAreImportedAndListed) {
+  make_hub();
+  took();
+  const lapwing::testing::Signers signers;
+  KeysCommand command{.config = hub() / "hub.toml", .file = {}, .tenant = "acme"};
+  EXPECT_EQ(run_keys_list(command, out_, err_), 0);
+  EXPECT_THAT(took(), HasSubstr("keys import"));
+  const auto put = [&](std::uint64_t number) {
+    command.file = folder_.put(
+        "keys.lwk", signers.signed_list(signers.list(number, now() + std::chrono::hours(24))));
+    return run_keys_import(command, out_, err_);
+  };
+  EXPECT_EQ(put(4), 0) << err_.str();
+  EXPECT_THAT(took(), HasSubstr("key list 4, until "));
+  EXPECT_EQ(put(3), kExitFailed);
+  EXPECT_THAT(took(), HasSubstr("rollback: "));
+  EXPECT_EQ(put(5), 0);
+  took();
+  EXPECT_EQ(run_keys_list(command, out_, err_), 0);
+  const auto list = took();
+  EXPECT_LT(list.find("key list 4"), list.find("key list 5"));
+  EXPECT_THAT(list, HasSubstr(release::key_id(signers.release.public_pem())));
+  command.file = folder_.put("keys.lwk", "nothing");
+  EXPECT_EQ(run_keys_import(command, out_, err_), kExitFailed);
+  auto store = open_sqlite_store(hub() / "hub.db").value();
+  EXPECT_EQ(store->audit("acme", {})->items.at(0).action, "keys.import");
+}
+
+TEST_F(Commands, TrainKeepsAModelFileInTheStore) {
+  make_hub();
+  took();
+  HubTrainCommand command{.config = hub() / "hub.toml", .tenant = "acme", .reading = {}};
+  command.reading.file = folder_.put("pump.csv", lapwing::testing::pump_csv(400));
+  command.reading.value_columns = {"flow", "pressure"};
+  command.units = {"flow=m3/h"};
+  command.set = {"trees=20"};
+  ASSERT_EQ(run_train(command, out_, err_), 0) << err_.str();
+  EXPECT_THAT(took(), AllOf(HasSubstr("trained on 320 rows"), HasSubstr("model file ")));
+  {
+    auto store = open_sqlite_store(hub() / "hub.db").value();
+    const auto files = store->models().files("acme", {}).value();
+    ASSERT_EQ(files.items.size(), 1U);
+    EXPECT_EQ(files.items[0].actor, "cli");
+    const auto file = store->models().file("acme", files.items[0].sha256).value();
+    EXPECT_THAT(file.header, HasSubstr("m3/h"));
+    EXPECT_THAT(file.report, HasSubstr("\"held_out_rows\":80"));
+    EXPECT_THAT(file.picture, HasSubstr("</svg>"));
+  }
+  command.set = {"trees"};
+  EXPECT_EQ(run_train(command, out_, err_), kExitConfig);
+  EXPECT_THAT(took(), HasSubstr("NAME=NUMBER"));
 }
 
 TEST_F(Commands, CommandLineReachesThem) {

@@ -6,6 +6,7 @@
 #include "hub/store/ingest_transaction.hpp"
 #include "hub/store/replicas.hpp"
 #include "hub/store/sqlite_store.hpp"
+#include "hub/store/uploads.hpp"
 #include "tests/support/process.hpp"
 
 #include <gtest/gtest.h>
@@ -79,6 +80,17 @@ TEST_F(UpkeepTest, IsDoneByOneAndTakenOverWhenItDies) {
   b.round(t0_ + seconds(75));
   b.round(t0_ + seconds(125));
   EXPECT_EQ(points(), 0U);
+}
+
+TEST_F(UpkeepTest, ForgetsUploadsThatNobodyCompletes) {
+  auto a = replica("a");
+  a.round(t0_);
+  for (const auto age : {hours(0), hours(2)}) {
+    ASSERT_TRUE(store_->uploads().add(
+        {.tenant = "acme", .name = "x", .actor = "t1", .created_at = t0_ + age}));
+  }
+  a.round(t0_ + hours(25));
+  EXPECT_EQ(store_->uploads().list("acme", {})->items.size(), 1U);
 }
 
 TEST_F(UpkeepTest, IsGivenBackAtTheEnd) {
