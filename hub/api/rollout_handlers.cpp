@@ -116,7 +116,7 @@ Result<std::vector<ro::Candidate>> choose(const Desk& desk, const RolloutRow& wa
   };
   std::vector<std::string> names = plan.devices;
   PageRequest page{.limit = 1'000, .cursor = {}};
-  if (names.empty() && plan.labels.empty()) {
+  if (names.empty() && plan.labels.empty() && !plan.all) {
     do {
       const auto rows = store.targets().list(
           wanted.tenant, {.device = {}, .model = wanted.model, .rollout = 0}, page);
@@ -125,8 +125,9 @@ Result<std::vector<ro::Candidate>> choose(const Desk& desk, const RolloutRow& wa
       page.cursor = rows->next_cursor.value_or("");
     } while (!page.cursor.empty() && names.size() <= Rollouts::kMembersMax);
     if (names.empty()) {
-      return Error{Errc::bad_input, "no device has told of model " + wanted.model +
-                                        ": name \"devices\" or \"labels\" in the plan"};
+      return Error{Errc::bad_input,
+                   "no device has told of model " + wanted.model +
+                       ": name \"devices\" or \"labels\" in the plan, or say \"all\""};
     }
   }
   std::ranges::sort(names);

@@ -19,8 +19,8 @@ constexpr std::uint64_t kAgreementRowsMin = 200;
 /// What the ring's devices say, put together.
 struct Sums {
   std::uint64_t rows = 0;
-  std::uint64_t alarms = 0;
-  std::uint64_t rival_alarms = 0;
+  std::uint64_t alarms = 0;        ///< in shadow: of devices whose model before scored too
+  std::uint64_t rival_alarms = 0;  ///< likewise
   double agreeing_rows = 0;
   std::uint64_t compared_rows = 0;
   std::vector<double> psi;
@@ -52,7 +52,11 @@ const wire::ModelStatistics* statistics_of(const Situation& s, const View& view,
     return nullptr;
   }
   const auto& told = *target.statistics;
-  return std::isnan(told.agreement) == shadow ? nullptr : &told;
+  const auto& state = target.report.state;
+  if (shadow) return state == "shadow" ? &told : nullptr;
+  // The figures may be those of its time in shadow still.
+  const bool runs = state == "active" || state == "confirmed";
+  return runs && std::isnan(told.agreement) ? &told : nullptr;
 }
 
 Sums sum(const Situation& s, const std::vector<const View*>& ring, bool shadow) {
@@ -63,11 +67,14 @@ Sums sum(const Situation& s, const std::vector<const View*>& ring, bool shadow) 
     const auto* told = statistics_of(s, *view, shadow);
     if (told == nullptr) continue;
     sums.rows += told->rows;
-    sums.alarms += told->alarms;
-    sums.rival_alarms += told->rival_alarms;
+    if (!shadow) sums.alarms += told->alarms;
     if (!std::isnan(told->agreement)) {
       sums.agreeing_rows += told->agreement * static_cast<double>(told->rows);
       sums.compared_rows += told->rows;
+      // The model before was in an anomaly when this one came: its first alarm is no new one.
+      const bool known = told->rival_alarms == 0 && told->rival_anomalous_rows > 0;
+      sums.alarms += told->alarms - (known && told->alarms > 0 ? 1 : 0);
+      sums.rival_alarms += told->rival_alarms;
     }
     if (std::isfinite(told->psi) && told->rows >= kPsiRowsMin) sums.psi.push_back(told->psi);
     if (!std::isfinite(told->cost_p99) || told->rows < kCostRowsMin) continue;
@@ -86,18 +93,19 @@ Gate alarm_gate(const Situation& s, const Sums& sums, bool shadow) {
   const auto& before = s.rollout.state.baseline;
   const auto bound = shadow ? gates.alarm_ratio_max : gates.active_alarm_ratio_max;
   const auto then = shadow ? sums.rival_alarms : before.alarms;
-  const auto then_rows = shadow ? sums.rows : before.rows;
+  const auto rows = shadow ? sums.compared_rows : sums.rows;
+  const auto then_rows = shadow ? rows : before.rows;
   Gate gate{.name = shadow ? "alarm_ratio_max" : "active_alarm_ratio_max",
             .value = std::nullopt,
             .bound = bound,
             .text = "no alarms to compare"};
-  if (sums.alarms + then == 0 || sums.rows == 0 || then_rows == 0) return gate;
+  if (sums.alarms + then == 0 || rows == 0 || then_rows == 0) return gate;
   const auto expected =
-      static_cast<double>(then) * static_cast<double>(sums.rows) / static_cast<double>(then_rows);
+      static_cast<double>(then) * static_cast<double>(rows) / static_cast<double>(then_rows);
   if (then > 0) gate.value = static_cast<double>(sums.alarms) / expected;
   // e^700 is more than anybody asks for.
   const auto evidence =
-      std::exp(std::min(log_evidence_of_more(sums.alarms, sums.rows, then, then_rows), 700.));
+      std::exp(std::min(log_evidence_of_more(sums.alarms, rows, then, then_rows), 700.));
   gate.text = std::to_string(sums.alarms) + " alarms where the model before gave " +
               text_of(expected) + "; evidence of more " + text_of(evidence) + ", stops at " +
               text_of(gates.alarm_evidence_min);
@@ -215,7 +223,7 @@ void judge(const Situation& s, const std::vector<const View*>& ring, Figures& fi
     }
   }
   figures.baseline =
-      shadow ? RolloutBaseline{.rows = sums.rows,
+      shadow ? RolloutBaseline{.rows = sums.compared_rows,
                                .alarms = sums.rival_alarms,
                                .cost_p99 = median(sums.rival_cost).value_or(wire::kUnknown)}
              : state.baseline;

@@ -244,6 +244,7 @@ Result<Plan> read_plan(std::string_view text) {
       }
     }
     for_durations(plan, read);
+    read("all", plan.all);
     read("leave_out_offline", plan.leave_out_offline);
     if (const auto* gates = read.find("gates")) {
       if (!gates->is_object()) {
@@ -263,6 +264,7 @@ std::string write_plan(const Plan& plan) {
   auto json = Json::object();
   if (!plan.devices.empty()) json["devices"] = plan.devices;
   if (!plan.labels.empty()) json["labels"] = plan.labels;
+  if (plan.all) json["all"] = true;
   auto& rings = json["rings"] = Json::array();
   for (const auto& ring : plan.rings) {
     auto one = Json::object();

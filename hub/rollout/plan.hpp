@@ -53,8 +53,10 @@ struct Plan {
   static constexpr std::size_t kLabelsMax = 16;
   static constexpr Micros kDurationMax = std::chrono::hours(24 * 30);
 
-  std::vector<std::string> devices;  ///< these; empty: all of the tenant
-  Labels labels;                     ///< of them only those with all of these
+  std::vector<std::string>
+      devices;       ///< these; empty: those that know of the model, or have `labels`
+  bool all = false;  ///< every device of the tenant instead
+  Labels labels;     ///< of them only those with all of these
   std::vector<Ring> rings = {{.percent = 1, .label = {}, .shadow_for = {}, .soak = {}},
                              {.percent = 5, .label = {}, .shadow_for = {}, .soak = {}},
                              {.percent = 25, .label = {}, .shadow_for = {}, .soak = {}},

@@ -123,6 +123,30 @@ TEST(Rollout, TakesChanceForChance) {
   }
 }
 
+TEST(Rollout, ComparesAlarmsOnlyWhereBothModelsScored) {
+  struct Case {
+    const char* what;
+    std::function<void(wire::ModelStatistics&)> shape;
+    bool stops;
+  };
+  const auto alone = [](wire::ModelStatistics& told) { told.rival_alarms = 0; };
+  for (const auto& [what, shape, stops] :
+       {Case{"the model before saw nothing", alone, true},
+        Case{"it did not score yet", [](auto& told) { told.agreement = wire::kUnknown; }, false},
+        Case{"it was in an anomaly all along", [](auto& told) { told.rival_anomalous_rows = 900; },
+             false}}) {
+    Fleet fleet(1'000);
+    fleet.step();
+    fleet.run(30, minutes(1), [&, shape = &shape](View& view) {
+      if (!view.target || view.target->target.number != 4) return;
+      view.target->statistics->alarms = 1;
+      view.target->statistics->rival_alarms = 0;
+      (*shape)(*view.target->statistics);
+    });
+    EXPECT_EQ(fleet.phase() != RolloutPhase::shadow, stops) << what << fleet.last();
+  }
+}
+
 TEST(Rollout, OneSlowDeviceOfManyIsNoSlowModel) {
   Fleet fleet(1'000);
   fleet.step();
