@@ -61,6 +61,7 @@ Result<Json> plan_of(const RolloutStart& command) {
     if (!labels) return labels.error();
     plan["labels"] = *std::move(labels);
   }
+  if (command.all) plan["all"] = true;
   if (command.leave_out_offline) plan["leave_out_offline"] = true;
   for (const auto& [key, text] :
        {std::pair{"shadow_s", command.shadow}, {"soak_s", command.soak}}) {
@@ -202,6 +203,7 @@ void add_rollout_commands(CLI::App& app, int& exit_code) {
   start->add_option("--device", wanted->devices, "This device; several times");
   start->add_option("--label", wanted->labels,
                     "Devices with this label (key=value); several times");
+  start->add_flag("--all", wanted->all, "Every device, also those that have not told of the model");
   start->add_option("--shadow", wanted->shadow, "How long each ring is in shadow: 30m");
   start->add_option("--soak", wanted->soak, "How long each ring runs it before the next: 1h");
   start->add_flag("--leave-out-offline", wanted->leave_out_offline,

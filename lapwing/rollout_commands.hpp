@@ -26,6 +26,7 @@ struct RolloutStart {
   std::vector<std::string> labels;  ///< key=value
   std::string shadow;               ///< duration; empty: the plan's
   std::string soak;
+  bool all = false;  ///< every device of the tenant
   bool leave_out_offline = false;
   bool json = false;
 };

@@ -166,6 +166,11 @@ TEST_F(HubRollouts, TakesThoseThatKnowOfTheModelOrHaveTheLabels) {
   body.erase("plan");
   ASSERT_EQ(start(body, admin_).status, 201U);
   EXPECT_THAT(get("/api/v1/rollouts/2/devices").body, HasSubstr("edge-9"));
+  ASSERT_EQ(post("/api/v1/rollouts/2/abort", admin_, R"({"roll_back":true})").status, 200U);
+  body["plan"] = {{"all", true}};
+  ASSERT_EQ(start(body, admin_).status, 201U);
+  EXPECT_EQ(json::parse(get("/api/v1/rollouts/3/devices").body)["items"].size(), 19U)
+      << "without the revoked";
 }
 
 }  // namespace

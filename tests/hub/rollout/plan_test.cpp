@@ -29,7 +29,7 @@ TEST(RolloutPlan, DefaultsAreUsableAndComeBackFromJson) {
   EXPECT_TRUE(Plan{}.problems().empty());
   EXPECT_EQ(read_plan("").value(), Plan{});
   auto plan = read_plan(R"({"labels":{"site":"lab"},"rings":[{"label":"class=canary","soak_s":5},
-      {"percent":100,"devices_min":3,"shadow_s":0.25}],"soak_s":7200,"leave_out_offline":true,
+      {"percent":100,"devices_min":3,"shadow_s":0.25}],"soak_s":7200,"all":true,"leave_out_offline":true,
       "gates":{"alarm_ratio_max":2,"rows_min":10,"cost_allowance_s":0.001}})");
   ASSERT_TRUE(plan) << plan.error().context;
   EXPECT_EQ(plan->soak, std::chrono::hours(2));
