@@ -94,6 +94,13 @@ void keep_report(sql::Connection& db, const reads::DeviceNumbers& device,
       report.detail, number(report.version), number(report.offer), number(report.rollout),
       to_micros(report.at), number(report.keys_number), to_micros(reported.received_at), kept,
       Targets::kReportedMax);
+  // It has taken offers that this hub does not know of: of another region, or of a hub that was
+  // restored since. What is wanted here is offered above them.
+  db.post(
+      "UPDATE model_targets SET offer = reported_offer + 1, assignment = NULL, until_us = NULL,"
+      " sent_at = NULL WHERE tenant_no=? AND device_no=? AND model=? AND offer > 0"
+      " AND reported_offer > offer",
+      device.tenant_no, device.device_no, report.model);
 }
 
 Result<void> want_targets(sql::Connection& db, std::span<const Target> targets, Time at) {

@@ -48,7 +48,9 @@ struct DueTarget {
 };
 
 /// Reports come with the records of an ingest transaction: the newest by (epoch, seq) stands,
-/// whichever way it came; also of models that nobody wanted (kReportedMax of a device).
+/// whichever way it came; also of models that nobody wanted (kReportedMax of a device). One of an
+/// offer that is not known here (another region's, or this hub was restored) has the target offered
+/// again, above it.
 /// Errors: not_found (no such device), io, corrupt. Threads: as Store.
 class Targets {
  public:

@@ -90,9 +90,13 @@ TEST_P(StoreContract, ATargetThatChangesGetsTheNextOfferAndLosesItsAssignment) {
   EXPECT_TRUE(targets.get(key_, "pumps")->assignment.empty());
   ASSERT_TRUE(targets.assign(key_, "pumps", 1, "late", until));
   EXPECT_TRUE(targets.get(key_, "pumps")->assignment.empty()) << "of an offer that is over";
+  ASSERT_TRUE(targets.assign(key_, "pumps", 2, bytes, until));
   put(key_, 1, {told(1, 9, "active")}, 1);
+  EXPECT_EQ(targets.get(key_, "pumps")->offer, 10U)
+      << "above what the device took of another region, or of this hub before it was restored";
+  EXPECT_TRUE(targets.get(key_, "pumps")->assignment.empty());
   ASSERT_TRUE(want_one(*store_, target(key_, 5), t0_ + seconds(3)));
-  EXPECT_EQ(targets.get(key_, "pumps")->offer, 10U) << "above what the device has taken";
+  EXPECT_EQ(targets.get(key_, "pumps")->offer, 11U);
 }
 
 TEST_P(StoreContract, OffersAreDueUntilTheyAreReported) {
