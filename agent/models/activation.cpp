@@ -62,6 +62,14 @@ ModelActions Activation::on_start(bool unclean, Time at, Ticks ticks) {
     actions.push_back(Install{ModelSlot::active, state_.active->version});
   if (state_.shadow) actions.push_back(Install{ModelSlot::shadow, state_.shadow->version});
   if (state_.wanted) actions.push_back(Fetch{state_.wanted->version});
+  if (state_.told.empty()) {  // the hub is to know who uses the model, and that no offer is known
+    actions.push_back(Report{.state = kWithdrawn,
+                             .version = 0,
+                             .detail = "no version is here yet",
+                             .offer = state_.offer,
+                             .rollout = state_.rollout,
+                             .statistics = std::nullopt});
+  }
   return actions;
 }
 

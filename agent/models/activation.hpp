@@ -129,7 +129,9 @@ class Activation {
       : confirm_after_(confirm_after), state_(std::move(state)) {}
 
   /// The process begins; `unclean`: the one before did not end by itself. Installs what the slots
-  /// hold, and goes on fetching.
+  /// hold, and goes on fetching. Where nothing was ever reported it says that no version is here
+  /// (withdrawn, offer 0): the hub learns who uses the model, and offers anew what this device
+  /// lost.
   ModelActions on_start(bool unclean, Time at, Ticks ticks);
   /// The same offer again is answered with the last report, at most every kRepeatAfter; an older
   /// one is not.

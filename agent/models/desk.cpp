@@ -96,7 +96,6 @@ class ModelDesk::Impl {
         if (!kept) actions = rest_trial(name, model, kept.error());
       }
       perform(name, model, std::move(actions));
-      // With no offer answered any more, the hub says again what it wants.
       if (lost) report(name, {.state = model_state::kFailed, .detail = model.problem});
       grant_wishes(name, model);
     }

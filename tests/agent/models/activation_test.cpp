@@ -110,6 +110,16 @@ TEST(Activation, GoesFromFetchingOverShadowAndActiveToConfirmed) {
   EXPECT_EQ(device.reports.back().statistics, ModelSlot::active);
 }
 
+TEST(Activation, SaysAtItsStartThatNoVersionIsHereUntilAnOfferWasAnswered) {
+  Device device;
+  device.restart(false);
+  EXPECT_EQ(device.log, "report:withdrawn:0");
+  EXPECT_EQ(device.reports.back().offer, 0U) << "whatever was offered before may come again";
+  device.offer(1, version(1));
+  device.restart(false);
+  EXPECT_EQ(device.log, "fetch:1");
+}
+
 TEST(Activation, IsNotConfirmedWithoutRows) {
   Device device;
   device.offer(1, version(1), ModelStage::active);
