@@ -170,6 +170,18 @@ int run_model_push(const PushCommand& command, std::ostream& out, std::ostream& 
   return 0;
 }
 
+int run_keys_push(const fs::path& file, std::ostream& out, std::ostream& err) {
+  auto bytes = read_file(file, release::kSignedBytesMax);
+  if (!bytes) return fail(err, bytes.error());
+  const auto hub = connect();
+  if (!hub) return fail(err, hub.error());
+  const auto list = json_of(hub->post("/api/v1/keys", *std::move(bytes)), 201);
+  if (!list) return fail(err, list.error());
+  out << "key list " << number(*list, "number") << ", until " << instant(*list, "expires_at")
+      << '\n';
+  return 0;
+}
+
 int run_model_list(const ModelListCommand& command, std::ostream& out, std::ostream& err) {
   const auto hub = connect();
   if (!hub) return fail(err, hub.error());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/// `lapwing model push|list|show|pull` and `lapwing train`: models of the hub that one is logged in
-/// to.
+/// `lapwing model push|list|show|pull`, `lapwing keys push` and `lapwing train`: models of the hub
+/// that one is logged in to.
 #pragma once
 
 #include "lapwing/hub.hpp"
@@ -65,12 +65,16 @@ struct TrainCommand {
 /// Brings the file, has a worker train on it, and waits: progress goes to `err`.
 int run_train(const TrainCommand& command, std::ostream& out, std::ostream& err);
 
+/// Brings a signed key list to a hub that has one it follows.
+int run_keys_push(const std::filesystem::path& file, std::ostream& out, std::ostream& err);
+
 /// Brings bytes in pieces and completes them. The upload's id.
 Result<std::uint64_t> upload(const Hub& hub, const std::string& name, std::string_view bytes,
                              std::ostream& err);
 
-/// To the command `model`; and `train` to the program.
+/// To the command `model`; to `keys`; and `train` to the program.
 void add_registry_commands(CLI::App& model, int& exit_code);
+void add_keys_push(CLI::App& keys, int& exit_code);
 void add_train_command(CLI::App& app, int& exit_code);
 
 }  // namespace lapwing::cli

@@ -42,6 +42,14 @@ void add_registry_commands(CLI::App& model, int& exit_code) {
       [pulled, &exit_code] { exit_code = run_model_pull(*pulled, std::cout, std::cerr); });
 }
 
+void add_keys_push(CLI::App& keys, int& exit_code) {
+  auto* push =
+      keys.add_subcommand("push", "Bring a signed key list to a hub that has one before it");
+  const auto file = std::make_shared<std::filesystem::path>();
+  push->add_option("file", *file, "The list")->required();
+  push->callback([file, &exit_code] { exit_code = run_keys_push(*file, std::cout, std::cerr); });
+}
+
 void add_train_command(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("train", "Have the hub train a model file on a CSV file");
   const auto wanted = std::make_shared<TrainCommand>();

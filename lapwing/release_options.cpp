@@ -14,6 +14,7 @@ namespace {
 void add_keys(CLI::App& app, int& exit_code) {
   auto* keys = app.add_subcommand("keys", "Keys that sign models, and who may sign");
   keys->require_subcommand(1);
+  add_keys_push(*keys, exit_code);
 
   auto* make = keys->add_subcommand("new", "Make a signing key: NAME.key and NAME.pub");
   const auto name = std::make_shared<std::filesystem::path>();

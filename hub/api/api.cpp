@@ -92,6 +92,7 @@ const std::vector<Entry>& entries() {
       {{Method::get, "/api/v1/model-files/{sha256}/picture.svg", "read", {}}, &get_model_picture},
       {{Method::del, "/api/v1/model-files/{sha256}", "admin", {}}, &drop_model_file},
       {{Method::get, "/api/v1/keys", "read", {}}, &list_keys},
+      {{Method::post, "/api/v1/keys", "admin", {}}, &add_keys},
       {{Method::get,
         "/api/v1/anomalies",
         "read",

@@ -98,6 +98,7 @@ http::Response get_model_content(const Desk& desk, const Call& call);
 http::Response get_model_picture(const Desk& desk, const Call& call);
 http::Response drop_model_file(const Desk& desk, const Call& call);
 http::Response list_keys(const Desk& desk, const Call& call);
+http::Response add_keys(const Desk& desk, const Call& call);
 
 http::Response list_audit(const Desk& desk, const Call& call);
 http::Response list_dead_letters(const Desk& desk, const Call& call);

@@ -5,6 +5,7 @@
 #include "hub/api/model_json.hpp"
 #include "hub/api/query.hpp"
 #include "hub/registry/files.hpp"
+#include "hub/registry/keys.hpp"
 #include "hub/registry/versions.hpp"
 #include "shared/release/signed.hpp"
 
@@ -198,6 +199,35 @@ Response drop_model_file(const Desk& desk, const Call& call) {
   return {.status = 204};
 }
 
+namespace {
+
+Json to_json(const release::KeyList& list) {
+  const auto ids = [](const std::vector<std::string>& keys) {
+    auto all = Json::array();
+    for (const auto& key : keys) all.push_back(release::key_id(key));
+    return all;
+  };
+  return {{"number", list.number},    {"threshold", list.threshold},
+          {"roots", ids(list.roots)}, {"releases", ids(list.releases)},
+          {"hubs", ids(list.hubs)},   {"expires_at", to_rfc3339(list.expires)}};
+}
+
+}  // namespace
+
+Response add_keys(const Desk& desk, const Call& call) {
+  auto& store = desk.parts.store;
+  const auto known = known_keys(store);
+  if (!known) return refuse(call, known.error());
+  if (!*known) {
+    // Nobody vouches for it but itself, and it speaks for all tenants: whoever has the hub decides.
+    return refuse(call, {Errc::denied,
+                         "the hub has no key list yet: the first is given to it where it runs, "
+                         "with `lapwing-hub keys import`"});
+  }
+  const auto list = take_keys(store, call.request.body, call.token.tenant, call.token.id, now());
+  return list ? unkept(to_json(*list), 201) : refuse_brought(call, list.error());
+}
+
 Response list_keys(const Desk& desk, const Call& call) {
   const auto lists = desk.parts.store.models().keys_after(0, kKeyListsShown);
   if (!lists) return refuse(call, lists.error());
@@ -207,17 +237,7 @@ Response list_keys(const Desk& desk, const Call& call) {
     if (!document) return refuse(call, {Errc::corrupt, document.error().context});
     const auto* const list = std::get_if<release::KeyList>(&document->document());
     if (list == nullptr) continue;
-    const auto ids = [](const std::vector<std::string>& keys) {
-      auto all = Json::array();
-      for (const auto& key : keys) all.push_back(release::key_id(key));
-      return all;
-    };
-    items.push_back({{"number", list->number},
-                     {"threshold", list->threshold},
-                     {"roots", ids(list->roots)},
-                     {"releases", ids(list->releases)},
-                     {"hubs", ids(list->hubs)},
-                     {"expires_at", to_rfc3339(list->expires)}});
+    items.push_back(to_json(*list));
   }
   return fresh(call, dump({{"items", std::move(items)}, {"next_cursor", nullptr}}));
 }

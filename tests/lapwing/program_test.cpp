@@ -219,6 +219,9 @@ TEST_F(LapwingProgram, BringsAModelWithItsVersionsAndFetchesItAgain) {
   ASSERT_TRUE(take_keys(*store_,
                         signers.signed_list(signers.list(1, now() + std::chrono::hours(1))), "acme",
                         "cli", now()));
+  const auto keys =
+      folder_.put("keys.lwk", signers.signed_list(signers.list(2, now() + std::chrono::hours(1))));
+  EXPECT_THAT(run({"keys", "push", keys.string()}).out, StartsWith("key list 2, until "));
   const std::string bytes(small_model().file_bytes());
   const auto manifest =
       lapwing::testing::signed_by(signers.release, lapwing::testing::manifest_of(small_model(), 7));

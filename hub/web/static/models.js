@@ -117,7 +117,9 @@ export async function showModel(view, { model, signal }) {
   const { items } = await get(`models/${encodeURIComponent(model)}/versions`, { limit: 500 });
   if (signal.aborted) return;
   const box = el("div", {});
-  view.replaceChildren(el("p", { class: "crumbs" }, el("a", { href: "#/models" }, "Models")), el("h1", {}, model),
+  view.replaceChildren(
+    el("p", { class: "crumbs" }, el("a", { href: "#/models" }, "Models"), " · ", el("a", { href: "#/rollouts" }, "Rollouts")),
+    el("h1", {}, model),
     items.length === 0 ? el("p", { class: "muted" }, "No version of it.")
       : table("versions", [["Version", "num"], ["Class"], ["Since"], ["By", "wide"], ["File"]], items.map(versionRow)), box);
   if (items.length > 0) box.replaceChildren(el("h2", {}, `Version ${items[0].number}`), ...await fileParts(items[0].sha256));

@@ -218,10 +218,20 @@ void OpenApiAnswers::ask_for_models(const Put& put) {
             file.substr(100));
   expect_get("/api/v1/keys", "/api/v1/keys");
   const lapwing::testing::Signers signers;
+  const auto list = [&](std::uint64_t number) {
+    return signers.signed_list(signers.list(number, now() + std::chrono::hours(1)));
+  };
+  const auto first = post("/api/v1/keys", admin_, list(1));
+  expect_described(Method::post, "/api/v1/keys", first);
+  EXPECT_EQ(first.status, 403U) << "no token makes the first list";
   ASSERT_TRUE(take_keys(*store_,
                         signers.signed_list(signers.list(1, now() + std::chrono::hours(1))), "acme",
                         "cli", now()));
   expect_get("/api/v1/keys", "/api/v1/keys");
+  expect_described(Method::post, "/api/v1/keys", post("/api/v1/keys", admin_, list(2)));
+  expect_described(Method::post, "/api/v1/keys", post("/api/v1/keys", admin_, "no list"));
+  EXPECT_EQ(json::parse(get("/api/v1/keys", admin_).body)["items"].size(), 2U);
+  EXPECT_EQ(post("/api/v1/keys", admin_, list(1)).status, 403U) << "an older one";
   const std::string versions = "/api/v1/models/{model}/versions";
   const auto manifest =
       lapwing::testing::manifest_of(lapwing::testing::small_model(), 7, "acme", "fans");
