@@ -5,6 +5,7 @@
 #include "agent/config.hpp"
 #include "agent/engine/device_failures.hpp"
 #include "agent/models/desk.hpp"
+#include "agent/rounds/desk.hpp"
 #include "agent/view.hpp"
 #include "shared/base/files.hpp"
 #include "shared/base/log.hpp"
@@ -48,6 +49,7 @@ class Service {
   Result<void> open_data();
   Result<void> make_parts();
   void make_desk();
+  void start_rounds();
   Result<void> start_status();
   Result<void> start_sources();
   void stop_sources();
@@ -71,6 +73,7 @@ class Service {
   std::unique_ptr<AgentView> view_;
   std::unique_ptr<ModelDesk> desk_;
   std::unique_ptr<Uplink> uplink_;  // asks the view on its own thread, and brings the desk files
+  std::unique_ptr<RoundDesk> rounds_;
   std::unique_ptr<StatusServer> status_;
   std::uint64_t readings_seen_ = 0;
   bool served_ = false;
@@ -102,6 +105,7 @@ Result<void> Service::make_parts() {
                                [this](wire::Status& status) { view_->fill(status); });
     if (!uplink) return std::move(uplink).error();
     uplink_ = *std::move(uplink);
+    start_rounds();
   } else {
     log::info("no [uplink]: records stay in the outbox");
   }
@@ -146,6 +150,21 @@ void Service::make_desk() {
     desk_->use(uplink_->files());
   }
   desk_->open();
+}
+
+/// What a device tells in federated rounds; nothing, unless groups share.
+void Service::start_rounds() {
+  rounds_ = std::make_unique<RoundDesk>(
+      RoundParts{.engine = *engine_,
+                 .files = uplink_->candidates(),
+                 .metrics = metrics_,
+                 .groups = config_.groups,
+                 .device = wire::to_string(uplink_->identity()),
+                 .folder = config_.data_dir / "rounds",
+                 .send = [this](const auto& part) { return uplink_->contribute(part); }});
+  rounds_->start();
+  uplink_->on_command("contribute",
+                      [this](std::string_view arguments) { return rounds_->take(arguments); });
 }
 
 Result<void> Service::start_status() {
@@ -198,6 +217,7 @@ RunEnd<LoadedConfig> Service::run(const Signals& signals) {
            .start = [this] { return make_parts(); },
            .stop =
                [this] {
+                 if (rounds_ != nullptr) rounds_->stop();
                  if (uplink_ != nullptr) uplink_->stop();
                }},
       Step{.name = "engine",

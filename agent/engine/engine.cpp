@@ -179,6 +179,13 @@ class Engine::Impl {
     return out;
   }
 
+  std::vector<double> kept_rows(
+      const std::function<bool(const detect::GroupConfig&)>& wanted) const {
+    std::vector<double> rows;
+    for (const auto& shard : shards_) shard->add_kept_rows(wanted, kKeptNumbersMax, rows);
+    return rows;
+  }
+
   bool held_up() const { return outbox_.figures().waiting; }
 
   void flush() {
@@ -456,6 +463,10 @@ Result<void> Engine::install(std::string_view model, ModelSlot slot,
 std::optional<wire::ModelStatistics> Engine::statistics(std::string_view model,
                                                         ModelSlot slot) const {
   return impl_->statistics(model, slot);
+}
+std::vector<double> Engine::kept_rows(
+    const std::function<bool(const detect::GroupConfig&)>& wanted) const {
+  return impl_->kept_rows(wanted);
 }
 void Engine::flush() { impl_->flush(); }
 std::vector<StreamView> Engine::streams(std::string_view after, std::size_t limit) const {

@@ -21,6 +21,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -94,6 +95,12 @@ class Engine final : public StreamNamer, public ReadingSink {
   /// at most for the batches that are being scored.
   [[nodiscard]] std::optional<wire::ModelStatistics> statistics(std::string_view model,
                                                                 ModelSlot slot) const;
+  /// The rows kept of all groups that share some and are wanted, row-major, one group after the
+  /// other: at most kKeptNumbersMax numbers (groups beyond it are left out). Waits at most for the
+  /// batches that are being scored.
+  [[nodiscard]] std::vector<double> kept_rows(
+      const std::function<bool(const detect::GroupConfig&)>& wanted) const;
+  static constexpr std::size_t kKeptNumbersMax = std::size_t{1} << 20U;
   /// Returns when everything handed in before has been taken.
   void flush();
 

@@ -40,7 +40,11 @@ Group::Group(const detect::GroupConfig& config, std::string name,
       sensors_(detect::sensors_of(config, name_)),
       members_(config.watch.streams.size()),
       alignment_(alignment_of(config)),
-      pipeline_(std::move(pipeline)) {}
+      pipeline_(std::move(pipeline)) {
+  if (config.share != detect::Share::none) {
+    kept_.emplace(sensors_.size(), detect::frame_tag(name_, 1));
+  }
+}
 
 void Group::push(std::size_t sensor, Time time, double value, Time now,
                  std::vector<detect::GroupEvent>& events) {
@@ -57,6 +61,7 @@ void Group::push(std::size_t sensor, Time time, double value, Time now,
 void Group::score_rows(Time now, std::vector<detect::GroupEvent>& events) {
   while (const auto row = alignment_.next()) {
     const auto verdict = pipeline_->push(row->time, row->values, now, events);
+    if (kept_) kept_->push(row->values);
     summary_.reading();
     if (verdict.scored) {
       summary_.score(verdict.score);

@@ -8,10 +8,12 @@
 #include "shared/detect/group_pipeline.hpp"
 #include "shared/detect/pipeline.hpp"
 #include "shared/detect/summary.hpp"
+#include "shared/federate/reservoir.hpp"
 #include "shared/wire/messages.hpp"
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -64,6 +66,11 @@ class Group {
   void join(std::size_t sensor, std::span<const wire::Tag> tags);
 
   [[nodiscard]] const std::string& name() const noexcept { return name_; }
+  /// Some of its rows, for federated rounds; null: it shares none (GroupConfig::share). They begin
+  /// anew with the process.
+  [[nodiscard]] const federate::Reservoir* kept_rows() const noexcept {
+    return kept_ ? &*kept_ : nullptr;
+  }
   [[nodiscard]] const detect::GroupConfig& config() const noexcept { return *config_; }
   [[nodiscard]] const std::string& sensor(std::size_t place) const { return sensors_[place]; }
   [[nodiscard]] const std::vector<wire::Tag>& tags(std::size_t place) const {
@@ -113,6 +120,7 @@ class Group {
   detect::Alignment alignment_;
   std::unique_ptr<detect::GroupPipeline> pipeline_;
   detect::Summary summary_;  ///< of the rows
+  std::optional<federate::Reservoir> kept_;
   std::uint64_t late_taken_ = 0;
   std::uint64_t unscored_ = 0;
 };

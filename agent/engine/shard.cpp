@@ -154,6 +154,18 @@ void Shard::flush() {
   idle_.wait(lock, [&] { return scored_ >= target || !running_; });
 }
 
+void Shard::add_kept_rows(const std::function<bool(const detect::GroupConfig&)>& wanted,
+                          std::size_t numbers_max, std::vector<double>& rows) const {
+  const std::lock_guard lock(state_mutex_);
+  for (const auto& group : groups_) {
+    const auto* kept = group->kept_rows();
+    if (kept == nullptr || !wanted(group->config())) continue;
+    const auto values = kept->values();
+    if (rows.size() + values.size() > numbers_max) continue;
+    rows.insert(rows.end(), values.begin(), values.end());
+  }
+}
+
 std::vector<StreamView> Shard::views() const {
   std::vector<StreamView> views;
   const std::lock_guard lock(state_mutex_);

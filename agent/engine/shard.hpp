@@ -14,6 +14,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -93,6 +94,9 @@ class Shard {
   void flush();
 
   [[nodiscard]] std::vector<StreamView> views() const;
+  /// Appends the rows kept of its groups that are wanted, up to `numbers_max` in all.
+  void add_kept_rows(const std::function<bool(const detect::GroupConfig&)>& wanted,
+                     std::size_t numbers_max, std::vector<double>& rows) const;
   [[nodiscard]] std::uint64_t readings_total() const { return readings_; }
   [[nodiscard]] std::uint64_t anomalies_open() const { return open_; }
   [[nodiscard]] std::size_t queued() const;

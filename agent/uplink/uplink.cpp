@@ -121,6 +121,13 @@ sync::AgentLimits limits_of(const UplinkConfig& config) {
   return limits;
 }
 
+/// A round can wait: it takes no more of the link than this.
+sync::FetchLimits one_piece() {
+  sync::FetchLimits limits;
+  limits.pieces_max = 1;
+  return limits;
+}
+
 sync::Agent::Position position_of(const HighWaterMark& mark) {
   sync::Agent::Position position{mark.epoch, mark.acked_seq, mark.next_seq, {}};
   for (const auto& one : mark.regions) position.regions.push_back(one.region);
@@ -153,6 +160,13 @@ class Uplink::Impl {
                     const auto topic = wire::topic(identity_, wire::Channel::fetch);
                     return client_.publish(topic, frame, 0).has_value();
                   }),
+        candidate_(
+            metrics,
+            [this](std::string_view frame) {
+              const auto topic = wire::topic(identity_, wire::Channel::fetch);
+              return client_.publish(topic, frame, 0).has_value();
+            },
+            one_piece()),
         client_(options(hubs_.front()), handlers()) {
     client_.subscribe({{wire::down_filter(identity_), 1}});
     desk_.on("reconnect", [this](std::string_view arguments) { return leave(arguments); });
@@ -178,6 +192,12 @@ class Uplink::Impl {
 
   void on_offer(std::function<bool(wire::Offer)> hook) { on_offer_ = std::move(hook); }
   FileFetch& files() { return download_; }
+  FileFetch& candidates() { return candidate_; }
+  bool contribute(const wire::ContributionPart& part) {
+    wire::FrameWriter writer;
+    const auto topic = wire::topic(identity_, wire::Channel::contribution);
+    return client_.publish(topic, writer.seal(wire::encode(part)), 1).has_value();
+  }
 
   Result<void> start() {
     for (const auto& hub : hubs_) {
@@ -209,6 +229,7 @@ class Uplink::Impl {
     thread_.join();
     if (prober_.joinable()) prober_.join();
     download_.stop();
+    candidate_.stop();
     client_.stop();
     const std::lock_guard lock(mutex_);
     figures_.connected = false;
@@ -326,7 +347,8 @@ class Uplink::Impl {
       case wire::Channel::chunk: {
         auto chunk = wire::decode_chunk(*body);
         if (!chunk) return unreadable("piece of a model unreadable", chunk.error());
-        return download_.chunk(*std::move(chunk));
+        const bool of_round = candidate_.figures().sha256 == chunk->sha256;
+        return (of_round ? candidate_ : download_).chunk(*std::move(chunk));
       }
       default:
         return;
@@ -400,6 +422,7 @@ class Uplink::Impl {
       }
       look_at_certificate();
       download_.connected(agent_.streaming() ? live_connection_ : "");
+      candidate_.connected(agent_.streaming() ? live_connection_ : "");
       lock.lock();
       publish_figures();
     }
@@ -790,6 +813,7 @@ class Uplink::Impl {
   std::optional<bool> probed_;          ///< what came of it
 
   Download download_;
+  Download candidate_;
   std::thread prober_;  // of the uplink's thread
   std::thread thread_;
   mqtt::Client client_;  // last: its callbacks reach everything above
@@ -824,6 +848,8 @@ UplinkFigures Uplink::figures() const { return impl_->figures(); }
 const wire::Identity& Uplink::identity() const { return impl_->identity(); }
 void Uplink::on_offer(std::function<bool(wire::Offer)> hook) { impl_->on_offer(std::move(hook)); }
 FileFetch& Uplink::files() { return impl_->files(); }
+FileFetch& Uplink::candidates() { return impl_->candidates(); }
+bool Uplink::contribute(const wire::ContributionPart& part) { return impl_->contribute(part); }
 void Uplink::on_command(std::string kind, CommandDesk::Handler handler) {
   impl_->on_command(std::move(kind), std::move(handler));
 }

@@ -9,6 +9,7 @@
 #include "agent/uplink/download.hpp"
 #include "agent/uplink/renewer.hpp"
 #include "shared/base/result.hpp"
+#include "shared/wire/contributions.hpp"
 #include "shared/wire/messages.hpp"
 #include "shared/wire/models.hpp"
 #include "shared/wire/topics.hpp"
@@ -74,6 +75,10 @@ class Uplink {
   void on_offer(std::function<bool(wire::Offer)> hook);
   /// Gets model files over this connection; ends with stop().
   FileFetch& files();
+  /// Likewise candidates of federated rounds, a piece at a time, beside the model files.
+  FileFetch& candidates();
+  /// A piece of what the device tells in a round. False: it was not taken. From any thread.
+  bool contribute(const wire::ContributionPart& part);
 
  private:
   class Impl;

@@ -21,12 +21,12 @@ namespace lapwing::hub {
 /// tells nothing. Nothing is answered: a device that has not told all is asked again
 /// (hub/jobs/rounds.hpp).
 ///
-/// Bounds: kWaitingMax pieces of at most 72 KiB wait, further ones are dropped and counted.
+/// Bounds: kWaitingMax pieces of at most 24 KiB wait, further ones are dropped and counted.
 /// Threads: take() from any; start and stop from one. A thread of its own stores.
 class ContributionDesk {
  public:
-  static constexpr std::size_t kWaitingMax = 256;
-  static constexpr std::size_t kFrameBytesMax = std::size_t{72} << 10U;
+  static constexpr std::size_t kWaitingMax = 1024;
+  static constexpr std::size_t kFrameBytesMax = std::size_t{24} << 10U;
 
   /// Borrows store and metrics, which must outlive it.
   ContributionDesk(Store& store, Metrics& metrics);

@@ -3,6 +3,7 @@
 
 #include "hub/jobs/round_plan.hpp"
 #include "hub/store/commands.hpp"
+#include "hub/store/models.hpp"
 #include "hub/store/rounds.hpp"
 #include "shared/base/log.hpp"
 
@@ -20,24 +21,35 @@ constexpr std::size_t kAskedAtOnce = 500;
 constexpr std::size_t kDueAtOnce = 20;
 
 /// What the device is told to do; it reads it with agent/rounds.
-std::string arguments_of(const RoundRow& round, const RoundOrder& order) {
+std::string arguments_of(const RoundRow& round, const RoundOrder& order,
+                         std::uint64_t candidate_bytes) {
   OrderedJson json{
       {"round", round.id},         {"pass", round.pass},          {"kind", round.kind},
       {"schema", round.schema},    {"model", round.model},        {"seed", order.plan.seed},
       {"trees", order.task.trees}, {"sample", order.task.sample}, {"rows", order.task.rows_max}};
-  if (round.pass > 1) json["candidate"] = round.result;
+  if (round.pass > 1) {
+    json["candidate"] = round.result;
+    json["length"] = candidate_bytes;
+  }
   return json.dump();
 }
 
 Result<void> ask(Store& store, const RoundRow& round, const DeviceKey& key, Time at) {
   const auto order = read_round_order(round.plan);
   if (!order) return order.error();
-  const auto asked = store.commands().add({.key = key,
-                                           .kind = "contribute",
-                                           .arguments = arguments_of(round, *order),
-                                           .actor = "round",
-                                           .created_at = at,
-                                           .expires_at = std::min(round.deadline, at + kAskAgain)});
+  std::uint64_t candidate_bytes = 0;
+  if (round.pass > 1) {
+    const auto file = store.models().file(round.tenant, round.result);
+    if (!file) return file.error();
+    candidate_bytes = file->length;
+  }
+  const auto asked =
+      store.commands().add({.key = key,
+                            .kind = "contribute",
+                            .arguments = arguments_of(round, *order, candidate_bytes),
+                            .actor = "round",
+                            .created_at = at,
+                            .expires_at = std::min(round.deadline, at + kAskAgain)});
   // One that has too many orders waits for its next turn.
   if (!asked && asked.error().code != Errc::limit) return asked.error();
   return store.rounds().mark_asked(round.id, key, at);

@@ -17,6 +17,13 @@
 
 namespace lapwing::detect {
 
+/// What a device may tell of a group's rows in federated rounds.
+enum class Share : std::uint8_t {
+  none = 0,       ///< nothing; no rows are kept for it
+  summaries = 1,  ///< what adds up over devices, and no row
+  samples = 2,    ///< rows too
+};
+
 /// One `[[group]]` table. Plain data, immutable once loaded.
 ///
 /// A table stands for one group, or for many that look alike: where its streams have the level `+`,
@@ -40,6 +47,7 @@ struct GroupConfig {
   std::vector<std::string> sensor_names =
       {};                               ///< as the model calls them; empty: see sensor_name()
   std::vector<std::string> units = {};  ///< as many, or empty: none has one
+  Share share = Share::none;
 
   /// Of the sensor at this place: as given, or the last level of its stream's name.
   [[nodiscard]] std::string sensor_name(std::size_t place) const;

@@ -111,6 +111,14 @@ GroupConfig GroupConfig::read(config::Section& section) {
                                  "missing in it"},
                                 group.wait, Micros(0), hours(1));
   read_model(group, section);
+  const auto share = section.choice(
+      {"share",
+       "what the device may tell of the group's rows in federated rounds: nothing, summaries "
+       "without rows, or samples of rows too"},
+      "none", {"none", "summaries", "samples"});
+  group.share = share == "samples"     ? Share::samples
+                : share == "summaries" ? Share::summaries
+                                       : Share::none;
   read_checks(group.watch, section);
   read_endings(group.watch, section);
   read_parameters(group.watch, section, Input::group);

@@ -13,11 +13,10 @@
 
 namespace lapwing::wire {
 
-inline constexpr std::size_t kContributionPieceBytes = std::size_t{64} << 10;
+inline constexpr std::size_t kContributionPieceBytes = std::size_t{16} << 10;
 inline constexpr std::size_t kContributionBytesMax = std::size_t{1} << 20;  ///< of one pass
 
 struct ContributionPart {
-  std::string connection_id;
   std::uint64_t round = 0;
   std::uint32_t pass = 0;  ///< of the round, from 1
   std::uint32_t part = 0;  ///< below `parts`
@@ -31,7 +30,7 @@ struct ContributionPart {
 [[nodiscard]] std::string encode(const ContributionPart& part);
 Result<ContributionPart> decode_contribution(std::string_view bytes);
 
-/// `whole` cut up; of `head` its pieces have connection, round, pass, rows and the whole's digest.
+/// `whole` cut up; of `head` its pieces have round, pass, rows and the whole's digest.
 /// Not longer than kContributionBytesMax, not empty.
 [[nodiscard]] std::vector<ContributionPart> pieces_of(const ContributionPart& head,
                                                       std::string_view whole);

@@ -160,20 +160,18 @@ Result<Chunk> decode_chunk(std::string_view bytes) {
 std::string encode(const ContributionPart& part) {
   Builder builder(part.bytes.size() + 512);
   const auto bytes = write_bytes(builder, part.bytes);
-  const auto connection = builder.CreateString(part.connection_id);
   const auto sha256 = builder.CreateString(part.sha256);
   const auto problem = builder.CreateString(part.problem);
   return finish_delivery(
       builder, fbs::DeliveryMessage::ContributionPart,
-      fbs::CreateContributionPart(builder, kMessageVersion, connection, part.round, part.pass,
-                                  part.part, part.parts, part.rows, sha256, bytes, problem));
+      fbs::CreateContributionPart(builder, kMessageVersion, part.round, part.pass, part.part,
+                                  part.parts, part.rows, sha256, bytes, problem));
 }
 
 Result<ContributionPart> decode_contribution(std::string_view bytes) {
   auto part = read_delivery<fbs::ContributionPart, ContributionPart>(
       bytes, "contribution", kChunkBytesMax, [](const auto& table, Texts& texts) {
-        return ContributionPart{.connection_id = texts.name(table.connection_id(), "connection"),
-                                .round = table.round(),
+        return ContributionPart{.round = table.round(),
                                 .pass = table.pass(),
                                 .part = table.part(),
                                 .parts = table.parts(),

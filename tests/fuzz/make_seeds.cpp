@@ -79,8 +79,8 @@ int main(int argc, char** argv) {
                               .assignment = "assignment"}));
   write("fetch", encode(Fetch{"7-c", digest, kModelBlockBytes, 4096}));
   write("chunk", encode(Chunk{digest, 0, 6, "blocks", ""}));
-  write("contribution", encode(ContributionPart{"1-a", 7, 1, 0, 1, 500, digest, "bytes", ""}));
-  write("contribution-none", encode(ContributionPart{"1-a", 7, 1, 0, 0, 0, "", "", "not shared"}));
+  write("contribution", encode(ContributionPart{7, 1, 0, 1, 500, digest, "bytes", ""}));
+  write("contribution-none", encode(ContributionPart{7, 1, 0, 0, 0, "", "", "not shared"}));
   write("chunk-problem", encode(Chunk{digest, 0, 0, "", "no such file"}));
   return 0;
 }

@@ -115,8 +115,7 @@ class RoundsTest : public ::testing::Test {
 
   void send(const std::string& device, std::uint64_t round, std::uint32_t pass,
             const std::string& bytes) {
-    wire::ContributionPart head{.connection_id = "1-a",
-                                .round = round,
+    wire::ContributionPart head{.round = round,
                                 .pass = pass,
                                 .rows = rows_[device].count(),
                                 .sha256 = trust::sha256_hex(bytes)};
