@@ -100,6 +100,12 @@ http::Response drop_model_file(const Desk& desk, const Call& call);
 http::Response list_keys(const Desk& desk, const Call& call);
 http::Response add_keys(const Desk& desk, const Call& call);
 
+http::Response list_rounds(const Desk& desk, const Call& call);
+http::Response start_round(const Desk& desk, const Call& call);
+http::Response get_round(const Desk& desk, const Call& call);
+http::Response cancel_round(const Desk& desk, const Call& call);
+http::Response list_round_devices(const Desk& desk, const Call& call);
+
 http::Response list_audit(const Desk& desk, const Call& call);
 http::Response list_dead_letters(const Desk& desk, const Call& call);
 

@@ -33,12 +33,33 @@ Result<Sketch> scores_of(detect::Detector& detector, const detect::Table& table)
   return sketch_of(scores);
 }
 
+/// The forest's bytes with columns scaled by the moments, which are told anyway, and not by a
+/// median and a farthest value, which are numbers of rows.
+Result<std::vector<std::byte>> rescaled(std::span<const std::byte> bytes, const Moments& moments) {
+  const auto grown = forest::Forest::read(bytes);
+  if (!grown) return grown.error();
+  std::vector<forest::Column> columns;
+  for (std::size_t c = 0; c < moments.width(); ++c) {
+    const double reach =
+        std::max(moments.greatest(c) - moments.mean(c), moments.mean(c) - moments.least(c));
+    const bool varies = grown->column(c).factor > 0 && reach > 0;
+    columns.push_back(varies ? forest::Column{.centre = moments.mean(c), .factor = 1 / reach}
+                             : forest::Column{});
+  }
+  const forest::Share all{&*grown, grown->trees()};
+  const auto made = forest::unite({&all, 1}, grown->sample(), columns);
+  if (!made) return made.error();
+  return made->write();
+}
+
+/// Trees of the device's own, and how they score its rows. After the moments.
 Result<void> grow(const Task& task, const detect::Table& table, Contribution& made) {
   const detect::Settings settings{.width = table.width,
                                   .seed = task.seed,
                                   .parameters = {{"trees", static_cast<double>(task.trees)},
                                                  {"sample", static_cast<double>(task.sample)}}};
   auto bytes = detect::train_isolation_forest(table, settings, {});
+  if (bytes) bytes = rescaled(*bytes, *made.moments);
   if (!bytes) return bytes.error();
   const auto detector = detect::make_isolation_forest(settings, {.model = *bytes});
   if (!detector) return detector.error();
@@ -144,6 +165,7 @@ Result<Contribution> contribute(const Task& task, const detect::Table& table) {
   }
   if (task.pass == 1) {
     made.moments = Moments::of(table);
+    made.moments->blur_extremes();
     if (task.kind == Kind::pca) return made;
     if (auto grown = grow(task, table, made); !grown) return grown.error();
     return made;

@@ -78,6 +78,15 @@ Result<void> Moments::merge(const Moments& other) {
   return {};
 }
 
+void Moments::blur_extremes() {
+  for (std::size_t c = 0; c < width_; ++c) {
+    const double step = deviation(c) / 8;
+    if (!(step > 0)) continue;
+    least_[c] = mean(c) - std::ceil((mean(c) - least_[c]) / step) * step;
+    greatest_[c] = mean(c) + std::ceil((greatest_[c] - mean(c)) / step) * step;
+  }
+}
+
 Moments Moments::weighed(double factor) const {
   Moments made = *this;
   made.rows_ *= factor;

@@ -57,6 +57,9 @@ class Moments {
   void add(std::span<const double> row);
   /// Errors: bad_shape (another width; nothing changed).
   Result<void> merge(const Moments& other);
+  /// Least and greatest moved outwards, to steps of an eighth of the deviation from the mean: they
+  /// are numbers of rows otherwise, and often of one row in several columns.
+  void blur_extremes();
   /// The same as if each row had been there `factor` times.
   [[nodiscard]] Moments weighed(double factor) const;
 

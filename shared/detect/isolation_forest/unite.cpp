@@ -110,14 +110,15 @@ double expected_steps(double rows) {
 
 }  // namespace
 
-Result<Forest> unite(std::span<const Share> shares, std::uint32_t sample) {
+Result<Forest> unite(std::span<const Share> shares, std::uint32_t sample,
+                     std::span<const Column> columns) {
   std::uint32_t trees = 0;
   const Forest* first = nullptr;
   for (const Share& share : shares) {
     if (share.trees == 0) continue;
     const Forest& one = *share.forest;
     if (first == nullptr) first = &one;
-    if (one.width() != first->width()) {
+    if (one.width() != first->width() || (!columns.empty() && columns.size() != one.width())) {
       return refused(Errc::bad_shape, "forests of rows of different widths cannot be united");
     }
     if (one.coordinates() > 1) {
@@ -138,7 +139,9 @@ Result<Forest> unite(std::span<const Share> shares, std::uint32_t sample) {
     if (share.trees > 0) used.push_back(share);
   }
   Forest made(first->width(), trees, sample, 0);
-  for (std::size_t c = 0; c < made.width(); ++c) made.column(c) = common_column(used, c);
+  for (std::size_t c = 0; c < made.width(); ++c) {
+    made.column(c) = columns.empty() ? common_column(used, c) : columns[c];
+  }
   std::uint32_t next = 0;
   for (const Share& share : used) {
     for (std::uint32_t tree = 0; tree < share.trees; ++tree) {

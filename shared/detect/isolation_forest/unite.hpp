@@ -24,7 +24,8 @@ struct Share {
 /// anew, around the median of the forests' medians: a split stays where it was, to single
 /// precision. `sample` is at least as large as every forest's. Errors: bad_shape (widths differ),
 /// unsupported (extended forests), bad_input (no trees), limit (more than the kind allows).
-Result<Forest> unite(std::span<const Share> shares, std::uint32_t sample);
+Result<Forest> unite(std::span<const Share> shares, std::uint32_t sample,
+                     std::span<const Column> columns = {});
 
 /// How many of the rows come to each leaf, leaf after leaf, tree after tree: trees << depth
 /// numbers. They add up over devices. Missing numbers count as the forest's medians.

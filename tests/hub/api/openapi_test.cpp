@@ -345,6 +345,24 @@ TEST_F(OpenApiAnswers, HaveExactlyTheDescribedProperties) {
   expect_get("/api/v1/jobs/{id}/result", at + "/result");
   expect_described(Method::del, "/api/v1/jobs/{id}",
                    client(admin_).request(Method::del, at).value());
+  for (const auto* name : {"r1", "r2", "r3"}) enrol(name);
+  const auto round = post("/api/v1/rounds", admin_,
+                          R"({"name":"autumn","kind":"pca","sensors":[{"name":"flow","unit":"l/s"},
+                             {"name":"heat"}],"devices":["r1","r2","r3"],"devices_min":3})");
+  expect_described(Method::post, "/api/v1/rounds", round);
+  ASSERT_EQ(round.status, 201U) << round.body;
+  for (const auto* body :
+       {"{}", R"({"name":"a","kind":"pca","sensors":[{"name":"x"}],"devices":["nobody"]})"}) {
+    expect_described(Method::post, "/api/v1/rounds", post("/api/v1/rounds", admin_, body));
+  }
+  expect_get("/api/v1/rounds", "/api/v1/rounds");
+  const auto round_at =
+      "/api/v1/rounds/" + std::to_string(json::parse(round.body)["id"].get<int>());
+  expect_get("/api/v1/rounds/{id}", round_at);
+  expect_get("/api/v1/rounds/{id}", "/api/v1/rounds/x");
+  expect_get("/api/v1/rounds/{id}/devices", round_at + "/devices");
+  expect_described(Method::del, "/api/v1/rounds/{id}",
+                   client(admin_).request(Method::del, round_at).value());
   for (const std::uint64_t number : {1U, 2U}) {
     const std::string digest(64, number == 1 ? 'a' : 'b');
     ASSERT_TRUE(store_->models().add_file({.tenant = "acme", .sha256 = digest}, "bytes"));

@@ -138,8 +138,8 @@ TEST(Contribution, SummariesHoldNoRow) {
     if (task.kind == Kind::samples) {
       EXPECT_EQ(most, kWidth);
     } else {
-      EXPECT_LE(most, 2U);
-      EXPECT_LE(all, 3 * kWidth) << "least, greatest and median of each sensor";
+      EXPECT_LE(most, 1U) << "as single precision, by chance";
+      EXPECT_LE(all, 3U) << "likewise";
     }
   }
 }

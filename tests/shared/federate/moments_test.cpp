@@ -157,7 +157,11 @@ TEST(FederatedPca, OfFiftyDevicesIsTheOneTrainedOnTheUnion) {
     for (std::size_t c = 0; c < kWidth; ++c) {
       EXPECT_NEAR(a.sensors[c].mean, b.sensors[c].mean, 1e-9 * b.sensors[c].deviation);
       EXPECT_NEAR(a.sensors[c].deviation, b.sensors[c].deviation, 1e-9 * b.sensors[c].deviation);
-      EXPECT_EQ(a.sensors[c].least, b.sensors[c].least);
+      const double step = b.sensors[c].deviation / 6;  // devices' deviations differ a little
+      EXPECT_LE(a.sensors[c].least, b.sensors[c].least) << "told blurred";
+      EXPECT_GT(a.sensors[c].least, b.sensors[c].least - step);
+      EXPECT_GE(a.sensors[c].greatest, b.sensors[c].greatest);
+      EXPECT_LT(a.sensors[c].greatest, b.sensors[c].greatest + step);
       EXPECT_NEAR(a.sensors[c].missing_share, b.sensors[c].missing_share, 1e-12);
     }
     ASSERT_EQ(a.calibration.shares, b.calibration.shares);
