@@ -3,6 +3,7 @@
 #include "lapwing/registry_commands.hpp"
 #include "lapwing/release_commands.hpp"
 #include "lapwing/rollout_commands.hpp"
+#include "lapwing/round_commands.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -83,6 +84,7 @@ int main(int argc, char** argv) {
   add_login(app, exit_code);
   add_permit(app, exit_code);
   add_lists(app, exit_code);
+  add_round_commands(app, exit_code);
   add_release_commands(app, exit_code);
   add_rollout_commands(app, exit_code);
   add_train_command(app, exit_code);

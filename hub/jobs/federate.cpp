@@ -4,9 +4,12 @@
 #include "hub/jobs/rounds.hpp"
 #include "hub/store/models.hpp"
 #include "hub/store/rounds.hpp"
+#include "hub/store/uploads.hpp"
 #include "shared/base/log.hpp"
 #include "shared/federate/merge.hpp"
 #include "shared/model/model.hpp"
+#include "shared/model/text.hpp"
+#include "shared/trust/token.hpp"
 
 #include <nlohmann/json.hpp>
 
@@ -26,6 +29,7 @@ struct Outcome {
   std::vector<federate::Left> left;
   std::vector<federate::SensorSpread> spreads;
   std::size_t devices = 0;
+  std::uint64_t upload = 0;  ///< samples: where they are
 };
 
 struct Told {
@@ -72,11 +76,32 @@ Result<std::string> read_file_of(Store& store, const RoundRow& round) {
   return bytes;
 }
 
+/// As an upload, which a training takes.
+Result<std::uint64_t> keep_table(JobRun& run, const RoundRow& round, std::string_view lines) {
+  auto& uploads = run.store().uploads();
+  const auto upload = uploads.add({.tenant = round.tenant,
+                                   .name = round.name,
+                                   .sha256 = {},
+                                   .actor = round.actor,
+                                   .created_at = now(),
+                                   .completed_at = {}});
+  if (!upload) return upload.error();
+  for (std::size_t at = 0; at < lines.size(); at += Uploads::kPieceBytesMax) {
+    if (auto on = run.progress(at, lines.size(), "keeping the samples"); !on) return on.error();
+    const auto piece = lines.substr(at, Uploads::kPieceBytesMax);
+    if (auto kept = uploads.append(round.tenant, upload->id, at, piece); !kept) return kept.error();
+  }
+  const auto done = uploads.complete(round.tenant, upload->id, trust::sha256_hex(lines), now());
+  if (!done) return done.error();
+  return upload->id;
+}
+
 /// All rows, and whose they are.
-Result<Outcome> write_samples(JobRun& run, const RoundOrder& order, const Told& told) {
+Result<Outcome> write_samples(JobRun& run, const RoundRow& round, const RoundOrder& order,
+                              const Told& told) {
   const std::size_t least = std::max(order.plan.rules.devices_min, federate::kCohortMin);
   const std::size_t width = order.plan.sensors.size();
-  Outcome outcome{.file = {}, .rows = 0, .left = {}, .spreads = {}, .devices = 0};
+  Outcome outcome{.file = {}, .rows = 0, .left = {}, .spreads = {}, .devices = 0, .upload = 0};
   CsvLine line;
   line.text("device");
   for (const auto& sensor : order.plan.sensors) line.text(sensor.name);
@@ -94,20 +119,23 @@ Result<Outcome> write_samples(JobRun& run, const RoundOrder& order, const Told& 
       line.number(values[i]);
       if (i % width == width - 1) lines += line.end();
     }
-    if (auto written = run.write(lines); !written) return written.error();
-    lines.clear();
+    if (lines.size() > Uploads::kBytesMax) {
+      return Error{Errc::limit, "more samples than an upload holds; ask for fewer rows"};
+    }
   }
   if (outcome.devices < least) {
     return Error{Errc::bad_input, std::to_string(outcome.devices) + " devices, where at least " +
                                       std::to_string(least) + " are wanted"};
   }
-  if (auto written = run.flush(); !written) return written.error();
+  const auto upload = keep_table(run, round, lines);
+  if (!upload) return upload.error();
+  outcome.upload = *upload;
   return outcome;
 }
 
 Result<Outcome> make(JobRun& run, const RoundRow& round, const RoundOrder& order,
                      const Told& told) {
-  if (order.plan.kind == federate::Kind::samples) return write_samples(run, order, told);
+  if (order.plan.kind == federate::Kind::samples) return write_samples(run, round, order, told);
   std::string candidate;
   if (round.pass > 1) {
     auto read = read_file_of(run.store(), round);
@@ -122,7 +150,8 @@ Result<Outcome> make(JobRun& run, const RoundRow& round, const RoundOrder& order
                  .rows = merged->rows,
                  .left = std::move(merged->left),
                  .spreads = std::move(merged->spreads),
-                 .devices = merged->devices.size()};
+                 .devices = merged->devices.size(),
+                 .upload = 0};
 }
 
 /// What was there of the passes before, and this one.
@@ -143,6 +172,7 @@ std::string report_of(const RoundRow& round, const RoundOrder& order, const Told
   OrderedJson pass{
       {"pass", round.pass},    {"devices", outcome.devices}, {"rows", std::llround(outcome.rows)},
       {"bytes_so_far", bytes}, {"bytes_so_far_most", most},  {"left_out", std::move(left)}};
+  if (outcome.upload > 0) pass["upload"] = outcome.upload;
   for (std::size_t i = 0; i < outcome.spreads.size(); ++i) {
     const auto& spread = outcome.spreads[i];
     pass["sensors"].push_back({{"name", order.plan.sensors[i].name},
@@ -151,28 +181,6 @@ std::string report_of(const RoundRow& round, const RoundOrder& order, const Told
   }
   report.push_back(std::move(pass));
   return report.dump();
-}
-
-/// As far as the registry shows it.
-std::string header_json(const model::Header& header) {
-  OrderedJson sensors = OrderedJson::array();
-  for (const auto& s : header.sensors) {
-    sensors.push_back({{"name", s.name},
-                       {"unit", s.unit},
-                       {"mean", s.mean},
-                       {"deviation", s.deviation},
-                       {"least", s.least},
-                       {"greatest", s.greatest},
-                       {"missing_share", s.missing_share}});
-  }
-  return OrderedJson{{"kind", header.kind},
-                     {"sensors", std::move(sensors)},
-                     {"parameters", header.parameters},
-                     {"lineage",
-                      {{"rows", header.lineage.rows},
-                       {"seed", header.lineage.seed},
-                       {"tool", header.lineage.tool}}}}
-      .dump();
 }
 
 Result<std::string> keep_file(JobRun& run, const RoundRow& round, const std::string& file,
@@ -184,7 +192,7 @@ Result<std::string> keep_file(JobRun& run, const RoundRow& round, const std::str
                                                    .sha256 = sha256,
                                                    .length = file.size(),
                                                    .kind = round.kind,
-                                                   .header = header_json(read->header()),
+                                                   .header = model::to_json(read->header()).dump(),
                                                    .report = report,
                                                    .picture = {},
                                                    .job = run.job().id,

@@ -17,7 +17,7 @@ constexpr std::size_t kPartBytes = std::size_t{256} << 10U;
 
 constexpr std::array<JobKind, 3> kKinds{
     {{"export", "text/csv; charset=utf-8", &check_export, &run_export},
-     {"federate", "text/csv; charset=utf-8", &check_federate, &run_federate},
+     {"federate", "application/json", &check_federate, &run_federate},
      {"train", "application/json", &check_training, &run_training}}};
 
 }  // namespace

@@ -19,7 +19,8 @@ inline constexpr Micros kAskAgain = std::chrono::seconds(60);
 Result<void> tend_rounds(Store& store, Time at);
 
 /// The job `federate`: `round`. Merges a pass: the next one begins, or the round ends with a model
-/// file among Store::models(). Result, of samples: the rows as CSV. What devices told is gone then.
+/// file among Store::models(); of samples, with a table (CSV) among Store::uploads() that the job
+/// `train` takes. What devices told is gone then.
 Result<void> check_federate(std::string_view arguments);
 Result<void> run_federate(JobRun& run);
 

@@ -10,6 +10,7 @@
 #include "hub/store/models.hpp"
 #include "hub/store/rounds.hpp"
 #include "hub/store/sqlite_store.hpp"
+#include "hub/store/uploads.hpp"
 #include "shared/federate/contribute.hpp"
 #include "shared/model/model.hpp"
 #include "shared/trust/token.hpp"
@@ -231,7 +232,9 @@ TEST_F(RoundsTest, SamplesBecomeATable) {
   merge();
   const auto ended = round(begun.id);
   EXPECT_EQ(ended.state, RoundState::done) << ended.text;
-  const auto csv = store_->jobs().result_part("acme", ended.job, 0).value();
+  const auto upload = Json::parse(ended.report)[0]["upload"].get<std::uint64_t>();
+  const auto csv = store_->uploads().piece("acme", upload, 0).value();
+  EXPECT_EQ(store_->uploads().get("acme", upload).value().sha256, trust::sha256_hex(csv));
   EXPECT_TRUE(csv.starts_with("device,flow,heat\r\np1,")) << csv.substr(0, 60);
   EXPECT_EQ(std::ranges::count(csv, '\n'), 1 + 6 * 64);
 }
