@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/models/activation.hpp"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -247,7 +248,7 @@ ModelActions Activation::on_tick(const ModelDoing& active, Time at, Ticks ticks)
   const bool of_shadow = state_.told == kShadow && state_.shadow;
   const bool of_active = (state_.told == kActive || state_.told == kConfirmed) && state_.active;
   if (!of_shadow && !of_active) return actions;
-  const Micros every = on_trial() ? kTrialReports : kReports;
+  const Micros every = on_trial() ? trial_reports_ : std::max(kReports, trial_reports_);
   if (told_at_ && ticks - *told_at_ < every) return actions;
   const std::string state = state_.told;
   tell(actions, state.c_str(), state_.told_version, state_.told_detail, ticks,

@@ -125,8 +125,10 @@ class Activation {
   static constexpr Micros kTrialReports = std::chrono::minutes(1);
   static constexpr Micros kReports = std::chrono::minutes(15);
 
-  explicit Activation(Micros confirm_after, ActivationState state = {})
-      : confirm_after_(confirm_after), state_(std::move(state)) {}
+  /// `trial_reports`: between reports of what runs, while a version is on trial.
+  explicit Activation(Micros confirm_after, ActivationState state = {},
+                      Micros trial_reports = kTrialReports)
+      : confirm_after_(confirm_after), trial_reports_(trial_reports), state_(std::move(state)) {}
 
   /// The process begins; `unclean`: the one before did not end by itself. Installs what the slots
   /// hold, and goes on fetching. Where nothing was ever reported it says that no version is here
@@ -170,6 +172,7 @@ class Activation {
   ModelActions repeat(Ticks ticks);
 
   Micros confirm_after_;
+  Micros trial_reports_;
   ActivationState state_;
   Ticks trial_since_{};
   std::optional<Ticks> told_at_;

@@ -20,6 +20,9 @@ ModelsConfig ModelsConfig::read(config::Section section, const std::filesystem::
        "a new version is on trial until it has run for so long without a break; until then the "
        "third crash brings the one before back"},
       c.confirm_after, std::chrono::seconds(1), std::chrono::hours(7 * 24));
+  c.report_every = section.duration(
+      {"report_every", "between reports to the hub of how a version on trial does"}, c.report_every,
+      std::chrono::seconds(1), std::chrono::hours(1));
   c.device_class = section.text(
       {"device_class", "what models for one class of devices must be made for; absent: none"}, "");
   if (c.device_class.size() > 256) {

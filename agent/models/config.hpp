@@ -17,6 +17,7 @@ namespace lapwing::agent {
 struct ModelsConfig {
   std::filesystem::path keys_file;  ///< signed key list; default `keys.lwk` beside the certificate
   Micros confirm_after = std::chrono::minutes(10);  ///< [1 s, 7 d]
+  Micros report_every = std::chrono::minutes(1);    ///< while on trial, [1 s, 1 h]
   std::string device_class;                         ///< empty: takes models for any class only
 
   /// `certificate` is the uplink's; empty without a hub.

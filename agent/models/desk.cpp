@@ -89,7 +89,7 @@ class ModelDesk::Impl {
         log::warn("models: what was kept is damaged", {{"model", name}, {"why", model.problem}});
       }
       const bool lost = !model.problem.empty() && state == ActivationState{};
-      model.activation = Activation(parts_.config.confirm_after, std::move(state));
+      model.activation = activation(std::move(state));
       auto actions = model.activation.on_start(unclean, now(), ticks_now());
       if (!actions.empty() && std::holds_alternative<model_action::Keep>(actions[0])) {
         const auto kept = model.slots.keep(model.activation.state());
@@ -170,6 +170,9 @@ class ModelDesk::Impl {
     std::optional<Ticks> fetch_at;  ///< when the transfer was last begun
   };
 
+  [[nodiscard]] Activation activation(ActivationState state) const {
+    return Activation(parts_.config.confirm_after, std::move(state), parts_.config.report_every);
+  }
   [[nodiscard]] fs::path mark() const { return parts_.folder / "running"; }
 
   /// Crashes that cannot be counted would go on for ever: what is on trial is not used in this run.
@@ -376,7 +379,7 @@ class ModelDesk::Impl {
         log::error("models: the state cannot be kept", {{"model", name}, kept.error()});
         meters_.keep_failures.add();
         if (before == nullptr) continue;
-        model.activation = Activation(parts_.config.confirm_after, *before);
+        model.activation = activation(*before);
         return;
       }
       if (const auto* fetch = std::get_if<model_action::Fetch>(&action)) {
