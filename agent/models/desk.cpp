@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/models/desk.hpp"
 
+#include "agent/models/freeze_watch.hpp"
 #include "agent/models/model_meters.hpp"
+#include "agent/models/offer_judge.hpp"
 #include "shared/base/files.hpp"
 #include "shared/base/log.hpp"
 #include "shared/release/documents.hpp"
-#include "shared/release/signed.hpp"
 #include "shared/wire/codec.hpp"
 
 #include <algorithm>
@@ -35,26 +36,6 @@ struct Fetched {
 };
 using DeskEvent = std::variant<wire::Offer, Fetched>;
 
-wire::AnomalyRecord freeze_alarm(const std::string& database, Time until, bool over, Time at) {
-  wire::AnomalyRecord record;
-  record.id =
-      std::hash<std::string>{}(database + "models frozen " + std::to_string(to_micros(until)));
-  record.phase = over ? wire::Phase::closed : wire::Phase::opened;
-  record.severity = wire::Severity::major;
-  record.reason = wire::Reason::gap;
-  record.stream = "lapwing/models";
-  record.watch = "models";
-  record.detector = "models";
-  record.onset = until;
-  record.peak_time = until;
-  record.peak_score = 3;
-  if (over) record.end = at;
-  record.text =
-      "no word from the hub on what models to run since the last one ended: it is away, "
-      "or somebody holds it back; scoring goes on";
-  return record;
-}
-
 }  // namespace
 
 class ModelDesk::Impl {
@@ -62,7 +43,13 @@ class ModelDesk::Impl {
   explicit Impl(ModelDeskParts parts)
       : parts_(std::move(parts)),
         meters_(parts_.metrics),
-        trust_({parts_.folder, parts_.second, parts_.config.keys_file}) {
+        trust_({parts_.folder, parts_.second, parts_.config.keys_file}),
+        judge_(trust_, {.tenant = parts_.tenant,
+                        .name = parts_.device,
+                        .device_class = parts_.config.device_class,
+                        .agent_version = parts_.agent_version,
+                        .schema_sha256 = {}}),
+        freeze_(parts_.outbox.position().database_id) {
     for (const auto& group : parts_.groups) {
       if (group.model.empty() || models_.contains(group.model)) continue;
       models_.emplace(group.model, Model(parts_.folder / group.model, group, parts_.config));
@@ -232,7 +219,7 @@ class ModelDesk::Impl {
       return;
     }
     const ActivationState before = model.activation.state();
-    auto judged = judge(offer, model);
+    auto judged = judge_.judge(offer, model.schema, now());
     if (!judged) {
       if (judged.error().code == Errc::io || judged.error().code == Errc::limit) {
         log::error("models: an offer is not taken; it will come again", {judged.error()});
@@ -252,50 +239,6 @@ class ModelDesk::Impl {
                {"version", offer.number},
                {"stage", offer.stage == wire::ModelStage::active ? "active" : "shadow"}});
     perform(known->first, model, model.activation.on_offer(*judged, now(), ticks), &before);
-  }
-
-  /// What may be taken of it. Errors: denied (the refusal), corrupt and what decoding says; io,
-  /// limit: it could not be kept, try again.
-  Result<Offered> judge(const wire::Offer& offer, const Model& model) {
-    Offered offered{.offer = offer.offer,
-                    .rollout = offer.rollout,
-                    .version = {.number = offer.number},
-                    .stage = offer.stage};
-    if (offer.number == 0) return offered;
-    release::Judge& judge = *trust_.judge();
-    std::string about_keys;
-    for (const std::string& list : offer.keys) {
-      const auto keys = release::Signed::decode(list);
-      const auto taken = keys ? judge.take_keys(*keys, now()) : Result<void>(keys.error());
-      // Lists the device has already are older; one that is wrong shows in what follows.
-      if (!taken && !taken.error().context.starts_with("rollback")) {
-        about_keys = " (" + taken.error().context + ")";
-      }
-    }
-    const auto manifest = release::Signed::decode(offer.manifest);
-    if (!manifest) return within("manifest", manifest.error());
-    const auto assignment = release::Signed::decode(offer.assignment);
-    if (!assignment) return within("assignment", assignment.error());
-    const release::Device device{.tenant = parts_.tenant,
-                                 .name = parts_.device,
-                                 .device_class = parts_.config.device_class,
-                                 .agent_version = parts_.agent_version,
-                                 .schema_sha256 = model.schema};
-    auto approved = judge.approve(*manifest, *assignment, device, now());
-    if (!approved) {
-      auto why = std::move(approved).error();
-      why.context += about_keys;
-      return why;
-    }
-    const auto& m = approved->manifest;
-    if (m.model != offer.model || m.number != offer.number) {
-      return Error{Errc::denied, "mismatch: the manifest is of version " +
-                                     std::to_string(m.number) + " of " + m.model};
-    }
-    judge.accept(*approved);
-    if (auto kept = trust_.keep(); !kept) return kept.error();
-    offered.version = {.number = m.number, .sha256 = m.sha256, .length = m.length};
-    return offered;
   }
 
   /// Answers an offer that leaves no trace here; once a minute each.
@@ -504,18 +447,11 @@ class ModelDesk::Impl {
     const auto* const judge = trust_.judge();
     const bool runs = std::ranges::any_of(
         models_, [](const auto& one) { return one.second.activation.state().active.has_value(); });
-    const bool frozen = judge != nullptr && runs && judge->frozen(now());
-    meters_.frozen.set(frozen ? 1 : 0);
-    if (frozen == frozen_since_.has_value()) return;
-    if (frozen) {
-      frozen_since_ = judge->remembered().until;
-      log::warn("models: nobody has told for long what to run; scoring goes on",
-                {{"since", to_rfc3339(*frozen_since_)}});
-    }
     const Time at = now();
-    auto alarm = freeze_alarm(parts_.outbox.position().database_id, *frozen_since_, !frozen, at);
-    write(wire::RecordClass::anomaly, at, wire::encode_record(std::move(alarm)));
-    if (!frozen) frozen_since_.reset();
+    const bool frozen = judge != nullptr && runs && judge->frozen(at);
+    auto alarm = freeze_.look(frozen ? judge->remembered().until : std::nullopt, at);
+    meters_.frozen.set(frozen ? 1 : 0);
+    if (alarm) write(wire::RecordClass::anomaly, at, wire::encode_record(*std::move(alarm)));
   }
 
   void publish() {
@@ -531,7 +467,7 @@ class ModelDesk::Impl {
       meters_.slots(name, state);
     }
     if (trust_.judge() != nullptr) figures.keys_number = trust_.judge()->remembered().keys.number;
-    figures.frozen = frozen_since_.has_value();
+    figures.frozen = freeze_.frozen();
     figures.problem = parts_.device.empty() ? "" : trust_.problem();
     const std::lock_guard lock(mutex_);
     figures_ = std::move(figures);
@@ -540,12 +476,13 @@ class ModelDesk::Impl {
   const ModelDeskParts parts_;
   ModelMeters meters_;
   ModelTrust trust_;
+  OfferJudge judge_;
+  FreezeWatch freeze_;
   std::map<std::string, Model, std::less<>> models_;
   std::map<std::string, std::optional<Ticks>> aside_;
   FileFetch* fetch_ = nullptr;
   std::optional<std::pair<std::string, std::string>> transfer_;  // model, SHA-256
   Ticks next_tick_{};
-  std::optional<Time> frozen_since_;
 
   mutable std::mutex mutex_;  // guards what follows
   std::condition_variable wake_;

@@ -42,8 +42,8 @@ class Signers {
   trust::PrivateKey release = *trust::PrivateKey::generate_ed25519();
   trust::PrivateKey hub = *trust::PrivateKey::generate_ed25519();
 
-  [[nodiscard]] std::string keys() const {
-    return sign(release::KeyList{.number = 1,
+  [[nodiscard]] std::string keys(std::uint64_t number = 1) const {
+    return sign(release::KeyList{.number = number,
                                  .threshold = 1,
                                  .roots = {root.public_pem()},
                                  .releases = {release.public_pem()},
@@ -320,6 +320,17 @@ TEST_F(Desk, RefusesWhatTheJudgeRefusesAndSaysWhy) {
   EXPECT_EQ(scoring(), "pumps 5") << "what runs goes on";
   EXPECT_EQ(fetch_.starts, 1);
   EXPECT_EQ(reports().back().offer, 8U);
+}
+
+TEST_F(Desk, KeepsTheNewerKeysOfAnOfferThatItRefuses) {
+  auto wrong = make_version(1, 1);
+  wrong.manifest.tenant = "other";
+  auto offer = signers_.offer(1, wrong, ModelStage::active);
+  offer.keys.push_back(signers_.keys(2));
+  ASSERT_TRUE(desk_->offer(offer));
+  await("refused");
+  restart();
+  EXPECT_EQ(desk_->figures().keys_number, 2U);
 }
 
 TEST_F(Desk, AnswersOffersOfModelsThatNoGroupUses) {
