@@ -30,25 +30,29 @@ done
 cmake --build build/fuzz --target "${targets[@]/%/_fuzz}" >/dev/null
 
 printf '%-10s %12s %10s %10s %8s\n' target executions per-s corpus crashes
-failed=0
-for target in "${targets[@]}"; do
-  program=build/fuzz/fuzz/${target}_fuzz
-  corpus=build/fuzz/corpus/$target
-  crashes=build/fuzz/crashes/$target
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
+
+# One target; a row of the table, and what went wrong.
+fuzz() { # TARGET
+  local target=$1 program=build/fuzz/fuzz/${1}_fuzz corpus=build/fuzz/corpus/$1 crashes=build/fuzz/crashes/$1 status=0
   mkdir -p "$corpus" "$crashes"
   rm -f "$crashes"/*
-  log=$crashes.log
-  status=0
+  local log=$crashes.log
   "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
     -artifact_prefix="$crashes/" "$corpus" "tests/fuzz/seeds/$target" >"$log" 2>&1 || status=$?
   stat() { sed -n "s/^stat::$1: *//p" "$log" | tail -1; }
-  found=$(find "$crashes" -type f | wc -l)
   printf '%-10s %12s %10s %10s %8s\n' "$target" "$(stat number_of_executed_units)" "$(stat average_exec_per_sec)" \
-    "$(find "$corpus" -type f | wc -l)" "$found"
-  if [ "$status" -ne 0 ]; then
-    failed=1
-    grep -m3 -E 'ERROR|SUMMARY|does not hold' "$log" >&2 || tail -5 "$log" >&2
-    for crash in "$crashes"/*; do [ ! -f "$crash" ] || echo "again: $program $crash" >&2; done
-  fi
+    "$(find "$corpus" -type f | wc -l)" "$(find "$crashes" -type f | wc -l)"
+  [ "$status" -ne 0 ] || return 0
+  touch "$logs/failed"
+  grep -m3 -E 'ERROR|SUMMARY|does not hold' "$log" >&2 || tail -5 "$log" >&2
+  for crash in "$crashes"/*; do [ ! -f "$crash" ] || echo "again: $program $crash" >&2; done
+}
+
+for target in "${targets[@]}"; do
+  while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n || true; done
+  fuzz "$target" &
 done
-exit "$failed"
+wait
+[ ! -e "$logs/failed" ]
