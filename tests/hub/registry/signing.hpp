@@ -60,9 +60,9 @@ inline release::Manifest manifest_of(const model::Model& model, std::uint64_t nu
 }
 
 /// Rows of two sensors, a minute apart.
-inline std::string pump_csv(int rows) {
+inline std::string pump_csv(std::int64_t rows) {
   std::string text = "timestamp,flow,pressure,label\n";
-  for (int i = 0; i < rows; ++i) {
+  for (std::int64_t i = 0; i < rows; ++i) {
     text += std::to_string(1'700'000'000 + 60 * i) + "," + std::to_string((i * 7919) % 101) + "." +
             std::to_string((i * 104'729) % 10) + "," + std::to_string((i * 15'485'863) % 53) +
             ",0\n";
