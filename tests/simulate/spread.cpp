@@ -489,6 +489,8 @@ ro::Plan spread_plan() {
   ro::Plan plan;
   plan.soak = minutes(30);
   plan.gates.alarms_min = 300;
+  // In a small fleet's ring of one, one device that is slow for a moment would be all of them.
+  for (auto& ring : plan.rings) ring.devices_min = 5;
   return plan;
 }
 
