@@ -15,6 +15,7 @@
 
 #include <array>
 #include <fstream>
+#include <mutex>
 #include <stdexcept>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -327,7 +328,7 @@ class EnrolmentServer {
           {"tenant", "plant1"},
           {"device", "edge-1"},
           {"mqtt", {{"host", "hub.example"}, {"port", 8883}}},
-          {"keys", keys_}}.dump());
+          {"keys", keys()}}.dump());
     });
     server_ = *http::Server::start({}, std::move(router));
   }
@@ -347,9 +348,18 @@ class EnrolmentServer {
     EXPECT_TRUE(list.sign(*root));
     return list.encode();
   }
-  std::string keys_ = hex(key_list());
+  std::string keys() const {
+    const std::lock_guard lock(mutex_);
+    return keys_;
+  }
+  void set_keys(std::string keys) {
+    const std::lock_guard lock(mutex_);
+    keys_ = std::move(keys);
+  }
 
  private:
+  mutable std::mutex mutex_;
+  std::string keys_ = hex(key_list());
   trust::Authority authority_;
   std::unique_ptr<http::Server> server_;
 };
@@ -364,7 +374,7 @@ TEST(AgentEnrol, WritesAnIdentityThatTheNextCommandsUse) {
   ASSERT_EQ(said.code, 0) << said.err;
   EXPECT_THAT(said.out,
               AllOf(HasSubstr("enrolled as plant1/edge-1"), HasSubstr("lapwing-agent run")));
-  EXPECT_EQ(hex(read_file(directory / "keys.lwk", 1U << 20U).value()), hub.keys_);
+  EXPECT_EQ(hex(read_file(directory / "keys.lwk", 1U << 20U).value()), hub.keys());
   for (const auto* name : {"device.key", "device.pem", "ca.pem", "keys.lwk"}) {
     struct stat info {};
     ASSERT_EQ(::stat((directory / name).c_str(), &info), 0) << name;
@@ -389,7 +399,7 @@ TEST(AgentEnrol, WritesAnIdentityThatTheNextCommandsUse) {
             0);
   // What it trusts from its first moment on must be what it is said to be.
   for (const std::string& wrong : {std::string("xyz"), hex("no list")}) {
-    hub.keys_ = wrong;
+    hub.set_keys(wrong);
     const auto refused = agent({"enrol", "--hub", hub.url(), "--token", "lwe_good", "--replace",
                                 "--dir", directory.string()});
     EXPECT_EQ(refused.code, 1);
