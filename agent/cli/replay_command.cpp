@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cli/commands.hpp"
-#include "agent/cli/parameters.hpp"
 #include "agent/cli/progress.hpp"
 #include "agent/cli/replay_json.hpp"
 #include "agent/config.hpp"
 #include "agent/replay/inputs.hpp"
 #include "agent/replay/report.hpp"
+#include "shared/model/parameters.hpp"
 
 #include <algorithm>
 #include <memory>
@@ -185,7 +185,7 @@ int run_replay(const ReplayCommand& command, std::ostream& out, std::ostream& er
   const auto watch = watch_of(command, err, exit_code);
   if (!watch) return exit_code;
   options.watch = *watch;
-  const auto set = read_parameters(command.set);
+  const auto set = model::read_parameters(command.set);
   if (!set) return refuse(set.error(), err);
   for (const auto& [name, value] : *set) options.watch.parameters[name] = value;
   if (!command.model.empty()) {

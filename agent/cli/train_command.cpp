@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/cli/commands.hpp"
-#include "agent/cli/parameters.hpp"
 #include "agent/cli/progress.hpp"
 #include "shared/base/files.hpp"
 #include "shared/base/short_text.hpp"
+#include "shared/model/parameters.hpp"
 #include "shared/model/picture.hpp"
 #include "shared/model/text.hpp"
 #include "shared/model/train_csv.hpp"
@@ -39,7 +39,7 @@ Result<std::map<std::string, std::string, std::less<>>> read_units(
 }
 
 Result<model::Trained> train_on(const TrainCommand& command, std::ostream& err, double& seconds) {
-  auto parameters = read_parameters(command.set);
+  auto parameters = model::read_parameters(command.set);
   if (!parameters) return parameters.error();
   auto units = read_units(command.units);
   if (!units) return units.error();

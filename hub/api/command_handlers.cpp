@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What operators want of devices.
+#include "hub/api/answers.hpp"
 #include "hub/api/body.hpp"
 #include "hub/api/handlers.hpp"
 #include "hub/api/query.hpp"
@@ -37,12 +38,6 @@ Json to_json(const CommandRow& row) {
           {"sent_at", time_json(row.sent_at)},
           {"ended_at", time_json(row.ended_at)},
           {"result", row.ended_at ? Json(row.result) : Json(nullptr)}};
-}
-
-Response unkept(const Json& json, unsigned status = 200) {
-  auto response = http::json_response(dump(json), status);
-  response.headers.emplace_back("Cache-Control", "no-store");
-  return response;
 }
 
 Response desired_response(const DesiredRow& row) {
@@ -91,10 +86,7 @@ Response list_commands(const Desk& desk, const Call& call) {
   if (query.problem()) return refuse(call, *query.problem());
   const auto rows = desk.parts.store.commands().list(device_of(call), page);
   if (!rows) return refuse(call, rows.error());
-  auto items = Json::array();
-  for (const auto& row : rows->items) items.push_back(to_json(row));
-  return unkept({{"items", std::move(items)},
-                 {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
+  return unkept(page_json(*rows, [](const CommandRow& row) { return to_json(row); }));
 }
 
 Response make_command(const Desk& desk, const Call& call) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Work that takes long.
+#include "hub/api/answers.hpp"
 #include "hub/api/body.hpp"
 #include "hub/api/handlers.hpp"
 #include "hub/api/query.hpp"
@@ -7,7 +8,6 @@
 #include "hub/store/jobs.hpp"
 
 #include <array>
-#include <charconv>
 
 namespace lapwing::hub {
 namespace {
@@ -41,35 +41,6 @@ Json to_json(const JobRow& row) {
           {"result_parts", row.result_parts}};
 }
 
-Response job_response(const Json& json, unsigned status = 200) {
-  auto response = http::json_response(dump(json), status);
-  response.headers.emplace_back("Cache-Control", "no-store");
-  return response;
-}
-
-std::optional<std::uint64_t> whole_number(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-  // Beyond it the database has no numbers.
-  return value <= (std::uint64_t{1} << 62U) ? std::optional(value) : std::nullopt;
-}
-
-/// The id in the address; 0, which no job has, when it is no number.
-std::uint64_t id_of(const Call& call) {
-  return whole_number(call.request.parameter("id")).value_or(0);
-}
-
-Result<void> note(const Desk& desk, const Call& call, const char* action, std::uint64_t id,
-                  std::string detail) {
-  return desk.parts.store.add_audit({.tenant = call.token.tenant,
-                                     .at = now(),
-                                     .actor = call.token.id,
-                                     .action = action,
-                                     .subject = "job " + std::to_string(id),
-                                     .detail = std::move(detail)});
-}
-
 }  // namespace
 
 Response list_jobs(const Desk& desk, const Call& call) {
@@ -78,11 +49,7 @@ Response list_jobs(const Desk& desk, const Call& call) {
   if (query.problem()) return refuse(call, *query.problem());
   const auto rows = desk.parts.store.jobs().list(call.token.tenant, page);
   if (!rows) return refuse(call, rows.error());
-  auto items = Json::array();
-  for (const auto& row : rows->items) items.push_back(to_json(row));
-  return job_response(
-      {{"items", std::move(items)},
-       {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
+  return unkept(page_json(*rows, [](const JobRow& row) { return to_json(row); }));
 }
 
 Response make_job(const Desk& desk, const Call& call) {
@@ -102,26 +69,28 @@ Response make_job(const Desk& desk, const Call& call) {
                                                  .actor = call.token.id,
                                                  .created_at = now()});
   if (!made) return refuse(call, made.error());
-  if (auto noted = note(desk, call, "job.create", made->id, kind_name); !noted) {
+  if (auto noted = audited(desk, call, "job.create", "job " + std::to_string(made->id), kind_name);
+      !noted) {
     return refuse(call, noted.error());
   }
-  auto response = job_response(to_json(*made), 201);
+  auto response = unkept(to_json(*made), 201);
   response.headers.emplace_back("Location", "/api/v1/jobs/" + std::to_string(made->id));
   return response;
 }
 
 Response get_job(const Desk& desk, const Call& call) {
   const auto row = desk.parts.store.jobs().get(call.token.tenant, id_of(call));
-  return row ? job_response(to_json(*row)) : refuse(call, row.error());
+  return row ? unkept(to_json(*row)) : refuse(call, row.error());
 }
 
 Response cancel_job(const Desk& desk, const Call& call) {
   const auto row = desk.parts.store.jobs().cancel(call.token.tenant, id_of(call), now());
   if (!row) return refuse(call, row.error());
-  if (auto noted = note(desk, call, "job.cancel", row->id, ""); !noted) {
+  if (auto noted = audited(desk, call, "job.cancel", "job " + std::to_string(row->id), "");
+      !noted) {
     return refuse(call, noted.error());
   }
-  return job_response(to_json(*row));
+  return unkept(to_json(*row));
 }
 
 Response get_job_result(const Desk& desk, const Call& call) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Model files and their versions, and who may sign them.
+#include "hub/api/answers.hpp"
 #include "hub/api/body.hpp"
 #include "hub/api/handlers.hpp"
-#include "hub/api/model_json.hpp"
 #include "hub/api/query.hpp"
 #include "hub/registry/files.hpp"
 #include "hub/registry/keys.hpp"
@@ -16,10 +16,6 @@ namespace lapwing::hub {
 namespace {
 
 using http::Response;
-using models_json::audited;
-using models_json::page_json;
-using models_json::unkept;
-using models_json::whole_number;
 
 constexpr std::size_t kKeyListsShown = 100;
 /// Of a file's content in one answer; a longer file is fetched from offset to offset.
@@ -69,11 +65,11 @@ Response list_models(const Desk& desk, const Call& call) {
   if (query.problem()) return refuse(call, *query.problem());
   const auto rows = desk.parts.store.models().models(call.token.tenant, page);
   if (!rows) return refuse(call, rows.error());
-  return fresh(call, page_json(*rows, [](const ModelRow& row) {
+  return fresh(call, dump(page_json(*rows, [](const ModelRow& row) {
                  return Json{{"model", row.newest.model},
                              {"versions", row.versions},
                              {"newest", to_json(row.newest)}};
-               }));
+               })));
 }
 
 Response list_versions(const Desk& desk, const Call& call) {
@@ -83,7 +79,8 @@ Response list_versions(const Desk& desk, const Call& call) {
   const auto rows =
       desk.parts.store.models().versions(call.token.tenant, call.request.parameter("model"), page);
   if (!rows) return refuse(call, rows.error());
-  return fresh(call, page_json(*rows, [](const ModelVersionRow& row) { return to_json(row); }));
+  return fresh(call,
+               dump(page_json(*rows, [](const ModelVersionRow& row) { return to_json(row); })));
 }
 
 Response add_version(const Desk& desk, const Call& call) {
@@ -112,7 +109,7 @@ Response list_model_files(const Desk& desk, const Call& call) {
   if (query.problem()) return refuse(call, *query.problem());
   const auto rows = desk.parts.store.models().files(call.token.tenant, page);
   if (!rows) return refuse(call, rows.error());
-  return fresh(call, page_json(*rows, [](const ModelFileRow& row) { return to_json(row); }));
+  return fresh(call, dump(page_json(*rows, [](const ModelFileRow& row) { return to_json(row); })));
 }
 
 Response add_model_file(const Desk& desk, const Call& call) {

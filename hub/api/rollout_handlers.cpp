@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Staged distributions of models: started, watched, held up and ended.
+#include "hub/api/answers.hpp"
 #include "hub/api/body.hpp"
 #include "hub/api/handlers.hpp"
 #include "hub/api/query.hpp"
@@ -9,7 +10,6 @@
 #include "hub/store/rollouts.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 namespace lapwing::hub {
 namespace {
@@ -38,30 +38,6 @@ Json to_json(const RolloutRow& row) {
           {"created_at", to_rfc3339(row.created_at)},
           {"created_by", row.actor},
           {"ended_at", time_json(row.ended_at)}};
-}
-
-Response answer(const Json& json, unsigned status = 200) {
-  auto response = http::json_response(dump(json), status);
-  response.headers.emplace_back("Cache-Control", "no-store");
-  return response;
-}
-
-std::uint64_t id_of(const Call& call) {
-  const auto text = call.request.parameter("id");
-  std::uint64_t id = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), id);
-  const bool good = ec == std::errc{} && end == text.data() + text.size() && id >> 62U == 0;
-  return good ? id : 0;  // which no rollout has
-}
-
-Result<void> note(const Desk& desk, const Call& call, const char* action, std::uint64_t id,
-                  std::string detail) {
-  return desk.parts.store.add_audit({.tenant = call.token.tenant,
-                                     .at = now(),
-                                     .actor = call.token.id,
-                                     .action = action,
-                                     .subject = "rollout " + std::to_string(id),
-                                     .detail = std::move(detail)});
 }
 
 /// Both versions are there, and the way back is one: another content, with a greater number.
@@ -175,11 +151,13 @@ Response change(const Desk& desk, const Call& call, const char* action, const Ma
     const auto done = rollouts.step(*step);
     if (!done) return refuse(call, done.error());
     if (!*done) continue;
-    if (auto noted = note(desk, call, action, row->id, step->state.text); !noted) {
+    if (auto noted =
+            audited(desk, call, action, "rollout " + std::to_string(row->id), step->state.text);
+        !noted) {
       return refuse(call, noted.error());
     }
     const auto now_is = rollouts.get(call.token.tenant, row->id);
-    return now_is ? answer(to_json(*now_is)) : refuse(call, now_is.error());
+    return now_is ? unkept(to_json(*now_is)) : refuse(call, now_is.error());
   }
   return refuse(call, {Errc::io, "the rollout goes on faster than it can be changed; try again"});
 }
@@ -192,10 +170,7 @@ Response list_rollouts(const Desk& desk, const Call& call) {
   if (query.problem()) return refuse(call, *query.problem());
   const auto rows = desk.parts.store.rollouts().list(call.token.tenant, page);
   if (!rows) return refuse(call, rows.error());
-  auto items = Json::array();
-  for (const auto& row : rows->items) items.push_back(to_json(row));
-  return answer({{"items", std::move(items)},
-                 {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
+  return unkept(page_json(*rows, [](const RolloutRow& row) { return to_json(row); }));
 }
 
 Response make_rollout(const Desk& desk, const Call& call) {
@@ -228,11 +203,11 @@ Response make_rollout(const Desk& desk, const Call& call) {
   const auto made = desk.parts.store.rollouts().add(
       wanted, [&](std::uint64_t id) { return ro::fill_rings(*plan, id, *std::move(chosen)); });
   if (!made) return refuse(call, made.error());
-  const auto noted = note(desk, call, "rollout.create", made->id,
-                          "version " + std::to_string(made->number) + " of " + made->model +
-                              ", back to " + std::to_string(made->undo));
+  const auto noted = audited(desk, call, "rollout.create", "rollout " + std::to_string(made->id),
+                             "version " + std::to_string(made->number) + " of " + made->model +
+                                 ", back to " + std::to_string(made->undo));
   if (!noted) return refuse(call, noted.error());
-  auto response = answer(to_json(*made), 201);
+  auto response = unkept(to_json(*made), 201);
   response.headers.emplace_back("Location", "/api/v1/rollouts/" + std::to_string(made->id));
   return response;
 }
@@ -243,7 +218,7 @@ Response get_rollout(const Desk& desk, const Call& call) {
   const auto situation = whole->at(now());
   auto json = to_json(whole->rollout);
   json["figures"] = Json::parse(ro::figures_json(situation, ro::figure(situation)), nullptr, false);
-  return answer(json);
+  return unkept(json);
 }
 
 Response list_rollout_devices(const Desk& desk, const Call& call) {
@@ -275,7 +250,7 @@ Response list_rollout_devices(const Desk& desk, const Call& call) {
                      {"detail", said ? Json(view.target->report.detail) : Json(nullptr)},
                      {"reported_at", said ? time_json(view.target->reported_at) : Json(nullptr)}});
   }
-  return answer({{"items", std::move(items)}, {"next_cursor", std::move(next)}});
+  return unkept({{"items", std::move(items)}, {"next_cursor", std::move(next)}});
 }
 
 Response list_rollout_decisions(const Desk& desk, const Call& call) {
@@ -294,7 +269,7 @@ Response list_rollout_decisions(const Desk& desk, const Call& call) {
                      {"text", row.text},
                      {"figures", figures.is_object() ? std::move(figures) : Json::object()}});
   }
-  return answer({{"items", std::move(items)},
+  return unkept({{"items", std::move(items)},
                  {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
 }
 

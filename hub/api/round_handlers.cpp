@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Federated rounds: started, watched, cancelled.
+#include "hub/api/answers.hpp"
 #include "hub/api/body.hpp"
 #include "hub/api/handlers.hpp"
 #include "hub/api/query.hpp"
@@ -9,7 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 namespace lapwing::hub {
 namespace {
@@ -43,31 +43,6 @@ Json round_json(const RoundRow& row) {
           {"created_at", to_rfc3339(row.created_at)},
           {"created_by", row.actor},
           {"ended_at", time_json(row.ended_at)}};
-}
-
-Response round_response(const Json& json, unsigned status = 200) {
-  auto response = http::json_response(dump(json), status);
-  response.headers.emplace_back("Cache-Control", "no-store");
-  return response;
-}
-
-/// The id in the address; 0, which no round has, when it is no number.
-std::uint64_t round_id(const Call& call) {
-  const auto text = call.request.parameter("id");
-  std::uint64_t id = 0;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), id);
-  const bool good = ec == std::errc{} && end == text.data() + text.size() && id >> 62U == 0;
-  return good ? id : 0;
-}
-
-Result<void> note_round(const Desk& desk, const Call& call, const char* action, std::uint64_t id,
-                        std::string detail) {
-  return desk.parts.store.add_audit({.tenant = call.token.tenant,
-                                     .at = now(),
-                                     .actor = call.token.id,
-                                     .action = action,
-                                     .subject = "round " + std::to_string(id),
-                                     .detail = std::move(detail)});
 }
 
 /// Those that are named, or all; of them those that have the labels.
@@ -110,9 +85,8 @@ Response list_rounds(const Desk& desk, const Call& call) {
   if (!rows) return refuse(call, rows.error());
   auto items = Json::array();
   for (const auto& row : rows->items) items.push_back(round_json(row));
-  return round_response(
-      {{"items", std::move(items)},
-       {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
+  return unkept({{"items", std::move(items)},
+                 {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
 }
 
 Response start_round(const Desk& desk, const Call& call) {
@@ -142,33 +116,36 @@ Response start_round(const Desk& desk, const Call& call) {
        .created_at = at},
       *devices);
   if (!made) return refuse(call, made.error());
-  if (auto noted = note_round(desk, call, "round.start", made->id, made->name); !noted) {
+  if (auto noted =
+          audited(desk, call, "round.start", "round " + std::to_string(made->id), made->name);
+      !noted) {
     return refuse(call, noted.error());
   }
-  auto response = round_response(round_json(*made), 201);
+  auto response = unkept(round_json(*made), 201);
   response.headers.emplace_back("Location", "/api/v1/rounds/" + std::to_string(made->id));
   return response;
 }
 
 Response get_round(const Desk& desk, const Call& call) {
-  const auto row = desk.parts.store.rounds().get(call.token.tenant, round_id(call));
-  return row ? round_response(round_json(*row)) : refuse(call, row.error());
+  const auto row = desk.parts.store.rounds().get(call.token.tenant, id_of(call));
+  return row ? unkept(round_json(*row)) : refuse(call, row.error());
 }
 
 Response cancel_round(const Desk& desk, const Call& call) {
-  const auto row = desk.parts.store.rounds().cancel(call.token.tenant, round_id(call), now());
+  const auto row = desk.parts.store.rounds().cancel(call.token.tenant, id_of(call), now());
   if (!row) return refuse(call, row.error());
-  if (auto noted = note_round(desk, call, "round.cancel", row->id, ""); !noted) {
+  if (auto noted = audited(desk, call, "round.cancel", "round " + std::to_string(row->id), "");
+      !noted) {
     return refuse(call, noted.error());
   }
-  return round_response(round_json(*row));
+  return unkept(round_json(*row));
 }
 
 Response list_round_devices(const Desk& desk, const Call& call) {
   Query query(call.request);
   const auto page = query.page();
   if (query.problem()) return refuse(call, *query.problem());
-  const auto rows = desk.parts.store.rounds().members(call.token.tenant, round_id(call), page);
+  const auto rows = desk.parts.store.rounds().members(call.token.tenant, id_of(call), page);
   if (!rows) return refuse(call, rows.error());
   auto items = Json::array();
   for (const auto& row : rows->items) {
@@ -179,9 +156,8 @@ Response list_round_devices(const Desk& desk, const Call& call) {
                      {"bytes", row.bytes},
                      {"text", row.text}});
   }
-  return round_response(
-      {{"items", std::move(items)},
-       {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
+  return unkept({{"items", std::move(items)},
+                 {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
 }
 
 }  // namespace lapwing::hub

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /// What devices are to run of models, and what they say of it.
+#include "hub/api/answers.hpp"
 #include "hub/api/body.hpp"
 #include "hub/api/handlers.hpp"
 #include "hub/api/query.hpp"
@@ -66,11 +67,7 @@ Response page_of(const Desk& desk, const Call& call, const Targets::Filter& filt
                  const PageRequest& page) {
   const auto rows = desk.parts.store.targets().list(call.token.tenant, filter, page);
   if (!rows) return refuse(call, rows.error());
-  auto items = Json::array();
-  for (const auto& row : rows->items) items.push_back(to_json(row));
-  return fresh(
-      call, dump({{"items", std::move(items)},
-                  {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}}));
+  return fresh(call, dump(page_json(*rows, [](const TargetRow& row) { return to_json(row); })));
 }
 
 }  // namespace
@@ -128,9 +125,7 @@ Response put_device_model(const Desk& desk, const Call& call) {
   if (!noted) return refuse(call, noted.error());
   const auto row = store.targets().get(wanted[0].key, model);
   if (!row) return refuse(call, row.error());
-  auto response = http::json_response(dump(to_json(*row)));
-  response.headers.emplace_back("Cache-Control", "no-store");
-  return response;
+  return unkept(to_json(*row));
 }
 
 }  // namespace lapwing::hub

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /// Bytes that are brought piece by piece.
+#include "hub/api/answers.hpp"
 #include "hub/api/body.hpp"
 #include "hub/api/handlers.hpp"
-#include "hub/api/model_json.hpp"
 #include "hub/api/query.hpp"
 #include "hub/registry/files.hpp"
 
@@ -12,8 +12,6 @@ namespace lapwing::hub {
 namespace {
 
 using http::Response;
-using models_json::unkept;
-using models_json::whole_number;
 
 constexpr std::size_t kUploadNameMax = 200;
 
@@ -27,11 +25,6 @@ Json to_json(const UploadRow& row) {
           {"completed_at", time_json(row.completed_at)}};
 }
 
-/// The id in the address; 0, which no upload has, when it is no number.
-std::uint64_t upload_of(const Call& call) {
-  return whole_number(call.request.parameter("id")).value_or(0);
-}
-
 }  // namespace
 
 Response list_uploads(const Desk& desk, const Call& call) {
@@ -40,10 +33,7 @@ Response list_uploads(const Desk& desk, const Call& call) {
   if (query.problem()) return refuse(call, *query.problem());
   const auto rows = desk.parts.store.uploads().list(call.token.tenant, page);
   if (!rows) return refuse(call, rows.error());
-  auto response = http::json_response(
-      models_json::page_json(*rows, [](const UploadRow& row) { return to_json(row); }));
-  response.headers.emplace_back("Cache-Control", "no-store");
-  return response;
+  return unkept(page_json(*rows, [](const UploadRow& row) { return to_json(row); }));
 }
 
 Response make_upload(const Desk& desk, const Call& call) {
@@ -59,8 +49,7 @@ Response make_upload(const Desk& desk, const Call& call) {
                                                     .created_at = now(),
                                                     .completed_at = std::nullopt});
   if (!made) return refuse(call, made.error());
-  auto noted =
-      models_json::audited(desk, call, "upload.create", "upload " + std::to_string(made->id), name);
+  auto noted = audited(desk, call, "upload.create", "upload " + std::to_string(made->id), name);
   if (!noted) return refuse(call, noted.error());
   auto response = unkept(to_json(*made), 201);
   response.headers.emplace_back("Location", "/api/v1/uploads/" + std::to_string(made->id));
@@ -68,7 +57,7 @@ Response make_upload(const Desk& desk, const Call& call) {
 }
 
 Response get_upload(const Desk& desk, const Call& call) {
-  const auto row = desk.parts.store.uploads().get(call.token.tenant, upload_of(call));
+  const auto row = desk.parts.store.uploads().get(call.token.tenant, id_of(call));
   return row ? unkept(to_json(*row)) : refuse(call, row.error());
 }
 
@@ -79,8 +68,8 @@ Response append_upload(const Desk& desk, const Call& call) {
   if (!offset) {
     return refuse(call, {Errc::bad_input, "query parameter \"offset\": a whole number is wanted"});
   }
-  const auto row = desk.parts.store.uploads().append(call.token.tenant, upload_of(call), *offset,
-                                                     call.request.body);
+  const auto row =
+      desk.parts.store.uploads().append(call.token.tenant, id_of(call), *offset, call.request.body);
   return row ? unkept(to_json(*row)) : refuse(call, row.error());
 }
 
@@ -92,16 +81,15 @@ Response end_upload(const Desk& desk, const Call& call) {
     if (body.problem()) return refuse(call, *body.problem());
   }
   const auto row =
-      complete_upload(desk.parts.store, call.token.tenant, upload_of(call), expected, now());
+      complete_upload(desk.parts.store, call.token.tenant, id_of(call), expected, now());
   return row ? unkept(to_json(*row)) : refuse(call, row.error());
 }
 
 Response drop_upload(const Desk& desk, const Call& call) {
-  const auto id = upload_of(call);
+  const auto id = id_of(call);
   auto gone = desk.parts.store.uploads().drop(call.token.tenant, id);
   if (!gone) return refuse(call, gone.error());
-  auto noted =
-      models_json::audited(desk, call, "upload.delete", "upload " + std::to_string(id), "");
+  auto noted = audited(desk, call, "upload.delete", "upload " + std::to_string(id), "");
   if (!noted) return refuse(call, noted.error());
   return {.status = 204};
 }

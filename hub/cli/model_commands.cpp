@@ -7,7 +7,7 @@
 #include "shared/base/config.hpp"
 #include "shared/base/files.hpp"
 #include "shared/base/short_text.hpp"
-#include "shared/csv/fields.hpp"
+#include "shared/model/parameters.hpp"
 #include "shared/model/text.hpp"
 #include "shared/release/signed.hpp"
 
@@ -39,20 +39,6 @@ void print(const KeyList& list, std::ostream& out) {
   out << "key list " << list.number << ", until " << to_rfc3339(list.expires) << "\n  roots     "
       << key_ids(list.roots) << " (" << list.threshold << " of them sign)\n  releases  "
       << key_ids(list.releases) << "\n  hubs      " << key_ids(list.hubs) << '\n';
-}
-
-Result<std::map<std::string, double, std::less<>>> parameters_of(
-    const std::vector<std::string>& set) {
-  std::map<std::string, double, std::less<>> parameters;
-  for (const auto& one : set) {
-    const auto equals = one.find('=');
-    const auto value = equals == std::string::npos
-                           ? std::nullopt
-                           : csv::parse_number(std::string_view(one).substr(equals + 1));
-    if (!value) return Error{Errc::bad_config, "--set " + one + ": NAME=NUMBER is needed"};
-    parameters[one.substr(0, equals)] = *value;
-  }
-  return parameters;
 }
 
 /// Now and then, on one line of a terminal.
@@ -115,7 +101,7 @@ int run_keys_list(const KeysCommand& command, std::ostream& out, std::ostream& e
 }
 
 int run_train(const HubTrainCommand& command, std::ostream& out, std::ostream& err) {
-  auto parameters = parameters_of(command.set);
+  auto parameters = model::read_parameters(command.set);
   if (!parameters) return failed("train", parameters.error(), err);
   model::CsvTraining training{.reading = command.reading,
                               .text = std::nullopt,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/// `--set name=value`.
+/// A detector's parameters on a command line: `--set name=value`.
 #pragma once
 
 #include "shared/base/result.hpp"
@@ -8,10 +8,10 @@
 #include <string>
 #include <vector>
 
-namespace lapwing::agent {
+namespace lapwing::model {
 
 /// Errors: bad_config (one is not NAME=NUMBER).
 Result<std::map<std::string, double, std::less<>>> read_parameters(
     const std::vector<std::string>& set);
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::model

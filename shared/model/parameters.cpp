@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/cli/parameters.hpp"
+#include "shared/model/parameters.hpp"
 
 #include "shared/csv/fields.hpp"
 
 #include <optional>
 #include <string_view>
 
-namespace lapwing::agent {
+namespace lapwing::model {
 
 Result<std::map<std::string, double, std::less<>>> read_parameters(
     const std::vector<std::string>& set) {
@@ -22,4 +22,4 @@ Result<std::map<std::string, double, std::less<>>> read_parameters(
   return parameters;
 }
 
-}  // namespace lapwing::agent
+}  // namespace lapwing::model
