@@ -179,10 +179,10 @@ class Engine::Impl {
     return out;
   }
 
-  std::vector<double> kept_rows(
-      const std::function<bool(const detect::GroupConfig&)>& wanted) const {
-    std::vector<double> rows;
-    for (const auto& shard : shards_) shard->add_kept_rows(wanted, kKeptNumbersMax, rows);
+  KeptRows kept_rows(const std::function<bool(const detect::GroupConfig&)>& wanted,
+                     std::size_t numbers_max) const {
+    KeptRows rows;
+    for (const auto& shard : shards_) shard->add_kept_rows(wanted, numbers_max, rows);
     return rows;
   }
 
@@ -464,9 +464,9 @@ std::optional<wire::ModelStatistics> Engine::statistics(std::string_view model,
                                                         ModelSlot slot) const {
   return impl_->statistics(model, slot);
 }
-std::vector<double> Engine::kept_rows(
-    const std::function<bool(const detect::GroupConfig&)>& wanted) const {
-  return impl_->kept_rows(wanted);
+KeptRows Engine::kept_rows(const std::function<bool(const detect::GroupConfig&)>& wanted,
+                           std::size_t numbers_max) const {
+  return impl_->kept_rows(wanted, numbers_max);
 }
 void Engine::flush() { impl_->flush(); }
 std::vector<StreamView> Engine::streams(std::string_view after, std::size_t limit) const {

@@ -50,6 +50,12 @@ struct StreamView {
   std::vector<wire::Tag> tags;
 };
 
+/// Of groups that share some.
+struct KeptRows {
+  std::vector<double> values;         ///< row-major, one group after the other
+  std::vector<std::string> left_out;  ///< groups whose rows had no room any more
+};
+
 struct EngineFigures {
   std::uint64_t streams = 0;
   std::uint64_t groups = 0;
@@ -95,12 +101,12 @@ class Engine final : public StreamNamer, public ReadingSink {
   /// at most for the batches that are being scored.
   [[nodiscard]] std::optional<wire::ModelStatistics> statistics(std::string_view model,
                                                                 ModelSlot slot) const;
-  /// The rows kept of all groups that share some and are wanted, row-major, one group after the
-  /// other: at most kKeptNumbersMax numbers (groups beyond it are left out). Waits at most for the
-  /// batches that are being scored.
-  [[nodiscard]] std::vector<double> kept_rows(
-      const std::function<bool(const detect::GroupConfig&)>& wanted) const;
   static constexpr std::size_t kKeptNumbersMax = std::size_t{1} << 20U;
+  /// The rows kept of all groups that share some and are wanted: at most `numbers_max` numbers; a
+  /// group whose rows do not fit any more is left out whole, and named. Waits at most for the
+  /// batches that are being scored.
+  [[nodiscard]] KeptRows kept_rows(const std::function<bool(const detect::GroupConfig&)>& wanted,
+                                   std::size_t numbers_max = kKeptNumbersMax) const;
   /// Returns when everything handed in before has been taken.
   void flush();
 

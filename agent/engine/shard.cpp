@@ -155,14 +155,17 @@ void Shard::flush() {
 }
 
 void Shard::add_kept_rows(const std::function<bool(const detect::GroupConfig&)>& wanted,
-                          std::size_t numbers_max, std::vector<double>& rows) const {
+                          std::size_t numbers_max, KeptRows& rows) const {
   const std::lock_guard lock(state_mutex_);
   for (const auto& group : groups_) {
     const auto* kept = group->kept_rows();
     if (kept == nullptr || !wanted(group->config())) continue;
     const auto values = kept->values();
-    if (rows.size() + values.size() > numbers_max) continue;
-    rows.insert(rows.end(), values.begin(), values.end());
+    if (rows.values.size() + values.size() > numbers_max) {
+      rows.left_out.push_back(group->name());
+      continue;
+    }
+    rows.values.insert(rows.values.end(), values.begin(), values.end());
   }
 }
 

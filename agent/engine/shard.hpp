@@ -96,7 +96,7 @@ class Shard {
   [[nodiscard]] std::vector<StreamView> views() const;
   /// Appends the rows kept of its groups that are wanted, up to `numbers_max` in all.
   void add_kept_rows(const std::function<bool(const detect::GroupConfig&)>& wanted,
-                     std::size_t numbers_max, std::vector<double>& rows) const;
+                     std::size_t numbers_max, KeptRows& rows) const;
   [[nodiscard]] std::uint64_t readings_total() const { return readings_; }
   [[nodiscard]] std::uint64_t anomalies_open() const { return open_; }
   [[nodiscard]] std::size_t queued() const;

@@ -24,6 +24,7 @@ namespace {
 
 constexpr int kSendTries = 30;
 constexpr Micros kSendAgain = std::chrono::seconds(1);
+constexpr std::size_t kLeftOutNamed = 8;  // in a line of the log
 
 bool fits(const detect::GroupConfig& group, const RoundOrder& order) {
   return (order.model.empty() || group.model == order.model) &&
@@ -81,7 +82,10 @@ RoundDesk::RoundDesk(RoundParts parts)
                                       "Passes of federated rounds that were answered",
                                       {{"outcome", "refused"}})),
       bytes_(parts_.metrics.counter("rounds_bytes_sent_total",
-                                    "Bytes told in federated rounds, repeated ones included")) {}
+                                    "Bytes told in federated rounds, repeated ones included")),
+      left_out_(parts_.metrics.counter(
+          "rounds_groups_left_out_total",
+          "Groups whose rows had no room in what was told of a pass of a federated round")) {}
 
 RoundDesk::~RoundDesk() { stop(); }
 
@@ -213,6 +217,22 @@ Result<std::string> RoundDesk::candidate(const RoundOrder& order) {
   return bytes;
 }
 
+/// The model does not learn of them: whoever runs the device is to know.
+void RoundDesk::note_left_out(const RoundOrder& order, const std::vector<std::string>& groups) {
+  if (groups.empty()) return;
+  left_out_.add(static_cast<double>(groups.size()));
+  std::string names;
+  for (std::size_t i = 0; i < std::min(groups.size(), kLeftOutNamed); ++i) {
+    names += (i == 0 ? "" : ", ") + groups[i];
+  }
+  log::warn("groups have no room in a federated round; nothing is told of their rows",
+            {{"round", order.round},
+             {"pass", order.pass},
+             {"groups", groups.size()},
+             {"first", names},
+             {"numbers_max", parts_.numbers_max}});
+}
+
 Result<std::vector<wire::ContributionPart>> RoundDesk::tell(const RoundOrder& order) {
   wire::ContributionPart head{.round = order.round,
                               .pass = order.pass,
@@ -230,11 +250,14 @@ Result<std::vector<wire::ContributionPart>> RoundDesk::tell(const RoundOrder& or
     bytes = *std::move(got);
   }
   std::size_t width = 1;
-  const auto values = parts_.engine.kept_rows([&](const detect::GroupConfig& group) {
-    const bool wanted = fits(group, order) && shares(group, order);
-    if (wanted) width = group.watch.streams.size();
-    return wanted;
-  });
+  const auto kept = parts_.engine.kept_rows(
+      [&](const detect::GroupConfig& group) {
+        const bool wanted = fits(group, order) && shares(group, order);
+        if (wanted) width = group.watch.streams.size();
+        return wanted;
+      },
+      parts_.numbers_max);
+  note_left_out(order, kept.left_out);
   const auto told =
       federate::contribute({.kind = federate::parse_kind(order.kind).value(),
                             .pass = order.pass,
@@ -243,7 +266,7 @@ Result<std::vector<wire::ContributionPart>> RoundDesk::tell(const RoundOrder& or
                             .sample = order.sample,
                             .rows_max = order.rows,
                             .candidate = bytes},
-                           {.values = values, .width = width});
+                           {.values = kept.values, .width = width});
   if (!told) {
     head.problem = told.error().context;
     return std::vector{head};

@@ -35,6 +35,8 @@ struct RoundParts {
   std::function<bool(const wire::ContributionPart&)> send;
   /// Between pieces, so that records wait behind one piece and no more.
   Micros pace = std::chrono::seconds(2);
+  /// Of the groups' rows in a contribution; groups beyond it are left out, named and counted.
+  std::size_t numbers_max = Engine::kKeptNumbersMax;
 };
 
 /// What a command `contribute` wants (docs/protocol.md). Plain data.
@@ -88,12 +90,14 @@ class RoundDesk {
   void work(const RoundOrder& order);
   Result<std::string> candidate(const RoundOrder& order);
   [[nodiscard]] std::string refusal(const RoundOrder& order) const;
+  void note_left_out(const RoundOrder& order, const std::vector<std::string>& groups);
   [[nodiscard]] bool wait(Micros time);
 
   const RoundParts parts_;
   Counter& told_;
   Counter& refused_;
   Counter& bytes_;
+  Counter& left_out_;
 
   std::mutex mutex_;  // guards what follows
   std::condition_variable changed_;

@@ -65,7 +65,8 @@ class RoundDeskTest : public ::testing::Test {
                                                          changed_.notify_all();
                                                          return true;
                                                        },
-                                                   .pace = Micros(0)});
+                                                   .pace = Micros(0),
+                                                   .numbers_max = numbers_max_});
   }
   void TearDown() override {
     desk_.reset();
@@ -102,6 +103,7 @@ class RoundDeskTest : public ::testing::Test {
   Metrics metrics_;
   std::unique_ptr<Outbox> outbox_;
   detect::GroupConfig group_;
+  std::size_t numbers_max_ = Engine::kKeptNumbersMax;
   OneFile file_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<RoundDesk> desk_;
@@ -125,6 +127,30 @@ TEST_F(RoundDeskTest, TellsOfTheRowsOfAllItsMachines) {
   ASSERT_TRUE(told->moments);
   EXPECT_NEAR(told->moments->mean(0), 10, 0.2);
   EXPECT_TRUE(told->samples.empty());
+}
+
+TEST_F(RoundDeskTest, SaysWhichOfItsMachinesHadNoRoom) {
+  const auto left_out = [this] {
+    return metrics_.counter("rounds_groups_left_out_total", "").value();
+  };
+  numbers_max_ = 700;  // the rows of one machine
+  make();
+  feed("p1", 300);
+  const auto alone = desk_->tell(order());
+  ASSERT_TRUE(alone);
+  EXPECT_EQ(left_out(), 0);
+  feed("p2", 300);
+  ::testing::internal::CaptureStderr();
+  const auto parts = desk_->tell(order());
+  const auto log = ::testing::internal::GetCapturedStderr();
+  ASSERT_TRUE(parts) << parts.error().context;
+  EXPECT_EQ(parts->front().problem, "");
+  EXPECT_LE(parts->front().rows, 300U) << "one machine's";
+  EXPECT_EQ(left_out(), 1);
+  const auto kept = engine_->kept_rows([](const auto&) { return true; }, numbers_max_);
+  ASSERT_EQ(kept.left_out.size(), 1U);
+  EXPECT_NE(log.find(kept.left_out[0]), std::string::npos) << log;
+  EXPECT_NE(log.find("numbers_max=700"), std::string::npos) << log;
 }
 
 TEST_F(RoundDeskTest, LaterPassesAreToldOfTheCandidate) {
@@ -169,7 +195,8 @@ TEST_F(RoundDeskTest, KeepsToItselfWhatIsNotShared) {
   make();
   feed("p1", 300);
   EXPECT_NE(problem(order()).find("share nothing"), std::string::npos);
-  EXPECT_TRUE(engine_->kept_rows([](const auto&) { return true; }).empty()) << "nothing is kept";
+  EXPECT_TRUE(engine_->kept_rows([](const auto&) { return true; }).values.empty())
+      << "nothing is kept";
   TearDown();
   group_.share = detect::Share::samples;
   make();
@@ -185,7 +212,7 @@ TEST_F(RoundDeskTest, KeepsToItselfWhatIsNotShared) {
 TEST_F(RoundDeskTest, SummariesThatLeaveTheDeviceHoldNoRow) {
   make();
   feed("p1", 500);
-  const auto rows = engine_->kept_rows([](const auto&) { return true; });
+  const auto rows = engine_->kept_rows([](const auto&) { return true; }).values;
   ASSERT_GT(rows.size(), 900U);
   for (const auto* kind : {"pca", "isolation_forest"}) {
     const auto bytes = whole(*desk_->tell(order(kind)));
