@@ -26,13 +26,18 @@ class Kit:
             raise RuntimeError(f"{program} {' '.join(map(str, words))}: {done.stderr}{done.stdout}")
         return done
 
-    def hub_client(self, *words, ok=True):
-        """A command of `lapwing` that speaks to the hub's API."""
-        remembered = self.dir / "login"
+    def hub_client(self, *words, ok=True, url=None):
+        """A command of `lapwing` that speaks to the hub's API. url: of one replica, else where people reach the hub."""
+        url = url or self.stack.url
+        remembered = self.dir / f"login-{url.rpartition(':')[2]}"
         env = {**os.environ, "LAPWING_CONFIG": str(remembered)}
         if not remembered.exists():
-            self.run("login", "--hub", self.stack.url, "--token", self.stack.token, env=env)
+            ca = ["--ca", self.stack.hub_dir / "ca.pem"] if self.stack.tls else []
+            self.run("login", "--hub", url, *ca, "--token", self.stack.token, env=env)
         return self.run(*words, ok=ok, env=env)
+
+    def push(self, file, manifest, url=None):
+        self.hub_client("model", "push", file, "--manifest", manifest, url=url)
 
     # --- keys
     def new_key(self, name):

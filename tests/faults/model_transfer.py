@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Row 23 of the fault matrix, the way: a model file over a bad link, beside records that must not wait for it."""
 import dataclasses
-import json
 import threading
 import time
-import urllib.request
 
 from case import Case
 from model_kit import Kit
@@ -96,7 +94,7 @@ def transfer(trial):
                            "--seed", str(trial.number))
     length = file.stat().st_size
     manifest = trial.kit.sign(file, trial.number)
-    push(trial.kit, file, manifest)
+    trial.kit.push(file, manifest)
     stalls = trial.done % 2 == 1
     for way in (proxy.up, proxy.down):
         way.rate = 0 if stalls else size.rate
@@ -107,7 +105,7 @@ def transfer(trial):
     time.sleep(size.quiet)
     asked = time.monotonic()
     alone = meter.between(began, asked)
-    want(trial)
+    want(trial.fleet.stack, edge.name, trial.number)
     fetched = Fetched(edge)
     disturbed = []
     for part, cut in enumerate((held, lost, restarted), 1):
@@ -116,7 +114,7 @@ def transfer(trial):
         cut(trial, fetched)
         edge.wait_moved_on(60)
         disturbed.append((since, time.monotonic() + size.cut))
-    whole = lambda: fetched.look() >= length and reported(trial)  # noqa: E731
+    whole = lambda: fetched.look() >= length and reported(trial.fleet.stack, edge.name, trial.number)  # noqa: E731
     wait_for(whole, 120 + 6 * length / size.rate, "the whole file, and the device's word")
     ended = time.monotonic()
     meter.stop()
@@ -137,17 +135,15 @@ def transfer(trial):
     trial.recovered(time.monotonic())
 
 
-def push(kit, file, manifest):
-    kit.hub_client("model", "push", file, "--manifest", manifest)
+def want(stack, device, number, url=None):
+    stack.fetch(f"/api/v1/devices/{device}/models/pumps", {"number": number, "stage": "shadow"}, url=url, method="PUT")
 
 
-def want(trial):
-    stack = trial.fleet.stack
-    request = urllib.request.Request(
-        f"{stack.url}/api/v1/devices/{trial.edge.name}/models/pumps", json.dumps({"number": trial.number, "stage": "shadow"}).encode(),
-        {"Authorization": f"Bearer {stack.token}", "Content-Type": "application/json"}, method="PUT")
-    with urllib.request.urlopen(request, timeout=10):
-        pass
+def reported(stack, device, number, url=None):
+    """Whether the device's word that it runs the version is at the hub."""
+    rows = stack.fetch(f"/api/v1/devices/{device}/models", url=url)["items"]
+    report = (rows[0]["report"] if rows else None) or {}
+    return report.get("version") == number and report["state"] in ("shadow", "active", "confirmed")
 
 
 class Fetched:
@@ -184,12 +180,6 @@ def restarted(trial, fetched):
     trial.edge.kill()
     fetched.restart()
     trial.edge.start()
-
-
-def reported(trial):
-    rows = trial.fleet.stack.fetch(f"/api/v1/devices/{trial.edge.name}/models")["items"]
-    report = rows[0]["report"] or {}
-    return report.get("version") == trial.number and report["state"] in ("shadow", "active", "confirmed")
 
 
 CASES = [

@@ -6,6 +6,7 @@
 #   tests/faults/run.sh herd [--devices N] [--rate N]      thousands of devices lose a replica, then the balancer
 #   tests/faults/run.sh regions [--runs N]                two regions, one cut off or killed and back, in turn
 #   tests/faults/run.sh models [--rows 23,24,25]          models damaged, signed by or for others, old, withheld, mixed up
+#   tests/faults/run.sh model-replicas [--runs N]         a device gets a model while the replicas it hangs on are killed
 #   tests/faults/run.sh soak [--minutes N] [--rate N]     hours under load, meant for programs built with the asan preset
 # LAPWING_BIN names a folder with built programs; without it the release preset is built first.
 set -euo pipefail
@@ -16,8 +17,8 @@ if [ -z "${LAPWING_BIN:-}" ]; then
 fi
 export PYTHONDONTWRITEBYTECODE=1
 case "${1:-}" in
-  soak | replicas | herd | regions | models)
-    program=$1
+  soak | replicas | herd | regions | models | model-replicas)
+    program=${1//-/_}
     shift
     exec python3 "tests/faults/$program.py" "$@"
     ;;
