@@ -237,6 +237,8 @@ ModelActions Activation::on_tick(const ModelDoing& active, Time at, Ticks ticks)
       actions.push_back(Keep{});
       state_.confirmed = true;
       state_.unclean_starts = 0;
+      // The answer to a newer offer (refused, failed, fetching, shadow) is not talked over.
+      if (state_.told != kActive) return actions;
       tell(actions, kConfirmed, state_.active->version.number, "", ticks, ModelSlot::active);
       return actions;
     }

@@ -189,6 +189,7 @@ void Download::end(Result<void> outcome) {
     log::warn("model file is not fetched",
               {{"sha256", over.job.sha256}, {"bytes", over.fetcher.have()}, outcome.error()});
   }
+  publish_figures();  // who hears of the end finds no transfer under way
   over.job.done(std::move(outcome));
 }
 

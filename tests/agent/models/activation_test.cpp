@@ -265,6 +265,21 @@ TEST(Activation, ARefusedOfferLeavesWhatRuns) {
   EXPECT_EQ(device.active, 1U);
 }
 
+TEST(Activation, ConfirmationDoesNotTalkOverARefusal) {
+  Device device;
+  device.offer(1, version(1), ModelStage::active);
+  device.fetched(version(1));
+  device.perform(device.activation.on_refused(2, 0, 2, "wrong_key: not ours", device.ticks));
+  EXPECT_EQ(device.log, "keep report:refused:2");
+  device.pass(minutes(10));
+  EXPECT_EQ(device.log, "keep") << "the hub still has to know what became of its offer";
+  EXPECT_FALSE(device.activation.on_trial());
+  device.pass(minutes(60));
+  EXPECT_EQ(device.log, "");
+  device.offer(3, version(1), ModelStage::active);
+  EXPECT_EQ(device.log, "keep report:confirmed:1");
+}
+
 TEST(Activation, ANewerOfferReplacesOneThatIsStillFetched) {
   Device device;
   device.offer(1, version(1));
