@@ -38,8 +38,11 @@ summary=()
 for label in unit contract integration; do
   mkdir "$results/$label"
   jobs=$(nproc)
-  # These wait more than they reckon; with a sanitizer they reckon.
-  case "$label-$preset" in integration-release | integration-debug) jobs=$((2 * jobs)) ;; esac
+  # These wait more than they reckon; with a sanitizer they reckon more.
+  case "$label-$preset" in
+    integration-release | integration-debug) jobs=$((4 * jobs)) ;;
+    integration-*) jobs=$((2 * jobs)) ;;
+  esac
   GTEST_OUTPUT="xml:$results/$label/" ctest --preset "$preset" -L "^$label\$" -j "$jobs" --quiet \
     --output-log "$results/$label.log" --progress || { broken=1; cat "$results/$label.log"; }
   failed=$(( $(total "$results/$label" failures) + $(total "$results/$label" errors) ))

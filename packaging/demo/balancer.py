@@ -32,7 +32,7 @@ class Balancer(Part):
         self.words = [engine, "--name", "localhost", "--ca", str(ca), "--devices", f"127.0.0.1:{devices_port}", "--people",
                       f"127.0.0.1:{people_port}", "--run", str(self.run)] + (["--rate", str(rate)] if rate else [])
         argv = {"haproxy": ["haproxy", "-db", "-f", self.config], "nginx": ["nginx", "-c", self.config, "-g", "daemon off;"]}[engine]
-        super().__init__(engine, argv, directory, lambda: accepts(devices_port) and self.run.exists())  # its socket comes last
+        super().__init__(engine, argv, directory, lambda: accepts(devices_port) and self.answers())
 
     def start(self, wait=30):
         words = self.words + [f"--replica={one.name}=127.0.0.1:{one.mqtt_port}:{one.http_port}" for one in self.replicas]
@@ -45,6 +45,13 @@ class Balancer(Part):
         self.process.send_signal(signal.SIGHUP)
         wait_for(lambda: all(b"is shutting down" in command(worker) for worker in workers) and children(self.process.pid) - workers, 5,
                  "new workers")
+
+    def answers(self):
+        """haproxy's socket for operators comes last, and is a file before anybody listens; nginx keeps a file there."""
+        if self.engine != "haproxy":
+            return self.run.exists()
+        with socket.socket(socket.AF_UNIX) as link:
+            return link.connect_ex(str(self.run)) == 0
 
     def ask(self, command):
         """The answer of haproxy's socket for operators."""
