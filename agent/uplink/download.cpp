@@ -166,6 +166,7 @@ void Download::begin(Job job) {
                              .rate_bytes = have});
   log::info("model file is fetched",
             {{"sha256", transfer_->job.sha256}, {"bytes", have}, {"of", transfer_->job.length}});
+  publish_figures();  // before it asks: by this the uplink tells whose an answer is
   if (transfer_->fetcher.done()) return finish();
   if (!live_.empty()) carry_out(transfer_->fetcher.connected(at));
 }

@@ -29,7 +29,7 @@ namespace lapwing::agent {
 
 /// A transfer, as it stands.
 struct DownloadFigures {
-  std::string sha256;  ///< empty: none is under way
+  std::string sha256;  ///< empty: none is under way; told before the first piece is asked for
   std::uint64_t bytes = 0;
   std::uint64_t total = 0;
   std::uint64_t resumed_at = 0;  ///< bytes that were there when it began

@@ -41,6 +41,8 @@ class DownloadTest : public ::testing::Test {
   bool answer(std::string_view frame) {
     const auto fetch = wire::decode_fetch(wire::FrameReader().open(frame).value()).value();
     EXPECT_EQ(fetch.sha256, digest_);
+    EXPECT_EQ(download_->figures().sha256, digest_)
+        << "or the uplink cannot tell whose answer it is";
     connections_asked_.push_back(fetch.connection_id);
     ++asked_;
     if (asked_ == cut_after_) {
