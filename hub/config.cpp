@@ -171,6 +171,11 @@ HubConfig HubConfig::read(config::Section& root) {
   auto jobs = root.table({"jobs", "work that takes long, of the role worker"});
   c.job_threads = static_cast<std::size_t>(
       jobs.integer({"threads", "jobs at once; 0: other replicas do them", "jobs"}, 1, 0, 16));
+  c.look_every =
+      jobs.duration({"look_every",
+                     "how often it looks for jobs; half as often for what is to be done "
+                     "in federated rounds and upkeep"},
+                    c.look_every, std::chrono::milliseconds(50), std::chrono::seconds(5));
   c.keep_jobs = jobs.duration({"keep", "how long jobs that ended, and their results, are kept"},
                               c.keep_jobs, std::chrono::hours(1), std::chrono::hours(24 * 3650));
   return c;

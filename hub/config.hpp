@@ -69,6 +69,7 @@ struct HubConfig {
   std::vector<PeerConfig> peers;                  ///< `[[peer]]`
   std::vector<SinkConfig> sinks;                  ///< `[[sink]]`
   std::size_t job_threads = 1;                    ///< `[jobs] threads`, [0, 16]
+  Micros look_every = std::chrono::seconds(1);    ///< `[jobs] look_every`, [50 ms, 5 s]
   Micros keep_jobs = std::chrono::hours(24 * 7);  ///< `[jobs] keep`, [1 h, 10 y]
 
   static HubConfig read(config::Section& root);

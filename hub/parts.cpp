@@ -170,12 +170,14 @@ Result<void> Parts::start_worker() {
   upkeep = std::make_unique<Upkeep>(UpkeepConfig{.replica = config.replica,
                                                  .silence = config.ingest.silence,
                                                  .trim_every = config.ingest.trim_every,
+                                                 .look_every = 2 * config.look_every,
                                                  .keep_jobs = config.keep_jobs},
                                     *store, metrics);
   upkeep->start();
   worker =
       std::make_unique<Worker>(WorkerConfig{.name = config.replica + "/" + random_id().substr(0, 8),
-                                            .threads = config.job_threads},
+                                            .threads = config.job_threads,
+                                            .look_every = config.look_every},
                                *store, metrics);
   worker->start();
   rollouts = std::make_unique<rollout::Runner>(rollout::RunnerConfig{.replica = config.replica},

@@ -50,7 +50,7 @@ void Upkeep::run() {
   for (;;) {
     const bool more = round(now());
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, more ? Micros(0) : kEvery, [this] { return stopping_; });
+    changed_.wait_for(lock, more ? Micros(0) : config_.look_every, [this] { return stopping_; });
     if (stopping_) return;
   }
 }

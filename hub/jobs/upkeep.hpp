@@ -19,10 +19,11 @@ struct UpkeepConfig {
   std::string replica = "hub";
   Micros silence = std::chrono::minutes(5);     ///< see IngestConfig
   Micros trim_every = std::chrono::minutes(1);  ///< see IngestConfig
+  Micros look_every = std::chrono::seconds(2);  ///< at most half of Upkeep::kLease
   Micros keep_jobs = std::chrono::hours(24 * 7);
 };
 
-/// Looks every two seconds whether the lease "upkeep" is its own or free, and if so does what is
+/// Looks every `look_every` whether the lease "upkeep" is its own or free, and if so does what is
 /// due. One that dies is followed by another when its lease lapses, kLease at the latest; one that
 /// stops gives it back.
 ///
@@ -33,7 +34,6 @@ class Upkeep {
  public:
   static constexpr Micros kLease = std::chrono::seconds(20);
   static constexpr Micros kSettle = std::chrono::seconds(10);
-  static constexpr Micros kEvery = std::chrono::seconds(2);
 
   /// Borrows store and metrics, which must outlive it.
   Upkeep(UpkeepConfig config, Store& store, Metrics& metrics);
