@@ -9,22 +9,33 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace lapwing::quality {
 namespace {
 
-constexpr std::uint64_t kFleetSeeds = 32;
+constexpr std::uint64_t kFleetSeeds = 128;
+
+constexpr std::size_t kDevicesMin = 3;
+constexpr std::size_t kDevicesMax = 20;
+constexpr std::size_t kTreeRows = 256;  ///< what a tree draws; a device keeps so many at least
+
+/// AUROC of one way to spread a set's rows over devices.
+struct Spread {
+  const char* name;
+  std::size_t devices = 0;
+  double all = 0;
+  double trees = 0;  ///< without the second pass
+};
 
 struct FleetLine {
-  std::size_t even_devices = 0;
-  std::size_t skewed_devices = 0;
   double central = 0;
-  double even = 0;
-  double skewed = 0;
-  double even_trees = 0;    ///< without the second pass
-  double skewed_trees = 0;  ///< likewise
+  Spread even{"even"};  ///< each device has the rows of a tree's sample, where there are so many
+  Spread sparse{"sparse"};  ///< twice as many devices, many with less than a sample
+  Spread skewed{"skewed"};  ///< each device has one cluster
   bool skipped = false;
 };
 
@@ -51,38 +62,38 @@ Result<double> auroc_of(const Series& table, const std::vector<federate::Rows>& 
   return auroc_of(table, model->payload());
 }
 
+Result<void> add_fleet(const Series& table, const std::vector<federate::Rows>& devices,
+                       std::uint64_t seed, Spread& to) {
+  to.devices = devices.size();
+  for (const auto& [passes, sum] : {std::pair{2U, &to.all}, std::pair{1U, &to.trees}}) {
+    const auto one = auroc_of(table, devices, seed, passes);
+    if (!one) return one.error();
+    *sum += *one / kFleetSeeds;
+  }
+  return {};
+}
+
 Result<FleetLine> measure_fleet(const Series& table) {
   FleetLine line;
   const federate::Rows all{table.width(), table.values};
-  const std::size_t devices = std::min<std::size_t>(20, all.count() / (2 * federate::kRowsMin));
-  line.skipped = devices < 3 || table.width() > federate::kWidthMax;
+  const std::size_t few = std::min(kDevicesMax, all.count() / (2 * federate::kRowsMin));
+  line.skipped = few < kDevicesMin || table.width() > federate::kWidthMax;
   if (line.skipped) return line;
+  const std::size_t full = std::clamp(all.count() / kTreeRows, kDevicesMin, kDevicesMax);
   for (std::uint64_t seed = 1; seed <= kFleetSeeds; ++seed) {
     const auto payload = detect::train_isolation_forest({table.values, table.width()},
                                                         {.width = table.width(), .seed = seed}, {});
     if (!payload) return payload.error();
     const auto central = auroc_of(table, *payload);
-    auto even = federate::split_evenly(all, devices, seed);
-    std::erase_if(even, [](const auto& one) { return one.count() < federate::kRowsMin; });
-    const auto skewed = federate::split_by_cluster(all, devices, federate::kRowsMin, seed);
-    line.even_devices = even.size();
-    line.skewed_devices = skewed.size();
     if (!central) return central.error();
     line.central += *central / kFleetSeeds;
-    struct Run {
-      const std::vector<federate::Rows>& split;
-      std::uint32_t passes;
-      double& sum;
-    };
-    const Run runs[] = {{even, 2, line.even},
-                        {even, 1, line.even_trees},
-                        {skewed, 2, line.skewed},
-                        {skewed, 1, line.skewed_trees}};
-    for (const auto& run : runs) {
-      const auto one = auroc_of(table, run.split, seed, run.passes);
-      if (!one) return one.error();
-      run.sum += *one / kFleetSeeds;
-    }
+    auto sparse = federate::split_evenly(all, few, seed);
+    std::erase_if(sparse, [](const auto& one) { return one.count() < federate::kRowsMin; });
+    const auto skewed = federate::split_by_cluster(all, few, federate::kRowsMin, seed);
+    auto done = add_fleet(table, federate::split_equally(all, full, seed), seed, line.even);
+    if (done) done = add_fleet(table, sparse, seed, line.sparse);
+    if (done) done = add_fleet(table, skewed, seed, line.skewed);
+    if (!done) return done.error();
   }
   return line;
 }
@@ -101,8 +112,7 @@ Result<void> measure_federated(const Options& options) {
   });
   if (!done) return done;
   std::vector<double> central;
-  std::vector<double> even;
-  std::vector<double> skewed;
+  std::map<std::string, std::vector<double>> spreads;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     const auto& l = lines[i];
     const auto* name = (*tables)[i].name.c_str();
@@ -112,17 +122,15 @@ Result<void> measure_federated(const Options& options) {
       continue;
     }
     central.push_back(l.central);
-    even.push_back(l.even);
-    skewed.push_back(l.skewed);
-    detail(
-        "%-18s central %.4f | even, %2zu devices %+.4f, trees alone %+.4f | skewed, %2zu devices"
-        " %+.4f, trees alone %+.4f",
-        name, l.central, l.even_devices, l.even - l.central, l.even_trees - l.central,
-        l.skewed_devices, l.skewed - l.central, l.skewed_trees - l.central);
+    detail("%-18s central %.4f", name, l.central);
+    for (const auto& spread : {l.even, l.sparse, l.skewed}) {
+      spreads[spread.name].push_back(spread.all);
+      detail("%-18s %-7s %2zu devices %+.4f, trees alone %+.4f", "", spread.name, spread.devices,
+             spread.all - l.central, spread.trees - l.central);
+    }
   }
   figure_mean(options, "federated.auroc.central", central);
-  figure_mean(options, "federated.auroc.even", even);
-  figure_mean(options, "federated.auroc.skewed", skewed);
+  for (const auto& [name, all] : spreads) figure_mean(options, "federated.auroc." + name, all);
   return {};
 }
 

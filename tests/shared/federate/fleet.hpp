@@ -28,6 +28,17 @@ struct Rows {
   }
 };
 
+/// Each device draws from all alike, and has as many rows, but for one.
+inline std::vector<Rows> split_equally(const Rows& all, std::size_t devices, std::uint64_t seed) {
+  std::vector<std::size_t> order(all.count());
+  std::ranges::generate(order, [i = std::size_t{0}]() mutable { return i++; });
+  detect::Random random(seed);
+  for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random.below(i)]);
+  std::vector<Rows> made(devices, Rows{all.width});
+  for (std::size_t i = 0; i < order.size(); ++i) made[i % devices].add(all, order[i]);
+  return made;
+}
+
 /// Each device draws from all alike; the last has about nine times the rows of the first.
 inline std::vector<Rows> split_evenly(const Rows& all, std::size_t devices, std::uint64_t seed) {
   detect::Random random(seed);
