@@ -83,7 +83,8 @@ class Decider {
       if (devices == 0) continue;
       step_.state.ring = ring;
       step_.state.baseline = {};
-      std::string text = ring_words(ring) + " begins: " + std::to_string(devices) + " devices";
+      std::string text = ring_words(ring) + " begins: " + std::to_string(devices) +
+                         (devices == 1 ? " device" : " devices");
       if (!step_.left_out.empty()) {
         text += ", " + std::to_string(step_.left_out.size()) + " are offline and left out";
       }

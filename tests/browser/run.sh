@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Starts the demo and opens its page in headless Chromium: fleet, chart, a live anomaly arriving, a phone's width.
-# Saves the pictures the README shows. Usage: tests/browser/run.sh [--pictures DIR (docs/img)]
+# Starts the demo and opens its page in headless Chromium: fleet, chart, a live anomaly arriving, a phone's width; then
+# follows two rollouts to three agents. Saves the pictures that the README and the docs show. Usage: tests/browser/run.sh [--pictures DIR (docs/img)]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 pictures=docs/img
 while [ $# -gt 0 ]; do
   case "$1" in
     --pictures) pictures=${2:?--pictures needs a folder}; shift 2 ;;
-    -h|--help) sed -n '3,4s/^# //p' "$0"; exit 0 ;;
+    -h|--help) sed -n '3,5s/^# //p' "$0"; exit 0 ;;
     *) echo "tests/browser/run.sh: unknown argument '$1' (see --help)" >&2; exit 2 ;;
   esac
 done
@@ -31,3 +31,6 @@ while [ ! -s "$scratch/info" ]; do
   read -rt 0.2 <> <(:) || true
 done
 python3 tests/browser/page_test.py --info "$scratch/info" --pictures "$pictures"
+stop
+trap - EXIT
+PYTHONDONTWRITEBYTECODE=1 python3 tests/integration/models.py --rate 200 --step 3 --pictures "$pictures"

@@ -3,9 +3,10 @@
 """A model's whole way with real processes: trained from a CSV on the hub, signed, rolled out to three agents under load.
 
 Ring by ring each agent goes from its own detector over shadow to active and confirmed. Every row gets a score throughout, though
-versions change under load; the time to 100 % is printed.
+versions change under load; the time to 100 % is printed. With --pictures a browser follows the rollouts' page.
 """
 import argparse
+import contextlib
 import json
 import os
 import pathlib
@@ -14,10 +15,11 @@ import time
 import urllib.error
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "faults"))
+sys.path[:0] = [str(ROOT / "tests" / "faults"), str(ROOT / "tests" / "browser")]
 
 from fleet import Fleet  # noqa: E402
 from model_kit import Kit  # noqa: E402
+from rollout_page import RolloutPage  # noqa: E402
 from stack import wait_for  # noqa: E402
 
 TOPICS = 20
@@ -40,6 +42,7 @@ alarms_per_week = 1000
 class Way:
     def __init__(self, fleet, options):
         self.fleet, self.stack, self.options, self.kit = fleet, fleet.stack, options, Kit(fleet.stack)
+        self.page = None
         self.env = {**os.environ, "LAPWING_CONFIG": str(self.kit.dir / "client.toml")}
         self.kit.run("login", "--hub", self.stack.url, "--token", self.stack.token, env=self.env)
 
@@ -96,6 +99,8 @@ class Way:
     def follow(self, rollout, seconds):
         """Until it ends; says each change. The last state."""
         last = None
+        if self.page:
+            self.page.open(rollout)
 
         def ended():
             nonlocal last
@@ -104,6 +109,8 @@ class Way:
             if what != last:
                 last = what
                 print(f"  {now['phase']}, ring {now['ring']}: {now['text']}", flush=True)
+                if self.page:
+                    self.page.look()
             return now if now["phase"] in ("done", "aborted", "rolled_back", "paused") else None
 
         return wait_for(ended, seconds, f"the end of rollout {rollout}")
@@ -136,8 +143,15 @@ def spread(way, number, undo, **gates):
 
 
 def run(fleet, options):
-    way = Way(fleet, options)
+    with contextlib.ExitStack() as also:
+        return versions(Way(fleet, options), also)
+
+
+def versions(way, also):
+    fleet, options = way.fleet, way.options
     way.prepare()
+    if options.pictures:
+        way.page = also.enter_context(RolloutPage(way.stack, options.pictures))
     # The first takes the place of the groups' own detectors, which have seen a second or so and call most of the rest strange.
     first = way.train(1)
     way.release(first, 1)
@@ -146,6 +160,9 @@ def run(fleet, options):
         way.release(way.train(2), 2)
         way.release(first, 3)  # the way back
         problems += spread(way, 2, 3)
+    if way.page:
+        problems += way.page.problems()
+        print(f"the page agreed with the hub {way.page.looks} times", flush=True)
     print(f"{fleet.stop_load():,} messages in all, {options.rate} a second")
     for problem in problems:
         print(f"PROBLEM: {problem}")
@@ -157,6 +174,7 @@ def main():
     parser.add_argument("--rate", type=int, default=5000, help="messages/s, of two readings each, to each agent")
     parser.add_argument("--step", type=int, default=5, help="seconds a device is in shadow, on trial, and between its reports")
     parser.add_argument("--versions", type=int, choices=(1, 2), default=2, help="one after the other")
+    parser.add_argument("--pictures", type=pathlib.Path, help="a folder: the rollouts' page is looked at in Chromium, too")
     parser.add_argument("--keep", action="store_true", help="leave the processes' folder in place")
     options = parser.parse_args()
     with Fleet(rate=options.rate, topics=TOPICS, keep=options.keep, env={}) as fleet:

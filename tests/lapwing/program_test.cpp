@@ -199,7 +199,7 @@ TEST_F(LapwingProgram, BringsAVersionToTheFleetAndShowsIt) {
   const auto shown = run({"rollout", "show", "1"});
   EXPECT_THAT(shown.out, AllOf(HasSubstr("[........................................]  1 told"),
                                HasSubstr("1 waiting"), HasSubstr("alarm_ratio_max"),
-                               HasSubstr("ring 1 begins: 1 devices")))
+                               HasSubstr("ring 1 begins: 1 device")))
       << shown.err;
   EXPECT_THAT(run({"rollout", "list"}).out, HasSubstr("shadow"));
   EXPECT_THAT(run({"rollout", "pause", "1"}).out, HasSubstr("is paused"));

@@ -51,18 +51,19 @@ function ringBar(ring, here) {
     return part;
   });
   return el("li", { class: here ? "ring here" : "ring", "aria-current": here ? "step" : null },
-    el("span", { class: "ring-name" }, el("b", {}, `Ring ${ring.ring}`), ` ${ring.label ?? `${number(ring.percent)} %`} · ${count(ring.size)} devices`),
+    el("span", { class: "ring-name" }, el("b", {}, `Ring ${ring.ring}`), ` ${ring.label ?? `${number(ring.percent)} %`} · ${count(ring.size)} ${ring.size === 1 ? "device" : "devices"}`),
     el("span", { class: "ring-bar", role: "img", "aria-label": told }, ...parts),
     el("span", { class: "ring-told" }, ...stages.map((stage) =>
       el("span", { class: "key" }, el("span", { class: `stage ${stage}` }), `${count(ring.stages[stage])} ${word(stage)}`))));
 }
 
 function gateRow(gate) {
+  const verdict = gate.value === null && gate.verdict === "passed" ? "no figure yet" : gate.verdict;
   return el("tr", { class: gate.verdict },
     el("td", {}, gate.name.replace(/_(max|min)$/, "").replaceAll("_", " ")),
     el("td", { class: "num" }, gate.value === null ? "–" : number(gate.value)),
     el("td", { class: "num" }, number(gate.bound)),
-    el("td", {}, el("span", { class: gate.verdict === "failed" ? "bad" : "muted" }, gate.verdict)),
+    el("td", {}, el("span", { class: gate.verdict === "failed" ? "bad" : "muted" }, verdict)),
     el("td", { class: "wide wraps" }, gate.text));
 }
 
@@ -101,12 +102,12 @@ export async function showRollout(view, { id, signal }) {
       ].filter((one) => one !== null));
     }
     rings.replaceChildren(...figures.rings.map((ring) => ringBar(ring, ring.ring === rollout.ring && !rollout.ended_at)));
-    gates.replaceChildren(figures.gates.length === 0 ? ""
-      : table("gates", [["Gate"], ["Value", "num"], ["Bound", "num"], [""], ["", "wide"]], figures.gates.map(gateRow)));
+    gates.replaceChildren(...figures.gates.length === 0 ? [] : [el("h2", {}, "Gates of the ring"),
+      table("gates", [["Gate"], ["Value", "num"], ["Bound", "num"], [""], ["", "wide"]], figures.gates.map(gateRow))]);
     decisions.replaceChildren(table("decisions", [["Decided"], ["By", "wide"], ["What"], ["Why"]], decided.items.map(decisionRow)));
     if (!view.contains(head)) {
       view.replaceChildren(el("p", { class: "crumbs" }, el("a", { href: "#/rollouts" }, "Rollouts")), head, buttons, note,
-        rings, el("h2", {}, "Gates of the ring"), gates, el("h2", {}, "Decisions"), decisions);
+        rings, gates, el("h2", {}, "Decisions"), decisions);
     }
   };
   await refresh(draw, signal);
