@@ -85,8 +85,8 @@ json to_json(const wire::ModelStatistics& s) {
           {"rival_anomalous_rows", s.rival_anomalous_rows},
           {"agreement", number(s.agreement)},
           {"psi", number(s.psi)},
-          {"cost_p99_seconds", number(s.cost_p99)},
-          {"rival_cost_p99_seconds", number(s.rival_cost_p99)},
+          {"cost_p99_s", number(s.cost_p99)},
+          {"rival_cost_p99_s", number(s.rival_cost_p99)},
           {"not_a_number", s.not_a_number},
           {"memory_bytes", s.memory_bytes},
           {"quantiles", s.quantiles}};
