@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/// Takes offers of models, and brings them into use: asks the judge, has files fetched, walks
-/// Activation's stages, installs into the engine, reports to the hub.
+/// Takes offers of models, and brings them into use, on a thread of its own. What there is to do is
+/// done by pieces with a header each: offer_intake, model_transfers, activator, model_reporter,
+/// operator_wishes.
 #pragma once
 
 #include "agent/engine/engine.hpp"
