@@ -62,6 +62,12 @@ class SpreadDevice {
   std::uint64_t heard = 0;                 ///< at the hub: the newest report's number
   std::set<std::uint64_t> offered_shadow;  ///< by the hub, versions
   std::set<std::uint64_t> offered_active;
+  /// By its replica: the newest offer since it connected.
+  struct Sent {
+    std::uint64_t offer = 0;
+    Ticks at{};
+  };
+  Sent sent;
   bool ran_new = false;
 
   /// What runs now; absent: the group's own detector.
