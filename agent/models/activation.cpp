@@ -22,6 +22,17 @@ std::string back_to(const std::optional<HeldModel>& previous) {
 
 }  // namespace
 
+wire::ModelReport model_action::Report::record(std::string model, Time at) const {
+  return {.model = std::move(model),
+          .version = version,
+          .state = state,
+          .detail = detail,
+          .offer = offer,
+          .rollout = rollout,
+          .at = at,
+          .statistics = std::nullopt};
+}
+
 void Activation::tell(ModelActions& actions, const char* state, std::uint64_t version,
                       std::string detail, Ticks ticks, std::optional<ModelSlot> statistics) {
   state_.told = state;

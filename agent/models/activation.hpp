@@ -20,6 +20,7 @@
 
 #include "agent/engine/model_slot.hpp"
 #include "shared/base/time.hpp"
+#include "shared/wire/messages.hpp"
 #include "shared/wire/models.hpp"
 
 #include <cstdint>
@@ -111,6 +112,9 @@ struct Report {
   std::uint64_t offer = 0;
   std::uint64_t rollout = 0;
   std::optional<ModelSlot> statistics;
+
+  /// Without the key list's number and the statistics, which are for the caller to fill.
+  [[nodiscard]] wire::ModelReport record(std::string model, Time at) const;
 };
 }  // namespace model_action
 using ModelAction = std::variant<model_action::Keep, model_action::Fetch, model_action::StopFetch,

@@ -3,21 +3,13 @@
 
 #include "shared/wire/codec.hpp"
 
-#include <optional>
 #include <utility>
 #include <vector>
 
 namespace lapwing::agent {
 
 void ModelReporter::report(const std::string& model, const model_action::Report& said) {
-  wire::ModelReport report{.model = model,
-                           .version = said.version,
-                           .state = said.state,
-                           .detail = said.detail,
-                           .offer = said.offer,
-                           .rollout = said.rollout,
-                           .at = now(),
-                           .statistics = std::nullopt};
+  auto report = said.record(model, now());
   if (trust_.judge() != nullptr) report.keys_number = trust_.judge()->remembered().keys.number;
   if (said.statistics) report.statistics = engine_.statistics(model, *said.statistics);
   meters_.reported(said.state);

@@ -259,18 +259,15 @@ Response list_rollout_decisions(const Desk& desk, const Call& call) {
   if (query.problem()) return refuse(call, *query.problem());
   const auto rows = desk.parts.store.rollouts().decisions(call.token.tenant, id_of(call), page);
   if (!rows) return refuse(call, rows.error());
-  auto items = Json::array();
-  for (const auto& row : rows->items) {
+  return unkept(page_json(*rows, [](const auto& row) -> Json {
     auto figures = Json::parse(row.figures, nullptr, false);
-    items.push_back({{"number", row.number},
-                     {"at", to_rfc3339(row.at)},
-                     {"actor", row.actor},
-                     {"action", row.action},
-                     {"text", row.text},
-                     {"figures", figures.is_object() ? std::move(figures) : Json::object()}});
-  }
-  return unkept({{"items", std::move(items)},
-                 {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
+    return {{"number", row.number},
+            {"at", to_rfc3339(row.at)},
+            {"actor", row.actor},
+            {"action", row.action},
+            {"text", row.text},
+            {"figures", figures.is_object() ? std::move(figures) : Json::object()}};
+  }));
 }
 
 Response pause_rollout(const Desk& desk, const Call& call) {

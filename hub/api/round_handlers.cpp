@@ -83,10 +83,7 @@ Response list_rounds(const Desk& desk, const Call& call) {
   if (query.problem()) return refuse(call, *query.problem());
   const auto rows = desk.parts.store.rounds().list(call.token.tenant, page);
   if (!rows) return refuse(call, rows.error());
-  auto items = Json::array();
-  for (const auto& row : rows->items) items.push_back(round_json(row));
-  return unkept({{"items", std::move(items)},
-                 {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
+  return unkept(page_json(*rows, [](const auto& row) { return round_json(row); }));
 }
 
 Response start_round(const Desk& desk, const Call& call) {
@@ -147,17 +144,14 @@ Response list_round_devices(const Desk& desk, const Call& call) {
   if (query.problem()) return refuse(call, *query.problem());
   const auto rows = desk.parts.store.rounds().members(call.token.tenant, id_of(call), page);
   if (!rows) return refuse(call, rows.error());
-  auto items = Json::array();
-  for (const auto& row : rows->items) {
-    items.push_back({{"device", row.device},
-                     {"state", kMemberStates.at(static_cast<std::size_t>(row.state) - 1)},
-                     {"asked_at", time_json(row.asked_at)},
-                     {"rows", row.rows},
-                     {"bytes", row.bytes},
-                     {"text", row.text}});
-  }
-  return unkept({{"items", std::move(items)},
-                 {"next_cursor", rows->next_cursor ? Json(*rows->next_cursor) : Json(nullptr)}});
+  return unkept(page_json(*rows, [](const auto& row) -> Json {
+    return {{"device", row.device},
+            {"state", kMemberStates.at(static_cast<std::size_t>(row.state) - 1)},
+            {"asked_at", time_json(row.asked_at)},
+            {"rows", row.rows},
+            {"bytes", row.bytes},
+            {"text", row.text}};
+  }));
 }
 
 }  // namespace lapwing::hub

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "hub/api/rows_json.hpp"
 
+#include "hub/api/answers.hpp"
 #include "hub/api/body.hpp"
 #include "shared/base/hex.hpp"
 
@@ -186,10 +187,7 @@ std::string list_json(const std::vector<Row>& rows) {
 
 template <class Row>
 std::string page_json(const Page<Row>& page) {
-  auto items = Json::array();
-  for (const auto& row : page.items) items.push_back(json(row));
-  return dump({{"items", std::move(items)},
-               {"next_cursor", page.next_cursor ? Json(*page.next_cursor) : Json(nullptr)}});
+  return dump(page_json(page, [](const Row& row) { return json(row); }));
 }
 
 }  // namespace

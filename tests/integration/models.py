@@ -8,7 +8,6 @@ versions change under load; the time to 100 % is printed. With --pictures a brow
 import argparse
 import contextlib
 import json
-import os
 import pathlib
 import sys
 import time
@@ -43,11 +42,6 @@ class Way:
     def __init__(self, fleet, options):
         self.fleet, self.stack, self.options, self.kit = fleet, fleet.stack, options, Kit(fleet.stack)
         self.page = None
-        self.env = {**os.environ, "LAPWING_CONFIG": str(self.kit.dir / "client.toml")}
-        self.kit.run("login", "--hub", self.stack.url, "--token", self.stack.token, env=self.env)
-
-    def client(self, *words):
-        return self.kit.run(*words, env=self.env).stdout
 
     def prepare(self):
         keys = self.kit.key_list()
@@ -73,14 +67,13 @@ class Way:
         """On the hub; the file comes back to be signed where the release key is."""
         began = time.monotonic()
         table = self.kit.table(rows=20_000)
-        made = json.loads(self.client("train", table, "--name", "pumps", "--seed", seed, "--json"))
-        self.client("model", "pull", made["sha256"], "--out", f"pumps-{seed}.lw")
+        made = json.loads(self.kit.hub_client("train", table, "--name", "pumps", "--seed", seed, "--json").stdout)
+        self.kit.hub_client("model", "pull", made["sha256"], "--out", f"pumps-{seed}.lw")
         print(f"trained on the hub from {table.stat().st_size:,} bytes of CSV in {time.monotonic() - began:.1f} s", flush=True)
         return self.kit.dir / f"pumps-{seed}.lw"
 
     def release(self, file, number):
-        manifest = self.kit.sign(file, number)
-        self.client("model", "push", file, "--manifest", manifest)
+        self.kit.push(file, self.kit.sign(file, number))
 
     def rollout(self, number, undo, **gates):
         """The load's jumps are not in the table, so the scores are not spread as in training."""

@@ -270,16 +270,8 @@ void SpreadDevice::tick() {
 }
 
 void SpreadDevice::report(const agent::model_action::Report& said) {
-  QueuedReport queued{.seq = ++seq_,
-                      .report = {.model = kModel,
-                                 .version = said.version,
-                                 .state = said.state,
-                                 .detail = said.detail,
-                                 .offer = said.offer,
-                                 .rollout = said.rollout,
-                                 .at = wall(),
-                                 .keys_number = 1,
-                                 .statistics = std::nullopt}};
+  QueuedReport queued{.seq = ++seq_, .report = said.record(kModel, wall())};
+  queued.report.keys_number = 1;
   if (said.statistics) queued.report.statistics = statistics(*said.statistics);
   queue_.push_back(std::move(queued));
   if (online) world_.report(*this, queue_.back());
